@@ -1,0 +1,22 @@
+"""Trend following by moving-average crosses: `ma_cross` and `ema_cross`.
+
+This module is what the entry point names.  It imports the strategies when they are asked for, so that
+`framework --help` need not load the compiler.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from framework import hookimpl
+
+if TYPE_CHECKING:
+    from framework import Strategy
+
+
+@hookimpl
+def register_strategies() -> list[type[Strategy]]:
+    """Return the strategies of this package."""
+    from framework_strategy_trend.crosses import EmaCross, MaCross
+
+    return [MaCross, EmaCross]
