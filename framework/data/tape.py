@@ -1,0 +1,225 @@
+"""The tape: the bars of all symbols as plain arrays, and every event in the order in which it happens.
+
+A bar is two events, OPEN at its open_time and CLOSE at its close_time.  Events are sorted by time, CLOSE
+before OPEN at one instant, and then by the order of the symbols.  Symbols need not share bars, timeframes
+or sessions, and nothing is padded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from framework.data.calendars import account_days, clock_columns, sessions_around
+from framework.data.series import FIELDS, BarSeries, Fault, RepairReport, check_series, refuse
+from framework.data.timeframe import DAY, parse_timeframe
+from framework.errors import DataError, did_you_mean
+from framework.model.enums import EventKind
+from framework.model.instrument import ALWAYS_OPEN, Instrument
+
+if TYPE_CHECKING:
+    import polars as pl
+
+BAR_COLUMNS = ("open_time", "close_time", *FIELDS)
+CLOCK_COLUMNS = ("account_day", "local_minute", "weekday", "bars_in_session", "minutes_to_close")
+EVENT_COLUMNS = ("event_time", "event_kind", "event_symbol", "event_bar")
+
+
+@attrs.frozen(eq=False, slots=False)
+class Tape:
+    """Bars and events of all symbols.  All arrays are vectors, C-contiguous and read-only.
+
+    symbols, instruments, timeframes: one element a symbol.  account_calendar: "24/7" or an exchange.
+    series: int64[n_symbols + 1]; the bars of symbol s are rows series[s]:series[s + 1] of every bar array.
+    repairs: what was repaired or tolerated when the bars were read, one report a symbol.
+
+    Bar arrays: open_time and close_time in ns UTC; open, high, low, close in currency; volume in units;
+    account_day, the day of the account calendar that contains the close, in days since 1970-01-01 (a close at
+    midnight or at the session's end belongs to the day that ends); and at the close, on the clock of the
+    exchange, local_minute (0..1439), weekday (Monday 0), bars_in_session (1 on its first bar), minutes_to_close
+    (0 on a bar that ends with its session; on "24/7" a session is a UTC day).
+
+    Event arrays, two elements a bar: event_time in ns UTC, event_kind (EventKind), event_symbol, event_bar (the
+    row in the bar arrays).
+    """
+
+    symbols: tuple[str, ...]
+    instruments: tuple[Instrument, ...]
+    timeframes: tuple[str, ...]
+    account_calendar: str
+    repairs: tuple[RepairReport, ...]
+    series: NDArray[np.int64]
+    open_time: NDArray[np.int64]
+    close_time: NDArray[np.int64]
+    open: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    close: NDArray[np.float64]
+    volume: NDArray[np.float64]
+    account_day: NDArray[np.int32]
+    local_minute: NDArray[np.int16]
+    weekday: NDArray[np.int8]
+    bars_in_session: NDArray[np.int32]
+    minutes_to_close: NDArray[np.int32]
+    event_time: NDArray[np.int64]
+    event_kind: NDArray[np.uint8]
+    event_symbol: NDArray[np.int32]
+    event_bar: NDArray[np.int64]
+
+    def __attrs_post_init__(self) -> None:
+        """Make the arrays read-only."""
+        for name in ("series", *BAR_COLUMNS, *CLOCK_COLUMNS, *EVENT_COLUMNS):
+            getattr(self, name).flags.writeable = False
+
+    @property
+    def n_symbols(self) -> int:
+        """Return the number of symbols."""
+        return len(self.symbols)
+
+    @property
+    def n_bars(self) -> int:
+        """Return the number of bars of all symbols together."""
+        return len(self.open_time)
+
+    @property
+    def n_events(self) -> int:
+        """Return the number of events, two a bar."""
+        return len(self.event_time)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of symbols, instruments, timeframes, account calendar and all bars, as 64 hex digits."""
+        digest = hashlib.sha256()
+        described = (self.symbols, self.instruments, self.timeframes, self.account_calendar, self.series.tolist())
+        digest.update(repr(described).encode())
+        for name in BAR_COLUMNS:
+            digest.update(getattr(self, name).data)
+        return digest.hexdigest()
+
+    def symbol_index(self, symbol: str) -> int:
+        """Return the place of a symbol; raises DataError for one that is not here."""
+        if symbol not in self.symbols:
+            raise DataError(
+                f"no symbol {symbol!r} in the data{did_you_mean(symbol, self.symbols)}; there are: "
+                f"{', '.join(self.symbols)}"
+            )
+        return self.symbols.index(symbol)
+
+    def rows(self, symbol_index: int) -> slice:
+        """Return the rows of one symbol in the bar arrays."""
+        return slice(int(self.series[symbol_index]), int(self.series[symbol_index + 1]))
+
+    def bars(self, symbol: str) -> pl.DataFrame:
+        """Return the bars of one symbol as a Polars frame, times as Datetime[ns, UTC]; raises DataError."""
+        import polars as pl
+
+        rows = self.rows(self.symbol_index(symbol))
+        frame = pl.DataFrame({name: getattr(self, name)[rows] for name in BAR_COLUMNS})
+        return frame.with_columns(pl.col("open_time", "close_time").cast(pl.Datetime("ns", "UTC")))
+
+    def truncate(self, until_ns: int) -> Tape:
+        """Return the tape of the bars with close_time <= until_ns; a symbol may be left without any.
+
+        Cost: O(bars) time and memory.
+        """
+        keep = self.close_time <= until_ns
+        new_row = np.cumsum(keep) - 1
+        kept_before = np.concatenate(([0], new_row + 1))
+        events = keep[self.event_bar]
+        arrays: dict[str, Any] = {name: getattr(self, name)[keep] for name in (*BAR_COLUMNS, *CLOCK_COLUMNS)}
+        arrays |= {name: getattr(self, name)[events] for name in EVENT_COLUMNS}
+        arrays["event_bar"] = new_row[arrays["event_bar"]]
+        return attrs.evolve(self, series=kept_before[self.series], **arrays)
+
+
+def build_tape(series: Sequence[BarSeries], account_calendar: str | None = None) -> Tape:
+    """Return the tape of some series, in their order.
+
+    account_calendar: "24/7" or an exchange; by default the exchange of all instruments, "24/7" if they differ.
+    Raises DataError for no series, a symbol that comes twice, and bars that break a rule of `check_series` or
+    lie outside the sessions of their exchange.
+    Cost: O(bars log symbols) time, O(bars) memory.
+    """
+    if not series:
+        raise DataError("no data: no symbols were given; rule: at least one")
+    symbols = tuple(s.symbol for s in series)
+    double = sorted({symbol for symbol in symbols if symbols.count(symbol) > 1})
+    if double:
+        raise DataError(f"symbols that come more than once: {', '.join(double)}; rule: one series a symbol")
+    for one in series:
+        check_series(one)
+        check_sessions(one)
+    exchanges = {s.instrument.exchange for s in series}
+    calendar = account_calendar or (exchanges.pop() if len(exchanges) == 1 else ALWAYS_OPEN)
+    starts = np.concatenate(([0], np.cumsum([len(s) for s in series])))
+    bars = {name: np.concatenate([getattr(s, name) for s in series]) for name in BAR_COLUMNS}
+    clocks = [clock_columns(s.instrument.exchange, s.close_time) for s in series]
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(c, name) for c in clocks]) for name in CLOCK_COLUMNS[1:]}
+    return Tape(
+        symbols=symbols,
+        instruments=tuple(s.instrument for s in series),
+        timeframes=tuple(s.timeframe for s in series),
+        account_calendar=calendar,
+        repairs=tuple(s.report for s in series),
+        series=starts,
+        account_day=account_days(calendar, bars["close_time"]),
+        **bars,
+        **arrays,
+        **_events(starts, bars["open_time"], bars["close_time"]),
+    )
+
+
+def _events(
+    series: NDArray[np.int64], open_time: NDArray[np.int64], close_time: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
+    """Return the event columns, sorted by time, CLOSE before OPEN, symbol.
+
+    The events of one symbol alternate and are sorted as they are: its bars do not overlap.  So a stable sort merges
+    sorted runs that stand in symbol order, and leaves equal keys in that order.
+    """
+    n_bars = len(open_time)
+    key = np.empty(2 * n_bars, dtype=np.int64)
+    np.multiply(open_time, 2, out=key[0::2])
+    key[0::2] += 1
+    np.multiply(close_time, 2, out=key[1::2])
+    if len(series) > 2:
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+        bar = order >> 1
+    else:
+        bar = np.arange(2 * n_bars) >> 1
+    symbol = np.repeat(np.arange(len(series) - 1, dtype=np.int32), np.diff(series))
+    kind = np.where(key & 1, np.uint8(EventKind.OPEN), np.uint8(EventKind.CLOSE))
+    return {"event_time": key >> 1, "event_kind": kind, "event_symbol": symbol[bar], "event_bar": bar}
+
+
+def check_sessions(series: BarSeries, where: str = "") -> None:
+    """Raise DataError for bars that do not lie within the sessions of their exchange."""
+    fault = session_fault(series.instrument.exchange, series.timeframe, series.open_time, series.close_time)
+    if fault is not None and fault.mask.any():
+        rows = np.arange(1, len(series) + 1)
+        raise refuse(where or series.symbol, fault, rows, series.open_time, series.columns)
+
+
+def session_fault(
+    exchange: str, timeframe: str, open_time: NDArray[np.int64], close_time: NDArray[np.int64]
+) -> Fault | None:
+    """Return the rows that lie outside sessions: an intraday bar within one, a longer one from an open to a close."""
+    if exchange == ALWAYS_OPEN:
+        return None
+    sessions = sessions_around(exchange, int(open_time.min()), int(close_time.max()))
+    index, inside = sessions.containing(close_time)
+    first, opened = sessions.containing(open_time + 1)
+    if parse_timeframe(timeframe) < DAY:
+        mask = ~inside | (open_time < sessions.open[index])
+        rule = f"a bar lies within one session of {exchange}"
+    else:
+        mask = ~inside | ~opened | (close_time != sessions.close[index]) | (open_time != sessions.open[first])
+        rule = f"a bar of {timeframe} opens and closes with sessions of {exchange}"
+    return Fault(mask, rule, 'name the right exchange and time zone, or leave the rows out with repair = "drop"')

@@ -1,0 +1,105 @@
+"""The closed vocabularies of the market, as integers that compiled code and tables share."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Side(IntEnum):
+    """The direction of an order, a fill or a position."""
+
+    BUY = 1
+    SELL = -1
+
+
+class OrderKind(IntEnum):
+    """What makes an order fill."""
+
+    MARKET = 0
+    LIMIT = 1
+    STOP = 2
+
+
+class Role(IntEnum):
+    """Why an order exists; the reason of the fill that it causes."""
+
+    ENTRY = 0
+    EXIT = 1
+    STOP = 2
+    TARGET = 3
+    TRAIL = 4
+
+
+class OrderStatus(IntEnum):
+    """Where an order stands; all but WORKING are final."""
+
+    WORKING = 0
+    FILLED = 1
+    CANCELED = 2
+    """By the strategy, or by a replacement under the same tag."""
+    POSITION_CLOSED = 3
+    """A protective order or a remainder whose position is gone."""
+    CUT_AT_FILL = 4
+    """The part of an opening that buying power at its fill did not cover."""
+    REPLACED = 5
+    """A protective order that a newer entry or a move replaced."""
+    ENDED = 6
+    """Still working when the data ended."""
+
+
+class Verb(IntEnum):
+    """What an intent asks for."""
+
+    ORDER = 0
+    CLOSE = 1
+    TARGET = 2
+    CANCEL = 3
+    CANCEL_ALL = 4
+    MOVE_STOP = 5
+
+
+class Reason(IntEnum):
+    """Why an intent was refused or reduced by the core; rules are numbered from RULE on."""
+
+    NOT_A_NUMBER = 0
+    """A price or quantity is NaN or infinite."""
+    WRONG_SIDE = 1
+    """A stop or target on the wrong side of the expected entry price."""
+    BELOW_MINIMUM = 2
+    """The quantity, rounded to the lot, is below the minimum quantity or notional."""
+    NO_BUYING_POWER = 3
+    """Reduced to, or refused for, the available buying power."""
+    NOTHING_TO_CLOSE = 4
+    """A reduction without a position, or with all of it already on its way out."""
+    TOO_MANY_ORDERS = 5
+    """More working orders or intents than `max_orders`."""
+    SHORTS_NOT_ALLOWED = 6
+    """`[account] shorts = false` and the order would open a short position."""
+    UNKNOWN_TAG = 7
+    """A cancel that names no working order."""
+    GROUP_REFUSED = 8
+    """Another leg of the group was refused."""
+    HALTED = 9
+    """A rule has halted openings."""
+    RULE = 100
+    """RULE + i: the i-th rule of the config."""
+
+
+class Status(IntEnum):
+    """Why `advance` returned."""
+
+    RUNNING = 0
+    """All events up to `last` are processed."""
+    FULL = 1
+    """A buffer is nearly full: grow it and call again."""
+    FAULT = 2
+    """A plug-in's function raised."""
+    RUINED = 3
+    """Equity is zero or below: the run is over."""
+
+
+class EventKind(IntEnum):
+    """What an event of the tape says; CLOSE sorts before OPEN at the same instant."""
+
+    CLOSE = 0
+    OPEN = 1

@@ -1,0 +1,107 @@
+"""The record layouts that the compiled step, the tables and the tests share.
+
+Every dtype is aligned, so that ctypes, numpy and compiled code agree on it.  Prices are in the account
+currency, quantities in units of the instrument (signed where the name says position), times in
+nanoseconds UTC.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+UNSET = -sys.float_info.max
+"""The default of an optional number of a verb: no price and no indicator ever has this value."""
+
+MAX_ORDERS = 32
+"""Intents per decision and working orders per slot."""
+
+
+def record(*fields: tuple) -> np.dtype:
+    """Return an aligned structured dtype of (name, type) or (name, type, shape)."""
+    return np.dtype(list(fields), align=True)
+
+
+# --- what a strategy sees: the header of `now` ------------------------------------------------------------------------
+
+BAR = record(("open_time", "i8"), ("close_time", "i8"), ("open", "f8"), ("high", "f8"), ("low", "f8"),
+             ("close", "f8"), ("volume", "f8"))
+
+POSITION_VIEW = record(("qty", "f8"), ("pending", "f8"), ("entry_price", "f8"), ("pnl", "f8"), ("stop", "f8"),
+                       ("target", "f8"), ("high_water", "f8"), ("bars_held", "i8"))
+
+ACCOUNT_VIEW = record(("equity", "f8"), ("cash", "f8"), ("buying_power", "f8"), ("exposure", "f8"), ("peak", "f8"),
+                      ("drawdown", "f8"), ("day_start_equity", "f8"), ("open_positions", "i8"))
+
+CLOCK = record(("time_ns", "i8"), ("minute", "i8"), ("weekday", "i8"), ("bars_in_session", "i8"),
+               ("minutes_to_close", "i8"), ("bars_held", "i8"))
+
+INTENT = record(("verb", "i8"), ("side", "i8"), ("kind", "i8"), ("reduce_only", "i8"), ("tag", "i8"), ("group", "i8"),
+                ("qty", "f8"), ("weight", "f8"), ("price", "f8"), ("priority", "f8"),
+                ("stop", "f8"), ("stop_offset", "f8"), ("target", "f8"), ("target_offset", "f8"),
+                ("trail", "f8"), ("trail_after", "f8"))
+
+FILL_VIEW = record(("order_id", "i8"), ("time", "i8"), ("side", "i8"), ("role", "i8"), ("tag", "i8"), ("qty", "f8"),
+                   ("price", "f8"), ("fee", "f8"))
+
+ORDER_VIEW = record(("order_id", "i8"), ("side", "i8"), ("kind", "i8"), ("role", "i8"), ("tag", "i8"), ("qty", "f8"),
+                    ("price", "f8"))
+
+HEADER = record(
+    ("intent_count", "i8"), ("intents_refused", "i8"), ("fill_count", "i8"), ("order_count", "i8"),
+    ("universe", "i8"), ("age", "i8"), ("fresh", "?"),
+    ("bar", BAR), ("position", POSITION_VIEW), ("account", ACCOUNT_VIEW), ("clock", CLOCK),
+    ("fills", FILL_VIEW, (MAX_ORDERS,)), ("orders", ORDER_VIEW, (MAX_ORDERS,)), ("intents", INTENT, (MAX_ORDERS,)),
+)
+"""The fixed head of `now`; `ind`, `prev`, `p`, `state` and `shared` of one strategy follow it."""
+
+# --- what a slippage model and a risk rule see ------------------------------------------------------------------------
+
+INSTRUMENT_VIEW = record(("tick", "f8"), ("lot", "f8"), ("min_qty", "f8"), ("min_notional", "f8"), ("multiplier", "f8"))
+
+FILL_REQUEST = record(("result", "f8"), ("reference", "f8"), ("qty", "f8"), ("mean_volume", "f8"), ("volatility", "f8"),
+                      ("bar", BAR), ("instrument", INSTRUMENT_VIEW))
+"""The head of what a slippage model sees; `p` follows it.  qty is signed; bar is the last closed one."""
+
+ORDER_CHECK = record(
+    ("result", "f8"), ("allowed", "f8"), ("refused", "i8"), ("value", "f8"), ("limit", "f8"),
+    ("qty", "f8"), ("entry", "f8"), ("stop", "f8"), ("target", "f8"), ("side", "i8"), ("kind", "i8"),
+    ("position_qty", "f8"), ("symbol_qty", "f8"), ("symbol_pending", "f8"), ("symbol_committed", "i8"),
+    ("available", "f8"), ("heat", "f8"), ("working_notional", "f8"), ("committed_positions", "i8"),
+    ("bar", BAR), ("account", ACCOUNT_VIEW), ("clock", CLOCK), ("instrument", INSTRUMENT_VIEW),
+)
+"""The head of what a rule or a sizing rule sees of one opening; `p`, `ind` and `state` follow it."""
+
+# --- the tables of a run: one row each, kept in the order in which they happened --------------------------------------
+
+ORDER = record(("id", "i8"), ("parent", "i8"), ("slot", "i8"), ("symbol", "i8"), ("side", "i8"), ("kind", "i8"),
+               ("role", "i8"), ("status", "i8"), ("reduce_only", "i8"), ("tag", "i8"), ("group", "i8"),
+               ("placed_time", "i8"), ("ended_time", "i8"), ("qty", "f8"), ("filled", "f8"), ("average_price", "f8"),
+               ("price", "f8"), ("stop", "f8"), ("target", "f8"))
+"""One order from acceptance to its end.  qty of a protective order is 0: the whole position at its fill."""
+
+FILL = record(("id", "i8"), ("order_id", "i8"), ("time", "i8"), ("bar", "i8"), ("slot", "i8"), ("symbol", "i8"),
+              ("side", "i8"), ("role", "i8"), ("tag", "i8"), ("qty", "f8"), ("price", "f8"), ("reference", "f8"),
+              ("fee", "f8"), ("slippage", "f8"), ("position", "f8"), ("is_maker", "?"), ("is_cross", "?"),
+              ("is_gapped", "?"))
+"""One execution.  slippage is its cost in currency, >= 0; position is the slot's signed quantity after it."""
+
+TRADE = record(("id", "i8"), ("slot", "i8"), ("symbol", "i8"), ("side", "i8"), ("exit_role", "i8"), ("bars", "i8"),
+               ("fills", "i8"), ("entry_time", "i8"), ("exit_time", "i8"), ("qty", "f8"), ("entry_price", "f8"),
+               ("exit_price", "f8"), ("pnl", "f8"), ("fees", "f8"), ("slippage", "f8"), ("mae", "f8"), ("mfe", "f8"))
+"""One round trip of a slot, flat to flat.
+
+qty is the quantity entered in all; prices are averages over it; pnl is after fees; mae and mfe are the
+worst and best price excursion against and for the position, as fractions of the entry price, mae <= 0 <= mfe.
+"""
+
+REFUSAL = record(("time", "i8"), ("slot", "i8"), ("symbol", "i8"), ("side", "i8"), ("verb", "i8"), ("reason", "i8"),
+                 ("asked", "f8"), ("allowed", "f8"), ("value", "f8"), ("limit", "f8"))
+"""One intent refused (allowed = 0) or reduced (0 < allowed < asked), with what the rule measured and its limit."""
+
+MARK = record(("time", "i8"), ("equity", "f8"), ("cash", "f8"), ("exposure", "f8"))
+"""The account after marking at one instant; exposure is gross: the sum of |quantity| * price * multiplier."""
+
+DAY = record(("day", "i8"), ("time", "i8"), ("equity", "f8"), ("exposure", "f8"))
+"""The account at the last mark of one day of the account calendar; day counts days since 1970-01-01."""
