@@ -1,0 +1,279 @@
+"""Evaluate expressions over a tape, each once.
+
+A column is aligned with the bars of one symbol. A series of another clock is computed at that clock's own ticks and
+then shown on the symbol's bars: at each bar the latest value that was finished by the bar's close, never a later one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+import numpy as np
+
+from framework.errors import ConfigError, did_you_mean
+from framework.indicators.definition import frozen
+from framework.indicators.expression import (
+    OWN,
+    Application,
+    Arithmetic,
+    Clock,
+    Constant,
+    Expression,
+    Field,
+    Negative,
+    Output,
+    Shift,
+    as_expression,
+    localise,
+    own_lookback,
+    parts_of,
+)
+
+if TYPE_CHECKING:
+    from framework.data import Tape
+
+T = TypeVar("T")
+
+DEFAULT_BUDGET_BYTES = 1 << 30
+
+
+class ColumnCache:
+    """Columns by (data fingerprint, symbol, timeframe, expression), computed once and shared, oldest use out first.
+
+    budget_bytes: how much memory the cache itself keeps alive; what a caller still holds stays with the caller.
+    computed, reused: how many were computed and how many were found. Safe to share between threads: a column that
+    another thread is computing is waited for.
+    """
+
+    def __init__(self, budget_bytes: int = DEFAULT_BUDGET_BYTES) -> None:
+        if budget_bytes < 0:
+            raise ConfigError(f"ColumnCache(budget_bytes={budget_bytes}): the budget must not be negative")
+        self.budget_bytes = budget_bytes
+        self.computed = 0
+        self.reused = 0
+        self.bytes = 0
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._underway: dict[Hashable, Future[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: Hashable, compute: Callable[[], T], size: Callable[[T], int]) -> T:
+        """Return the value under the key, computing it when nobody has; size: value -> bytes."""
+        with self._lock:
+            if key in self._entries:
+                self._entries.move_to_end(key)
+                self.reused += 1
+                return self._entries[key][0]  # type: ignore[no-any-return]
+            waiting = self._underway.get(key)
+            if waiting is None:
+                mine = self._underway[key] = Future()
+        if waiting is not None:
+            return waiting.result()  # type: ignore[no-any-return]
+        try:
+            value = compute()
+        except BaseException as fault:
+            with self._lock:
+                del self._underway[key]
+            mine.set_exception(fault)
+            raise
+        with self._lock:
+            self._keep(key, value, size(value))
+            self.computed += 1
+            del self._underway[key]
+        mine.set_result(value)
+        return value
+
+    def clear(self) -> None:
+        """Forget all columns; the counts stay."""
+        with self._lock:
+            self._entries.clear()
+            self.bytes = 0
+
+    def _keep(self, key: Hashable, value: Any, size: int) -> None:
+        self._entries[key] = value, size
+        self.bytes += size
+        while self.bytes > self.budget_bytes and self._entries:
+            _, (_, freed) = self._entries.popitem(last=False)
+            self.bytes -= freed
+
+
+def evaluate(expression: Expression, tape: Tape, symbol_index: int, cache: ColumnCache | None = None) -> np.ndarray:
+    """Return an expression as a column: float64[bars of that symbol], contiguous and read-only, NaN without a value.
+
+    Raises ConfigError when the expression names a symbol the tape does not have or a timeframe it cannot form, and
+    StrategyError when an indicator's step raises.
+    """
+    whole = as_expression(expression, "evaluate")
+    return _column(whole, _Place(tape, symbol_index, None, cache if cache is not None else ColumnCache()))
+
+
+def first_ready(expression: Expression, tape: Tape, symbol_index: int, cache: ColumnCache | None = None) -> int:
+    """Return the symbol's bar (0 is its first) at which the declared lookback of an expression is satisfied.
+
+    The number of bars when the tape is too short. Before it every value is NaN.
+    """
+    whole = as_expression(expression, "first_ready")
+    place = _Place(tape, symbol_index, None, cache if cache is not None else ColumnCache())
+    return min(_ready(whole, place), place.length)
+
+
+@attrs.frozen(eq=False)
+class _Place:
+    """The ticks of one clock on one tape: the bars of a symbol, or its bins of a longer timeframe."""
+
+    tape: Any
+    symbol: int
+    timeframe: str | None
+    cache: ColumnCache
+
+    @property
+    def key(self) -> tuple[Hashable, ...]:
+        return self.tape.fingerprint, self.symbol, self.timeframe
+
+    @property
+    def rows(self) -> slice:
+        return slice(int(self.tape.series[self.symbol]), int(self.tape.series[self.symbol + 1]))
+
+    @property
+    def length(self) -> int:
+        return len(self.close_time)
+
+    @property
+    def close_time(self) -> np.ndarray:
+        """When each tick is known [ns UTC]: a bar's close, a bin's scheduled end."""
+        if self.timeframe is None:
+            return self.tape.close_time[self.rows]  # type: ignore[no-any-return]
+        return self.bins.end_time  # type: ignore[no-any-return]
+
+    @property
+    def bins(self) -> Any:
+        from framework.data.resample import bins
+
+        def compute() -> Any:
+            return bins(self.tape, self.symbol, str(self.timeframe))
+
+        return self.cache.get(("bins", *self.key), compute, _size_of_bins)
+
+    def at(self, clock: Clock) -> _Place:
+        """Return the place of a clock seen from here; ConfigError when there is no such symbol."""
+        if clock == OWN:
+            return self
+        symbol = self.symbol
+        if clock.symbol is not None:
+            if clock.symbol not in self.tape.symbols:
+                raise ConfigError(f"unknown symbol {clock.symbol!r} in an indicator"
+                                  f"{did_you_mean(clock.symbol, self.tape.symbols)}; "
+                                  f"the run has: {', '.join(self.tape.symbols)}")
+            symbol = self.tape.symbols.index(clock.symbol)
+        same = clock.timeframe is None or clock.timeframe == self.tape.timeframes[symbol]
+        return _Place(self.tape, symbol, None if same else clock.timeframe, self.cache)
+
+    def visible(self, other: _Place) -> np.ndarray:
+        """Return for each tick here the index of the other's latest finished tick, -1 before the first."""
+        if other.symbol == self.symbol and self.timeframe is None:
+            return other.bins.visible_from_bar  # type: ignore[no-any-return]
+        return np.searchsorted(other.close_time, self.close_time, side="right") - 1
+
+
+def _column(node: Expression, place: _Place) -> np.ndarray:
+    """Return a node at a place, from the cache where it is worth keeping."""
+    if isinstance(node, Field) and node.clock == OWN:
+        return _field(node, place)
+    if isinstance(node, Output) and node.clock == OWN:
+        return _outputs(node.application, place)[node.index]  # type: ignore[no-any-return]
+    return place.cache.get((*place.key, node), lambda: _locked(_computed(node, place)), _size_of_array)
+
+
+def _computed(node: Expression, place: _Place) -> np.ndarray:
+    if node.clock is not None and node.clock != OWN:
+        other = place.at(node.clock)
+        values = _column(localise(node), other)
+        if other.key == place.key:
+            return values
+        seen = place.visible(other)
+        return np.where(seen >= 0, values[seen], np.nan) if len(values) else np.full(place.length, np.nan)
+    match node:
+        case Constant(value):
+            return np.full(place.length, value)
+        case Negative(x):
+            return -_column(x, place)
+        case Shift(x, ticks):
+            return _shifted(_column(x, place), ticks)
+        case Arithmetic(operator, left, right):
+            return _combined(operator, _operand(left, place), _operand(right, place))
+        case Output(application, index):
+            return _outputs(application, place)[index]  # type: ignore[no-any-return]
+        case _:
+            raise TypeError(f"an expression of the unknown kind {type(node).__name__}")
+
+
+def _field(node: Field, place: _Place) -> np.ndarray:
+    if place.timeframe is None:
+        return frozen(getattr(place.tape, node.name)[place.rows])
+    return frozen(getattr(place.bins, node.name))
+
+
+def _outputs(application: Application, place: _Place) -> np.ndarray:
+    """Return all outputs of an indicator, float64[outputs, n]: one computation serves each of them."""
+
+    def compute() -> np.ndarray:
+        inputs = tuple(frozen(_column(x, place)) for x in application.inputs)
+        return _locked(application.indicator.columns(application.parameters, inputs))
+
+    return place.cache.get((*place.key, application), compute, _size_of_array)
+
+
+def _operand(node: Expression, place: _Place) -> Any:
+    return node.value if isinstance(node, Constant) else _column(node, place)
+
+
+def _combined(operator: str, left: Any, right: Any) -> np.ndarray:
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        if operator == "+":
+            return np.add(left, right)  # type: ignore[no-any-return]
+        if operator == "-":
+            return np.subtract(left, right)  # type: ignore[no-any-return]
+        if operator == "*":
+            return np.multiply(left, right)  # type: ignore[no-any-return]
+        out = np.full(np.broadcast(left, right).shape, np.nan)
+        return np.divide(left, right, out=out, where=np.not_equal(right, 0.0))  # type: ignore[no-any-return]
+
+
+def _shifted(values: np.ndarray, ticks: int) -> np.ndarray:
+    out = np.full(len(values), np.nan)
+    if ticks < len(values):
+        out[ticks:] = values[: len(values) - ticks]
+    return out
+
+
+def _ready(node: Expression, place: _Place) -> int:
+    """Return the tick of a place at which a node's declared lookback is satisfied; its length when never."""
+    if node.clock is not None and node.clock != OWN:
+        other = place.at(node.clock)
+        there = _ready(localise(node), other)
+        if other.key == place.key:
+            return there
+        return int(np.searchsorted(place.visible(other), there, side="left"))
+    return own_lookback(node) + max((_ready(part, place) for part in parts_of(node)), default=0)
+
+
+def _locked(array: np.ndarray) -> np.ndarray:
+    array = np.ascontiguousarray(array, dtype=np.float64)
+    array.flags.writeable = False
+    return array
+
+
+def _size_of_array(array: np.ndarray) -> int:
+    return array.nbytes
+
+
+def _size_of_bins(bins: Any) -> int:
+    return sum(getattr(bins, name).nbytes
+               for name in ("open_time", "end_time", "open", "high", "low", "close", "volume", "visible_from_bar"))

@@ -1,0 +1,326 @@
+"""The declaration of an indicator: a step function and what is known about it before any data.
+
+    @indicator(inputs=("x",), parameters={"length": length()}, state={"value": float},
+               lookback=lambda p: p.length - 1, source="...", cost="O(1)")
+    def ema(s, window, x):
+        \"\"\"Exponential moving average.\"\"\"
+        ...
+        return s.value
+
+The decorated name is then called with expressions and parameters and returns an expression. The step sees `s`, a record
+of its parameters by name, its state by name (all zero at the start) and `s.count`, the number of bars it has seen,
+this one included. It is compiled; it must not allocate memory. Anybody's package may declare indicators like this.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any, Generic, TypeVar, overload
+
+import attrs
+import numpy as np
+
+from framework.boundary.jit import JIT
+from framework.errors import ConfigError, StrategyError, did_you_mean
+from framework.indicators.expression import FIELDS, Application, Bars, Expression, Output, as_expression
+from framework.indicators.loop import MAX_INPUTS, Column, compiled_column, interpreted_column
+
+Step = Callable[..., Any]
+Declared = TypeVar("Declared", Expression, Application)
+
+_REGISTERED: dict[str, Indicator[Any]] = {}
+
+
+@attrs.frozen
+class Parameter:
+    """One parameter of an indicator: whole or real, its lowest value and its default (None: it must be given)."""
+
+    kind: type[int] | type[float]
+    low: float | None = None
+    default: float | None = None
+
+    def validate(self, where: str, value: Any) -> int | float:
+        """Return the value in the parameter's type; ConfigError names it and the rule."""
+        kinds = (int, np.integer) if self.kind is int else (int, float, np.integer, np.floating)
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, kinds):
+            wanted = "a whole number" if self.kind is int else "a number"
+            raise ConfigError(f"{where} = {value!r} must be {wanted}")
+        if not math.isfinite(value):
+            raise ConfigError(f"{where} = {value!r} must be finite")
+        if self.low is not None and value < self.low:
+            raise ConfigError(f"{where} = {value!r} must be at least {self.low:g}")
+        return self.kind(value)
+
+
+def length(low: int = 1, default: int | None = None) -> Parameter:
+    """Return a parameter that counts bars."""
+    return Parameter(int, low, default)
+
+
+def number(low: float | None = None, default: float | None = None) -> Parameter:
+    """Return a real parameter."""
+    return Parameter(float, low, default)
+
+
+@attrs.frozen(eq=False)
+class Instance:
+    """The memory of one running indicator: its record, its window and the lookback of each output."""
+
+    states: np.ndarray
+    window: np.ndarray
+    lookbacks: np.ndarray
+
+
+class Indicator(Generic[Declared]):
+    """A declared indicator: call it with expressions and parameters to get an expression.
+
+    name, summary (first line of the step's docstring), source, cost   what the catalogue shows
+    inputs, bar_inputs, parameters, outputs                            what it takes and gives
+    """
+
+    def __init__(self, step: Step, *, inputs: Sequence[str], bar_inputs: Sequence[str],
+                 parameters: Mapping[str, Parameter], outputs: Sequence[str], state: Mapping[str, type],
+                 lookback: Callable[[Any], int | tuple[int, ...]], window: Callable[[Any], int] | None,
+                 check: Callable[[Any], str | None] | None, source: str, cost: str) -> None:
+        self.step = step
+        self.name = step.__name__
+        self.__name__, self.__qualname__, self.__module__ = step.__name__, step.__qualname__, step.__module__
+        self.__doc__ = step.__doc__
+        self.summary = (inspect.getdoc(step) or "").partition("\n")[0]
+        self.source, self.cost = source, cost
+        self.inputs, self.bar_inputs = tuple(inputs), tuple(bar_inputs)
+        self.parameters = dict(parameters)
+        self.outputs = tuple(outputs) or ("value",)
+        self._lookback, self._window, self._check = lookback, window, check
+        self.layout = self._layout(state)
+        self.reason: str | None = None
+        self._column: Column | None = None
+        self.__signature__ = self._signature()
+        self._validate()
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Declared:
+        """Return the expression of this indicator; ConfigError when an input or a parameter is wrong."""
+        given = self._bind(arguments, keywords)
+        if self.bar_inputs:
+            bars = given["bars"]
+            if not isinstance(bars, Bars):
+                raise ConfigError(f"{self.name}: its first argument is bars, such as bars or bars.timeframe(\"4h\"), "
+                                  f"not {bars!r}; it reads {', '.join(self.bar_inputs)}")
+            inputs = tuple(getattr(bars, name) for name in self.bar_inputs)
+        else:
+            inputs = tuple(as_expression(given[name], f"{self.name}: input {name}") for name in self.inputs)
+        application = Application(self, inputs, self.validate({name: given[name] for name in self.parameters}))
+        return application if len(self.outputs) > 1 else Output(application, 0)  # type: ignore[return-value]
+
+    def __reduce__(self) -> str:
+        return self.__qualname__
+
+    def __repr__(self) -> str:
+        return f"<indicator {self.name}{self.__signature__}>"
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the step is compiled; `reason` says why not. Compiles it when it has not been used yet."""
+        return JIT and self.column is not None and self.reason is None
+
+    def validate(self, values: Mapping[str, Any]) -> tuple[int | float, ...]:
+        """Return the parameters in order and in their types; ConfigError names the one that is wrong."""
+        valid = {name: parameter.validate(f"{self.name}: parameter {name}", values[name])
+                 for name, parameter in self.parameters.items()}
+        complaint = self._check(SimpleNamespace(**valid)) if self._check else None
+        if complaint:
+            raise ConfigError(f"{self.name}: {complaint}")
+        return tuple(valid.values())
+
+    def named(self, parameters: tuple[int | float, ...]) -> SimpleNamespace:
+        """Return validated parameters under their names."""
+        return SimpleNamespace(**dict(zip(self.parameters, parameters, strict=True)))
+
+    def lookbacks(self, parameters: tuple[int | float, ...]) -> tuple[int, ...]:
+        """Return, per output, how many bars pass before its first value."""
+        declared = self._lookback(self.named(parameters))
+        return declared if isinstance(declared, tuple) else (declared,) * len(self.outputs)
+
+    def instance(self, parameters: tuple[int | float, ...]) -> Instance:
+        """Return the memory of a fresh indicator with these parameters."""
+        states = np.zeros(1, self.layout)
+        for name, value in zip(self.parameters, parameters, strict=True):
+            states[name] = value
+        size = self._window(self.named(parameters)) if self._window else 0
+        return Instance(states, np.zeros(size), np.array(self.lookbacks(parameters), np.int64))
+
+    @property
+    def column(self) -> Column:
+        """The column function, compiled or read from disk when first used; interpreted when it does not compile."""
+        if self._column is None:
+            self._column = self._compile()
+        return self._column
+
+    def compute(self, *inputs: np.ndarray, **parameters: Any) -> np.ndarray:
+        """Return this indicator over arrays: float64[n], or float64[outputs, n] when it has several outputs.
+
+        >>> from framework.indicators import sma
+        >>> sma.compute(np.array([1.0, 2.0, 4.0]), length=2)
+        array([nan, 1.5, 3. ])
+        """
+        count = len(self.bar_inputs or self.inputs)
+        if len(inputs) != count or len({len(x) for x in inputs}) != 1:
+            raise ConfigError(f"{self.name}.compute takes {count} arrays of one length "
+                              f"({', '.join(self.bar_inputs or self.inputs)}), not lengths {[len(x) for x in inputs]}")
+        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
+        for name in parameters:
+            if name not in self.parameters:
+                raise ConfigError(f"{self.name} has no parameter {name!r}{did_you_mean(name, self.parameters)}")
+        out = self.columns(self.validate({**defaults, **parameters}), tuple(frozen(x) for x in inputs))
+        return out if len(self.outputs) > 1 else out[0]
+
+    def columns(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...]) -> np.ndarray:
+        """Return float64[outputs, n] from read-only float64 inputs; StrategyError when the step raises."""
+        out = np.empty((len(self.outputs), len(inputs[0])))
+        column, memory = self.column, self.instance(parameters)
+        try:
+            column(memory.states, memory.window, memory.lookbacks, inputs, out)
+        except Exception:
+            self._explain(parameters, inputs, out)
+            raise
+        return out
+
+    def _explain(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...], out: np.ndarray) -> None:
+        """Run a step that raised once more in Python, for the author's own traceback."""
+        memory = self.instance(parameters)
+        try:
+            interpreted_column(self.step, len(inputs), len(self.outputs))(
+                memory.states, memory.window, memory.lookbacks, inputs, out)
+        except Exception as fault:
+            count = int(memory.states["count"][0])
+            raise StrategyError(
+                f"indicator {self.name} raised {type(fault).__name__}: {fault}, at value {count} of its input; "
+                "a step must answer every finite input", function=self.name) from fault
+
+    def _compile(self) -> Column:
+        inputs, outputs = len(self.bar_inputs or self.inputs), len(self.outputs)
+        column = compiled_column(self.step, self.layout, inputs, outputs)
+        nothing = frozen(np.empty(0))
+        memory = Instance(np.zeros(1, self.layout), np.zeros(0), np.zeros(outputs, np.int64))
+        try:
+            column(memory.states, memory.window, memory.lookbacks, (nothing,) * inputs, np.empty((outputs, 0)))
+        except Exception as fault:
+            self.reason = " ".join(str(fault).split())[:400]
+            warnings.warn(f"indicator {self.name} does not compile and runs interpreted, slower: {self.reason}",
+                          RuntimeWarning, stacklevel=2)
+            return interpreted_column(self.step, inputs, outputs)
+        return column
+
+    def _layout(self, state: Mapping[str, type]) -> np.dtype:
+        fields = [("count", "i8"), *((name, "i8" if p.kind is int else "f8") for name, p in self.parameters.items())]
+        for name, kind in state.items():
+            if kind not in (int, float):
+                raise ConfigError(f"indicator {self.name}: state {name!r} must be int or float, not {kind!r}")
+            fields.append((name, "i8" if kind is int else "f8"))
+        names = [name for name, _ in fields]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"indicator {self.name}: {name!r} is declared twice; count, parameters and state "
+                                  "share one record")
+        return np.dtype(fields, align=True)
+
+    def _signature(self) -> inspect.Signature:
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        series = ["bars"] if self.bar_inputs else list(self.inputs)
+        parameters = [inspect.Parameter(name, kind) for name in series]
+        for name, parameter in self.parameters.items():
+            default = inspect.Parameter.empty if parameter.default is None else parameter.default
+            parameters.append(inspect.Parameter(name, kind, default=default))
+        return inspect.Signature(parameters)
+
+    def _bind(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
+        for name in keywords:
+            if name not in self.__signature__.parameters:
+                known = self.__signature__.parameters
+                raise ConfigError(f"{self.name} has no parameter {name!r}{did_you_mean(name, known)}; "
+                                  f"it takes {self.name}{self.__signature__}")
+        try:
+            bound = self.__signature__.bind(*arguments, **keywords)
+        except TypeError as fault:
+            raise ConfigError(f"{self.name}: {fault}; it takes {self.name}{self.__signature__}") from None
+        bound.apply_defaults()
+        return bound.arguments
+
+    def _validate(self) -> None:
+        """Refuse a declaration that could never run."""
+        if bool(self.inputs) == bool(self.bar_inputs):
+            raise ConfigError(f"indicator {self.name}: declare either inputs (series) or bar_inputs (fields of bars)")
+        unknown = [name for name in self.bar_inputs if name not in FIELDS]
+        if unknown:
+            raise ConfigError(f"indicator {self.name}: bars have no {unknown[0]!r}{did_you_mean(unknown[0], FIELDS)}")
+        wanted = 2 + len(self.inputs or self.bar_inputs)
+        if wanted - 2 > MAX_INPUTS:
+            raise ConfigError(f"indicator {self.name}: {wanted - 2} inputs are more than {MAX_INPUTS}")
+        if len(inspect.signature(self.step).parameters) != wanted:
+            raise ConfigError(f"indicator {self.name}: its step must take (s, window, "
+                              f"{', '.join(self.inputs or self.bar_inputs)}), not {inspect.signature(self.step)}")
+
+
+@overload
+def indicator(*, parameters: Mapping[str, Parameter], lookback: Callable[[Any], int], source: str,
+              inputs: Sequence[str] = ..., bar_inputs: Sequence[str] = ...,
+              state: Mapping[str, type] = ..., window: Callable[[Any], int] | None = ...,
+              check: Callable[[Any], str | None] | None = ...,
+              cost: str = ...) -> Callable[[Step], Indicator[Expression]]: ...
+
+
+@overload
+def indicator(*, parameters: Mapping[str, Parameter], lookback: Callable[[Any], int | tuple[int, ...]], source: str,
+              outputs: Sequence[str], inputs: Sequence[str] = ..., bar_inputs: Sequence[str] = ...,
+              state: Mapping[str, type] = ..., window: Callable[[Any], int] | None = ...,
+              check: Callable[[Any], str | None] | None = ...,
+              cost: str = ...) -> Callable[[Step], Indicator[Application]]: ...
+
+
+def indicator(*, parameters: Mapping[str, Parameter], lookback: Callable[[Any], int | tuple[int, ...]], source: str,
+              inputs: Sequence[str] = (), bar_inputs: Sequence[str] = (), outputs: Sequence[str] = (),
+              state: Mapping[str, type] | None = None, window: Callable[[Any], int] | None = None,
+              check: Callable[[Any], str | None] | None = None, cost: str = "O(1)") -> Any:
+    """Declare the decorated step function as an indicator.
+
+    inputs      names of the series it reads, each given as an expression; or
+    bar_inputs  fields of bars it reads ("high", "low", "close"), given together as `bars`
+    parameters  name -> `length()` or `number()`; run-time values: a change never recompiles
+    outputs     names of its outputs when there are several; the step then returns a tuple of floats in this order
+    state       name -> int or float, zero at the start
+    window      parameters -> how many floats of memory it needs, zero at the start
+    lookback    parameters -> bars before the first value; a tuple when its outputs differ
+    check       parameters -> a complaint about their combination, or None
+    source      who defined it, for the catalogue; cost: of a bar, such as "O(1)"
+    """
+
+    def declare(step: Step) -> Indicator[Any]:
+        declared: Indicator[Any] = Indicator(
+            step, inputs=inputs, bar_inputs=bar_inputs, parameters=parameters, outputs=outputs, state=state or {},
+            lookback=lookback, window=window, check=check, source=source, cost=cost)
+        known = _REGISTERED.get(declared.name)
+        if known is not None and (known.__module__, known.__qualname__) != (declared.__module__, declared.__qualname__):
+            raise ConfigError(f"indicator {declared.name!r} is declared by {known.__module__} and by "
+                              f"{declared.__module__}; rename one of them")
+        _REGISTERED[declared.name] = declared
+        return declared
+
+    return declare
+
+
+def registered() -> dict[str, Indicator[Any]]:
+    """Return every declared indicator by name, in the order of declaration."""
+    return dict(_REGISTERED)
+
+
+def frozen(array: Any) -> np.ndarray:
+    """Return a read-only contiguous float64 view or copy: the one type of input that column functions take."""
+    view = np.ascontiguousarray(array, dtype=np.float64).view()
+    view.flags.writeable = False
+    return view
+
+

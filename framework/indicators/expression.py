@@ -1,0 +1,338 @@
+"""Expressions: what a strategy wants to know at each bar, said once and computed later.
+
+An expression is a frozen, hashable tree. Equal trees are equal values, so that a column is computed once however
+often it is asked for. Nothing here touches data: `columns` evaluates a tree over a tape, `live` one bar at a time.
+
+Every series has a *clock*: the bars at which it gets a new value. `bars.close` ticks with the strategy's own bars,
+`bars.timeframe("4h").close` with the finished four-hour bins, `bars.symbol("MSFT").close` with the bars of MSFT. An
+operation whose inputs share a clock runs on that clock (an EMA of a four-hour close moves once in four hours); when
+they differ it runs on the strategy's own bars, where each other clock shows its latest finished value.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+import numpy as np
+
+from framework.errors import ConfigError, did_you_mean
+
+FIELDS = ("open", "high", "low", "close", "volume")
+"""The series of a bar."""
+
+
+@attrs.frozen
+class Clock:
+    """Whose bars a series ticks with: a symbol and a timeframe, None for the strategy's own."""
+
+    symbol: str | None = None
+    timeframe: str | None = None
+
+    def __str__(self) -> str:
+        return (f"{self.symbol}:" if self.symbol else "") + (f"@{self.timeframe}" if self.timeframe else "")
+
+
+OWN = Clock()
+"""The clock of the strategy's own bars."""
+
+
+class Expression:
+    """A series of numbers, one per tick of its clock; NaN where it has no value.
+
+    Expressions combine with each other and with numbers by + - * / and unary minus, and look back by `shift`.
+    Division by zero has no value: NaN.
+    """
+
+    __slots__ = ()
+
+    clock: Clock | None
+    """None for a constant, which fits every clock."""
+
+    def shift(self, ticks: int) -> Expression:
+        """Return the value `ticks` ticks of its own clock ago; ConfigError when negative, which would look ahead.
+
+        >>> Bars().close.shift(1)
+        close.shift(1)
+        """
+        if isinstance(ticks, bool) or not isinstance(ticks, (int, np.integer)):
+            raise ConfigError(f"{self!r}.shift({ticks!r}): the number of bars must be a whole number")
+        if ticks < 0:
+            raise ConfigError(f"{self!r}.shift({ticks}) would read {-ticks} bars of the future; shift(n) needs n >= 0")
+        return Shift(self, int(ticks)) if ticks else self
+
+    @property
+    def lookback(self) -> int:
+        """How many ticks of its clock pass before the first value: what the parts declare, composed.
+
+        A part on another clock counts nothing here; `first_ready` knows when it is ready on a given tape.
+        """
+        return _lookback(self)
+
+    def __add__(self, other: Any) -> Expression:
+        return _combine("+", self, other)
+
+    def __radd__(self, other: Any) -> Expression:
+        return _combine("+", other, self)
+
+    def __sub__(self, other: Any) -> Expression:
+        return _combine("-", self, other)
+
+    def __rsub__(self, other: Any) -> Expression:
+        return _combine("-", other, self)
+
+    def __mul__(self, other: Any) -> Expression:
+        return _combine("*", self, other)
+
+    def __rmul__(self, other: Any) -> Expression:
+        return _combine("*", other, self)
+
+    def __truediv__(self, other: Any) -> Expression:
+        return _combine("/", self, other)
+
+    def __rtruediv__(self, other: Any) -> Expression:
+        return _combine("/", other, self)
+
+    def __neg__(self) -> Expression:
+        return Negative(self)
+
+    def __bool__(self) -> bool:
+        raise ConfigError(f"{self!r} is a series without a truth value; compare its value in decide, as now.ind.NAME")
+
+
+@attrs.frozen(repr=False, cache_hash=True)
+class Field(Expression):
+    """One series of the bars of a clock."""
+
+    name: str
+    clock: Clock = OWN
+
+    def __repr__(self) -> str:
+        symbol = f"{self.clock.symbol}:" if self.clock.symbol else ""
+        return f"{symbol}{self.name}" + (f"@{self.clock.timeframe}" if self.clock.timeframe else "")
+
+
+@attrs.frozen(repr=False, cache_hash=True)
+class Constant(Expression):
+    """The same number at every tick."""
+
+    value: float
+
+    @property
+    def clock(self) -> None:  # type: ignore[override]
+        """A constant fits every clock."""
+        return None
+
+    def __repr__(self) -> str:
+        return f"{self.value:g}" if float(f"{self.value:g}") == self.value else repr(self.value)
+
+
+@attrs.frozen(repr=False, cache_hash=True)
+class Negative(Expression):
+    """The series with its sign changed."""
+
+    x: Expression
+    clock: Clock | None = attrs.field(init=False, eq=False, default=attrs.Factory(lambda s: s.x.clock, takes_self=True))
+
+    def __repr__(self) -> str:
+        return f"-{self.x!r}"
+
+
+@attrs.frozen(repr=False, cache_hash=True)
+class Arithmetic(Expression):
+    """Two series combined tick by tick with one of + - * /."""
+
+    operator: str
+    left: Expression
+    right: Expression
+    clock: Clock | None = attrs.field(
+        init=False, eq=False, default=attrs.Factory(lambda s: common_clock((s.left, s.right)), takes_self=True))
+
+    def __repr__(self) -> str:
+        return f"({self.left!r} {self.operator} {self.right!r})"
+
+
+@attrs.frozen(repr=False, cache_hash=True)
+class Shift(Expression):
+    """The value of a series `ticks` ticks ago."""
+
+    x: Expression
+    ticks: int
+    clock: Clock | None = attrs.field(init=False, eq=False, default=attrs.Factory(lambda s: s.x.clock, takes_self=True))
+
+    def __repr__(self) -> str:
+        return f"{self.x!r}.shift({self.ticks})"
+
+
+@attrs.frozen(repr=False, cache_hash=True)
+class Application:
+    """An indicator applied to inputs with parameters; its outputs are attributes and are expressions.
+
+    >>> from framework.indicators import macd
+    >>> macd(Bars().close, 12, 26, 9).signal
+    macd(close, 12, 26, 9).signal
+    """
+
+    indicator: Any
+    inputs: tuple[Expression, ...]
+    parameters: tuple[int | float, ...]
+    clock: Clock | None = attrs.field(
+        init=False, eq=False, default=attrs.Factory(lambda s: common_clock(s.inputs), takes_self=True))
+
+    def __getattr__(self, name: str) -> Output:
+        if name.startswith("_") or name in ("indicator", "inputs", "parameters", "clock"):
+            raise AttributeError(name)
+        outputs = self.indicator.outputs
+        if name not in outputs:
+            known = ", ".join(outputs)
+            raise ConfigError(f"{self!r} has no output {name!r}{did_you_mean(name, outputs)}; it has: {known}")
+        return Output(self, outputs.index(name))
+
+    def __repr__(self) -> str:
+        shown = [repr(x) for x in self.inputs] if not self.indicator.bar_inputs else [_shown_bars(self.inputs[0])]
+        shown += [f"{value:g}" for value in self.parameters]
+        return f"{self.indicator.name}({', '.join(shown)})"
+
+
+@attrs.frozen(repr=False, cache_hash=True)
+class Output(Expression):
+    """One output of an applied indicator."""
+
+    application: Application
+    index: int
+
+    @property
+    def clock(self) -> Clock | None:  # type: ignore[override]
+        """The clock that the indicator runs on."""
+        return self.application.clock
+
+    def __repr__(self) -> str:
+        outputs = self.application.indicator.outputs
+        return repr(self.application) + (f".{outputs[self.index]}" if len(outputs) > 1 else "")
+
+
+@attrs.frozen
+class Bars:
+    """The series of a symbol's bars as expressions: `bars.close`, `bars.timeframe("4h").high`."""
+
+    clock: Clock = OWN
+
+    @property
+    def open(self) -> Expression:
+        """The first price of each bar."""
+        return Field("open", self.clock)
+
+    @property
+    def high(self) -> Expression:
+        """The highest price of each bar."""
+        return Field("high", self.clock)
+
+    @property
+    def low(self) -> Expression:
+        """The lowest price of each bar."""
+        return Field("low", self.clock)
+
+    @property
+    def close(self) -> Expression:
+        """The last price of each bar."""
+        return Field("close", self.clock)
+
+    @property
+    def volume(self) -> Expression:
+        """The quantity traded in each bar."""
+        return Field("volume", self.clock)
+
+    def timeframe(self, timeframe: str) -> Bars:
+        """Return the bars of a longer timeframe such as "4h"; a bin is seen only after its scheduled end."""
+        if not isinstance(timeframe, str) or not timeframe:
+            raise ConfigError(f'timeframe({timeframe!r}): a timeframe is a text such as "5m", "4h" or "1d"')
+        return Bars(attrs.evolve(self.clock, timeframe=timeframe))
+
+    def symbol(self, symbol: str) -> Bars:
+        """Return the bars of another symbol of the run; a bar is seen only after its close."""
+        if not isinstance(symbol, str) or not symbol:
+            raise ConfigError(f'symbol({symbol!r}): a symbol is a text such as "MSFT"')
+        return Bars(attrs.evolve(self.clock, symbol=symbol))
+
+
+def as_expression(value: Any, where: str) -> Expression:
+    """Return an expression, a number as a constant; ConfigError says what else was given and what to write."""
+    if isinstance(value, Expression):
+        return value
+    if isinstance(value, Bars):
+        raise ConfigError(f"{where}: bars are five series; choose one of .{', .'.join(FIELDS)}")
+    if isinstance(value, Application):
+        outputs = ", .".join(value.indicator.outputs)
+        raise ConfigError(f"{where}: {value!r} has several outputs; choose one of .{outputs}")
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise ConfigError(f"{where}: {value!r} ({type(value).__name__}) is neither an expression nor a number")
+    if not math.isfinite(value):
+        raise ConfigError(f"{where}: the number {value!r} must be finite")
+    return Constant(float(value))
+
+
+def common_clock(parts: tuple[Expression, ...]) -> Clock | None:
+    """Return the clock that all parts share, OWN when they differ, None when all are constants."""
+    clocks = {part.clock for part in parts if part.clock is not None}
+    if not clocks:
+        return None
+    return clocks.pop() if len(clocks) == 1 else OWN
+
+
+def localise(expression: Expression) -> Expression:
+    """Return the same expression on the strategy's own clock: what a series of another clock is to its own bars."""
+    match expression:
+        case Field(name):
+            return Field(name)
+        case Negative(x):
+            return Negative(localise(x))
+        case Arithmetic(operator, left, right):
+            return Arithmetic(operator, localise(left), localise(right))
+        case Shift(x, ticks):
+            return Shift(localise(x), ticks)
+        case Output(application, index):
+            inputs = tuple(localise(x) for x in application.inputs)
+            return Output(attrs.evolve(application, inputs=inputs), index)
+        case _:
+            return expression
+
+
+def parts_of(expression: Expression) -> tuple[Expression, ...]:
+    """Return the expressions that an expression is made of."""
+    match expression:
+        case Negative(x) | Shift(x, _):
+            return (x,)
+        case Arithmetic(_, left, right):
+            return left, right
+        case Output(application, _):
+            return application.inputs
+        case _:
+            return ()
+
+
+def own_lookback(expression: Expression) -> int:
+    """Return the ticks that this node adds to the lookback of its parts."""
+    match expression:
+        case Shift(_, ticks):
+            return ticks
+        case Output(application, index):
+            return int(application.indicator.lookbacks(application.parameters)[index])
+        case _:
+            return 0
+
+
+def _lookback(expression: Expression) -> int:
+    parts = [_lookback(part) for part in parts_of(expression) if part.clock in (None, expression.clock)]
+    return own_lookback(expression) + max(parts, default=0)
+
+
+def _combine(operator: str, left: Any, right: Any) -> Expression:
+    where = f"{left!r} {operator} {right!r}"
+    return Arithmetic(operator, as_expression(left, where), as_expression(right, where))
+
+
+def _shown_bars(field: Any) -> str:
+    clock = field.clock if isinstance(field, Field) else OWN
+    symbol = f"{clock.symbol}:" if clock.symbol else ""
+    return f"{symbol}bars" + (f"@{clock.timeframe}" if clock.timeframe else "")

@@ -1,0 +1,194 @@
+"""Run a step function over columns: one loop, specialised per step, kept on disk.
+
+A step is an ordinary function `step(s, window, x, ...)`: `s` is a record of its parameters and its state, `window` a
+float64 array of the length it asked for, the rest are this bar's inputs.  The loop gives it one bar after another.
+A column of a million bars and a single live bar go through the same compiled function, which is why they agree bit
+for bit.  The record lives on the stack of the loop, so that LLVM keeps the state in registers.
+
+The rule of missing values is here and nowhere else: a bar with an input that is NaN or infinite has no value (NaN)
+and leaves the state as it was; a value is NaN as long as the inputs seen are not more than the declared lookback.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba import njit
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from framework.boundary.adapter import content_of
+from framework.boundary.address import address_of
+from framework.boundary.jit import JIT, content_key, engine_key, keep_on_disk
+from framework.boundary.view import view_at
+
+Column = Callable[[np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, ...], np.ndarray], None]
+"""column(state record[1], window, lookbacks int64[k], inputs read-only float64[n] each, out float64[k, n]) -> None."""
+
+NAN = math.nan
+
+
+@intrinsic
+def _on_stack(typingctx: Any, record: Any) -> Any:
+    """Return a copy of a record that lives in the frame of the caller."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        size = context.get_constant(numba.types.intp, record.size)
+        memory = cgutils.alloca_once(builder, args[0].type.pointee)  # type: ignore[no-untyped-call]
+        cgutils.raw_memcpy(builder, memory, args[0], size, 1)  # type: ignore[no-untyped-call]
+        return memory
+
+    return record(record), codegen
+
+
+@intrinsic
+def _copy_record(typingctx: Any, target: Any, source: Any) -> Any:
+    """Copy the bytes of one record over another of the same type."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        size = context.get_constant(numba.types.intp, target.size)
+        cgutils.raw_memcpy(builder, args[0], args[1], size, 1)  # type: ignore[no-untyped-call]
+        return context.get_dummy_value()
+
+    return numba.types.none(target, source), codegen
+
+
+def _compiled_loop(step_at: Any) -> Column:
+    def column(states: Any, window: Any, lookbacks: Any, columns: Any, out: Any) -> None:
+        kept = states[0]
+        s: Any = _on_stack(kept)  # type: ignore[call-arg]
+        for i in range(out.shape[1]):
+            step_at(s, window, lookbacks, columns, out, i)
+        _copy_record(kept, s)
+
+    return column
+
+
+def _interpreted_loop(step_at: Any) -> Column:
+    def column(states: Any, window: Any, lookbacks: Any, columns: Any, out: Any) -> None:
+        s = view_at(address_of(states), states.dtype)
+        floats = memoryview(window)
+        for i in range(out.shape[1]):
+            step_at(s, floats, lookbacks, columns, out, i)
+
+    return column
+
+
+def _store_one(out: Any, i: int, value: Any, count: int, lookbacks: Any) -> None:
+    out[0, i] = value if count > lookbacks[0] else NAN
+
+
+def _store_many(out: Any, i: int, values: Any, count: int, lookbacks: Any) -> None:
+    for k in range(len(values)):
+        out[k, i] = values[k] if count > lookbacks[k] else NAN
+
+
+def _blank(out: Any, i: int) -> None:
+    for k in range(out.shape[0]):
+        out[k, i] = NAN
+
+
+def _one_input(step: Any, store: Any, blank: Any) -> Any:
+    def step_at(s: Any, window: Any, lookbacks: Any, columns: Any, out: Any, i: int) -> None:
+        a = float(columns[0][i])
+        if a - a == 0.0:
+            s.count += 1
+            store(out, i, step(s, window, a), s.count, lookbacks)
+        else:
+            blank(out, i)
+
+    return step_at
+
+
+def _two_inputs(step: Any, store: Any, blank: Any) -> Any:
+    def step_at(s: Any, window: Any, lookbacks: Any, columns: Any, out: Any, i: int) -> None:
+        a, b = float(columns[0][i]), float(columns[1][i])
+        if (a - a) + (b - b) == 0.0:
+            s.count += 1
+            store(out, i, step(s, window, a, b), s.count, lookbacks)
+        else:
+            blank(out, i)
+
+    return step_at
+
+
+def _three_inputs(step: Any, store: Any, blank: Any) -> Any:
+    def step_at(s: Any, window: Any, lookbacks: Any, columns: Any, out: Any, i: int) -> None:
+        a, b, c = float(columns[0][i]), float(columns[1][i]), float(columns[2][i])
+        if (a - a) + (b - b) + (c - c) == 0.0:
+            s.count += 1
+            store(out, i, step(s, window, a, b, c), s.count, lookbacks)
+        else:
+            blank(out, i)
+
+    return step_at
+
+
+def _four_inputs(step: Any, store: Any, blank: Any) -> Any:
+    def step_at(s: Any, window: Any, lookbacks: Any, columns: Any, out: Any, i: int) -> None:
+        a, b, c, d = float(columns[0][i]), float(columns[1][i]), float(columns[2][i]), float(columns[3][i])
+        if (a - a) + (b - b) + (c - c) + (d - d) == 0.0:
+            s.count += 1
+            store(out, i, step(s, window, a, b, c, d), s.count, lookbacks)
+        else:
+            blank(out, i)
+
+    return step_at
+
+
+def _five_inputs(step: Any, store: Any, blank: Any) -> Any:
+    def step_at(s: Any, window: Any, lookbacks: Any, columns: Any, out: Any, i: int) -> None:
+        a, b, c, d = float(columns[0][i]), float(columns[1][i]), float(columns[2][i]), float(columns[3][i])
+        e = float(columns[4][i])
+        if (a - a) + (b - b) + (c - c) + (d - d) + (e - e) == 0.0:
+            s.count += 1
+            store(out, i, step(s, window, a, b, c, d, e), s.count, lookbacks)
+        else:
+            blank(out, i)
+
+    return step_at
+
+
+_BY_INPUTS = {1: _one_input, 2: _two_inputs, 3: _three_inputs, 4: _four_inputs, 5: _five_inputs}
+
+MAX_INPUTS = max(_BY_INPUTS)
+"""A step takes at most as many inputs as a bar has prices and volume."""
+
+
+def _jit(function: Any, **options: Any) -> Any:
+    """Compile without numba's reference counting, which costs more than a step; so a step cannot allocate memory."""
+    jit: Any = njit
+    return jit(nogil=True, _nrt=False, error_model="python", **options)(function)
+
+
+def _inner(function: Any) -> Any:
+    """Compile a part of the loop so that nothing of it is called: the state must not leave the registers."""
+    return _jit(function, forceinline=True)
+
+
+def interpreted_column(step: Callable[..., Any], inputs: int, outputs: int) -> Column:
+    """Return the column function of `step` in plain Python: for debuggers, and for steps that do not compile."""
+    store = _store_one if outputs == 1 else _store_many
+    return _interpreted_loop(_BY_INPUTS[inputs](step, store, _blank))
+
+
+def compiled_column(step: Callable[..., Any], layout: np.dtype, inputs: int, outputs: int) -> Column:
+    """Return the column function of `step`, compiled at its first call and kept on disk.
+
+    The key on disk is the content of the engine's sources, of the step and of all that it calls.  Division by zero
+    raises as it does in Python.
+    """
+    if not JIT:
+        return interpreted_column(step, inputs, outputs)
+    store = _store_one if outputs == 1 else _store_many
+    step_at = _BY_INPUTS[inputs](_inner(step), _inner(store), _inner(_blank))
+    dispatcher = _jit(_compiled_loop(_inner(step_at)))
+    parts = content_of(step)
+    if parts is not None:
+        shape = f"{layout.descr} {layout.itemsize} {inputs} {outputs}"
+        keep_on_disk(dispatcher, content_key([engine_key().encode(), shape.encode(), *parts]))
+    return dispatcher  # type: ignore[no-any-return]
