@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from framework.data.source import DataSource, Request
+from framework.data.sources.files import Csv, Parquet
 from framework.data.sources.sample import Sample
 from framework.data.sources.synthetic import Synthetic
 from framework.data.tape import Tape, build_tape
 from framework.errors import ConfigError, did_you_mean
 
-BUILT_IN: Mapping[str, type[DataSource]] = {source.name: source for source in (Sample, Synthetic)}
+BUILT_IN: Mapping[str, type[DataSource]] = {source.name: source for source in (Sample, Csv, Parquet, Synthetic)}
 """The sources that come with the framework, by name."""
 
 

@@ -127,5 +127,5 @@ def _refuse_straddling(series: BarSeries, timeframe: str, schedule: Schedule, nu
         raise DataError(
             f"{series.symbol}: timeframe {timeframe} asked of bars of {series.timeframe}, but the bar {opens} to "
             f"{closes} lies across the edge of a bin; rule: bins start at the session's open on "
-            f"{series.instrument.exchange}, weeks on Monday; mend: load bars on that grid, or ask for a longer timeframe"
+            f"{series.instrument.exchange}, weeks on Monday; mend: load bars on that grid, or ask for a longer one"
         )

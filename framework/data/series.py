@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 import numpy as np
@@ -46,6 +46,7 @@ class RepairReport:
 
     sorted: rows that were not in order of time.  duplicates: earlier rows of a time that came again, left out.
     dropped: rows left out for a broken rule.  widened: bars whose high or low was moved to include open and close.
+    zones: rows whose UTC offset was taken at its word although offsets differ.
     filled: missing bars put in, flat at the close before and without volume.
     missing: scheduled bars that are not there and were not put in.
     """
@@ -55,6 +56,7 @@ class RepairReport:
     duplicates: int = 0
     dropped: int = 0
     widened: int = 0
+    zones: int = 0
     filled: int = 0
     missing: int = 0
 
@@ -160,11 +162,19 @@ def refuse(where: str, fault: Fault, rows: Ints, times: Ints, columns: Mapping[s
 
     where: the source and the symbol.  rows: the number of each row at its source.  times: ns UTC.
     """
+
+    def show(i: int) -> str:
+        values = ", ".join(f"{name} {float(column[i])!r}" for name, column in columns.items())
+        return f"{format_time(int(times[i]))}, {values}"
+
+    return refusal(where, fault, rows, show)
+
+
+def refusal(where: str, fault: Fault, rows: Ints, show: Callable[[int], str]) -> DataError:
+    """Return the error for rows that break a rule; show tells what is in the row at a place."""
     broken = np.flatnonzero(fault.mask)
     lines = [f"{where}: {len(broken)} of {len(rows)} rows refused; rule: {fault.rule}"]
-    for i in broken[:ROWS_SHOWN]:
-        values = ", ".join(f"{name} {float(column[i])!r}" for name, column in columns.items())
-        lines.append(f"  row {rows[i]} ({format_time(int(times[i]))}): {values}")
+    lines += [f"  row {rows[i]}: {show(int(i))}" for i in broken[:ROWS_SHOWN]]
     if len(broken) > ROWS_SHOWN:
         lines.append(f"  and {len(broken) - ROWS_SHOWN} more")
     return DataError("\n".join([*lines, f"mend: {fault.mend} (the first row of data is row 1)"]))
