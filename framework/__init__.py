@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from framework.backtest.result import Result as Result
     from framework.boundary.jit import compiled as compiled
     from framework.broker import Broker as Broker
-    from framework.data import Tape as Tape
+    from framework.data.source import DataSource as DataSource
+    from framework.data.tape import Tape as Tape
     from framework.errors import ConfigError as ConfigError
     from framework.errors import DataError as DataError
     from framework.errors import FrameworkError as FrameworkError
@@ -51,6 +52,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "DataError",
+    "DataSource",
     "FrameworkError",
     "Instrument",
     "Now",
@@ -85,7 +87,8 @@ _HOME = {
     "framework.backtest.result": ("Result",),
     "framework.boundary.jit": ("compiled",),
     "framework.broker": ("Broker",),
-    "framework.data": ("Tape",),
+    "framework.data.source": ("DataSource",),
+    "framework.data.tape": ("Tape",),
     "framework.errors": ("ConfigError", "DataError", "FrameworkError", "PluginError", "StrategyError"),
     "framework.hookspecs": ("hookimpl",),
     "framework.model.instrument": ("Instrument",),

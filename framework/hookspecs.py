@@ -14,17 +14,18 @@ top of the module: then the command line stays quick.  The others are observers:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import click
 
     from framework.broker import Broker
+    from framework.data.source import DataSource
     from framework.risk import RiskRule, SizingRule
     from framework.slippage import SlippageModel
     from framework.strategy import Strategy
@@ -47,21 +48,6 @@ class Session:
     driver: str
     name: str
     config: Mapping[str, Any]
-
-
-class DataSource(Protocol):
-    """A class that reads bars from somewhere: a file format, a database, a vendor."""
-
-    name: str
-
-    @staticmethod
-    def load(options: Mapping[str, Any], symbols: Sequence[str], timeframe: str | None) -> list[Any]:
-        """Return one `framework.data.BarSeries` per symbol, in the order of `symbols`.
-
-        options: the keys of ``[data]`` other than source, symbols and timeframe; refuse the unknown ones.
-        timeframe: such as "1d" or "5m"; None leaves the choice to the source.
-        Raises ConfigError for options that are wrong and DataError for rows that are.
-        """
 
 
 @hookspec

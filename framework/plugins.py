@@ -24,10 +24,10 @@ import pluggy
 
 from framework import hookspecs
 from framework.errors import PluginError, PluginNotFound, did_you_mean
-from framework.hookspecs import PROJECT, Session, hookimpl
+from framework.hookspecs import PROJECT, hookimpl
 
 OURS = "trading-framework"
-"""The distribution that holds the built-in rules."""
+"""The distribution of the framework itself."""
 
 HERE = "this session"
 """What stands for a distribution when a class was handed over from Python."""
@@ -45,6 +45,12 @@ KINDS = {
     "command": "register_commands",
 }
 """Each kind of thing that a plug-in can bring, and the hook that brings it."""
+
+RESERVED = frozenset({
+    "audit", "backtest", "data", "demo", "diff", "doctor", "explain", "monte-carlo", "new", "optimize", "plugins",
+    "replay", "report", "trade", "walk-forward",
+})
+"""Verbs of the command line that no plug-in can take."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
@@ -101,8 +107,8 @@ class Found:
     plugin: Plugin
 
 
-class BuiltInRules:
-    """The framework's own sizing and risk rules, which enter by the same door as everybody's."""
+class BuiltIn:
+    """What the framework brings itself, by the same door as everybody: sizing and risk rules, data sources."""
 
     @hookimpl
     def register_risk_rules(self) -> list[Any]:
@@ -110,6 +116,13 @@ class BuiltInRules:
         from framework.rules import RULES
 
         return list(RULES)
+
+    @hookimpl
+    def register_data_sources(self) -> list[Any]:
+        """Return every source of `framework.data`."""
+        from framework.data.load import BUILT_IN
+
+        return list(BUILT_IN.values())
 
 
 class Registry:
@@ -123,8 +136,9 @@ class Registry:
         self.manager = pluggy.PluginManager(PROJECT)
         self.manager.add_hookspecs(hookspecs)
         self.plugins: list[Plugin] = []
+        self.added: dict[tuple[str, str], Found] = {}
         self._found: dict[str, list[Found]] = {}
-        self._register(Plugin("rules", OURS, "", "framework.rules", module=BuiltInRules()))
+        self._register(Plugin("built-in", OURS, _version(), "framework.plugins:BuiltIn", module=BuiltIn()))
         for point in _entry_points():
             self._load(point)
 
@@ -150,8 +164,10 @@ class Registry:
         self.plugins.append(plugin)
         if self.manager.is_registered(plugin.module):
             plugin.fail(f"{plugin.value!r} is named by two entry points; keep one")
+            plugin.module = None
             return
         try:
+            hash(plugin.module)
             self.manager.register(plugin.module, name=f"{plugin.distribution}:{plugin.name}")
             self.manager.check_pending()
         except Exception as error:
@@ -176,7 +192,8 @@ class Registry:
         hook = KINDS[kind]
         if hook not in self._found:
             self._found[hook] = [item for plugin in self.plugins for item in self._ask(plugin, hook)]
-        return [item for item in self._found[hook] if item.kind == kind and item.plugin.state == "ok"]
+        items = [*self._found[hook], *self.added.values()]
+        return [item for item in items if item.kind == kind and item.plugin.state == "ok"]
 
     def _ask(self, plugin: Plugin, hook: str) -> list[Found]:
         """Call one hook of one plug-in and check what it returns."""
@@ -188,7 +205,8 @@ class Registry:
             plugin.fail(f"{hook} raised {type(error).__name__}: {error}", traceback.format_exc())
             return []
         try:
-            return [_checked(plugin, hook, value) for answer in answers for value in _as_list(hook, answer)]
+            answer = answers[0] if answers else None
+            return [_checked(plugin, hook, value) for value in _as_list(hook, answer)]
         except PluginError as error:
             plugin.fail(str(error))
             return []
@@ -203,18 +221,16 @@ class Registry:
 
         Raises PluginError when the class breaks its contract or an installed plug-in has that name.
         """
-        hook = KINDS[kind]
-        plugin = Plugin(HERE, HERE, "", f"{value!r}")
-        item = _checked(plugin, hook, value)
-        installed = [other for other in self.found(kind) if other.name == item.name]
-        if any(other.plugin.distribution != HERE for other in installed):
+        item = _checked(Plugin(HERE, HERE, "", f"{value!r}"), KINDS[kind], value)
+        if item.kind != kind:
+            raise PluginError(f"{_shown(value)} is a {item.kind} plug-in, and a {kind} plug-in is needed here")
+        installed = [other for other in self.found(kind) if other.name == item.name and other.plugin.name != HERE]
+        if installed:
             raise PluginError(
                 f"{kind} {item.name!r} is already installed by {installed[0].plugin.distribution}; "
                 "give your class another name"
             )
-        self._found[hook] = [
-            other for other in self._found[hook] if (other.kind, other.name) != (item.kind, item.name)
-        ] + [item]
+        self.added[kind, item.name] = item
 
     def find(self, kind: str, name: str) -> Any:
         """Return the class of one kind and name.
@@ -230,13 +246,30 @@ class Registry:
         if found:
             raise PluginError(_duplicate(found))
         known = sorted({item.name for item in everything})
+        raise PluginNotFound(self._missing(kind, name, known), details=self._tracebacks())
+
+    def named(self, name: str) -> list[Found]:
+        """Return everything of one name, of whatever kind; raises PluginNotFound or PluginError as `find` does."""
+        kinds = [kind for kind in KINDS if any(item.name == name for item in self.found(kind))]
+        if not kinds:
+            known = sorted({item.name for kind in KINDS for item in self.found(kind)})
+            raise PluginNotFound(self._missing("plug-in", name, known), details=self._tracebacks())
+        for kind in kinds:
+            self.find(kind, name)
+        return [item for kind in kinds for item in self.found(kind) if item.name == name]
+
+    def _missing(self, kind: str, name: str, known: list[str]) -> str:
+        """Say that nothing has this name, what is near, what is installed and what was left out."""
         message = f"unknown {kind.replace('_', ' ')} {name!r}{did_you_mean(name, known)}"
         message += ("" if message.endswith("?") else ";") + f" installed: {_join(known) or 'none'}"
         broken = [plugin for plugin in self.plugins if plugin.state != "ok"]
         if broken:
             message += ". Left out: " + "; ".join(f"{plugin} ({plugin.error})" for plugin in broken)
             message += " - see `framework plugins`"
-        raise PluginNotFound(message, details="\n".join(plugin.details for plugin in broken if plugin.details))
+        return message
+
+    def _tracebacks(self) -> str:
+        return "\n".join(plugin.details for plugin in self.plugins if plugin.details)
 
     def listed(self) -> list[Listed]:
         """Return every thing that plug-ins bring, sorted by kind and name, then the plug-ins that cannot be used."""
@@ -254,17 +287,6 @@ class Registry:
                                    plugin.error, plugin.details))
         return rows
 
-    def commands(self, taken: Iterable[str]) -> dict[str, Any]:
-        """Return the verbs of plug-ins by name; raises PluginError for a name in `taken` or claimed twice."""
-        found: dict[str, Found] = {}
-        for item in self.found("command"):
-            if item.name in taken:
-                raise PluginError(f"{item.plugin} brings a verb {item.name!r}, which the framework has already")
-            if item.name in found:
-                raise PluginError(_duplicate([found[item.name], item]))
-            found[item.name] = item
-        return {name: item.value for name, item in found.items()}
-
 
 _lock = threading.Lock()
 _current: list[Registry] = []
@@ -278,15 +300,24 @@ def registry() -> Registry:
         return _current[0]
 
 
-def reset(allow: Iterable[str] | None = None) -> Registry:
-    """Discover anew, under an allow-list; the one in the environment can only be narrowed by it."""
+def use(allow: Iterable[str] | None = None) -> Registry:
+    """Return a registry under an allow-list, discovering anew if it is not the present one.
+
+    allow: distributions that may be imported; the list in the environment can only be narrowed by it.  Classes of this
+    session stay known.
+    """
     environment = _allowed_by_environment()
-    names = environment if allow is None else [_normal(name) for name in allow]
-    if environment is not None:
-        names = [name for name in names or () if name in {_normal(other) for other in environment}]
-    with _lock:
-        _current[:] = [Registry(names)]
-        return _current[0]
+    names = environment
+    if allow is not None:
+        asked = frozenset(map(_normal, allow))
+        names = asked if environment is None else asked & environment
+    current = registry()
+    if names != current.allow:
+        renewed = Registry(names)
+        renewed.added.update(current.added)
+        with _lock:
+            _current[:] = [renewed]
+    return registry()
 
 
 def find(kind: str, name: str) -> Any:
@@ -311,20 +342,23 @@ def notify(hook: str, **arguments: Any) -> None:
             ) from error
 
 
-def session(driver: str, name: str, config: dict[str, Any]) -> Session:
-    """Return what observers are told about a run."""
-    return Session(driver, name, config)
-
-
-def _allowed_by_environment() -> list[str] | None:
+def _allowed_by_environment() -> frozenset[str] | None:
     text = os.environ.get(ALLOW)
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+    return None if text is None else frozenset(_normal(name.strip()) for name in text.split(",") if name.strip())
 
 
 def _entry_points() -> Iterator[metadata.EntryPoint]:
     """Yield our entry points in an order that does not depend on the file system."""
     points = metadata.entry_points(group=PROJECT)
     return iter(sorted(points, key=lambda point: (point.dist.name if point.dist else "", point.name, point.value)))
+
+
+def _version() -> str:
+    """Return the framework's version, "" when it runs from a source tree that is not installed."""
+    try:
+        return metadata.version(OURS)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _normal(distribution: str) -> str:
@@ -352,7 +386,7 @@ def _expected(hook: str) -> str:
         "register_slippage_models": "subclasses of framework.SlippageModel",
         "register_risk_rules": "subclasses of framework.RiskRule or framework.SizingRule",
         "register_brokers": "subclasses of framework.Broker",
-        "register_data_sources": "classes with a name and a function load(options, symbols, timeframe)",
+        "register_data_sources": "subclasses of framework.DataSource",
         "register_commands": "click commands",
     }[hook]
 
@@ -365,8 +399,6 @@ def _kind_of(hook: str, value: Any) -> str | None:
         return "command" if isinstance(value, click.Command) else None
     if not inspect.isclass(value):
         return None
-    if hook == "register_data_sources":
-        return "data_source" if callable(getattr(value, "load", None)) else None
     for kind, base in _bases(hook):
         if issubclass(value, base) and value is not base:
             return kind
@@ -387,6 +419,10 @@ def _bases(hook: str) -> list[tuple[str, type]]:
         from framework.risk import RiskRule, SizingRule
 
         return [("risk", RiskRule), ("sizing", SizingRule)]
+    if hook == "register_data_sources":
+        from framework.data.source import DataSource
+
+        return [("data_source", DataSource)]
     from framework.broker import Broker
 
     return [("broker", Broker)]
@@ -404,6 +440,8 @@ def _checked(plugin: Plugin, hook: str, value: Any) -> Found:
             f"{hook} returned {_shown(value)} with the name {name!r}; a name is lower-case letters, digits and "
             "underscores and starts with a letter"
         )
+    if kind == "command" and name in RESERVED:
+        raise PluginError(f"{hook} returned a verb {name!r}, which belongs to the framework; give it another name")
     return Found(kind, str(name), value, plugin)
 
 

@@ -1,0 +1,154 @@
+"""`framework.backtest(...)`: a run from Python, with data, strategies and settings given as objects or as names.
+
+Everything becomes the same `Config` that a file gives, so a notebook and the command line cannot differ.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from framework import plugins
+from framework.backtest.config import KNOWN, LATER, Config, Data, Run, config_from_dict, load_config
+from framework.data.tape import Tape
+from framework.errors import ConfigError, did_you_mean
+from framework.hookspecs import Session
+from framework.parameters import Plugin
+
+if TYPE_CHECKING:
+    from framework.backtest.result import Result
+
+Progress = Callable[[int, int], None]
+"""progress(done, total): called now and then with the number of events processed and of all events."""
+
+_RUN_KEYS = tuple(field.name for field in attrs.fields(Run))
+_DATA_KEYS = ("symbols", "timeframe")
+_SETTINGS = (*(name for name in KNOWN if name not in ("strategy", "data")), *_RUN_KEYS, *_DATA_KEYS, "params")
+
+
+def backtest(config: Config | Mapping[str, Any] | str | Path | None = None, data: Any = None, strategy: Any = None, *,
+             progress: Progress | None = None, interpreted: bool = False, **settings: Any) -> Result:
+    """Run a backtest and return its `Result`, with `.stats`, `.trades`, `.equity` and `.plot()`.
+
+    config: a file, a mapping in the form of the file or a Config to start from; may be left out.
+    data: a frame (pandas, Polars, PyArrow, a dict of arrays), a dict of symbol -> frame, a Tape, the name of a source,
+        or a mapping in the form of [data].
+    strategy: a name, a class, an instance with its parameters, a mapping in the form of [strategy], or a list of them.
+    settings: sections by name (``fees={"taker_bps": 5}``, ``slippage="fixed"``, ``risk={"drawdown": {}}``), the keys of
+        [run] (``capital=50_000``), `symbols`, `timeframe`, and `params` of the one strategy.
+    interpreted: call the strategy's Python functions, so that a debugger stops in them.
+    Raises ConfigError, DataError, PluginError or StrategyError.
+
+    >>> backtest(strategy="ema_cross", capitol=1)
+    Traceback (most recent call last):
+    ...
+    framework.errors.ConfigError: backtest(): unknown setting 'capitol'; did you mean 'capital'?
+    """
+    tape, section = _market(data, settings)
+    if isinstance(config, Config) and section is None and strategy is None and not settings:
+        return execute(config, tape, progress, interpreted)
+    document, folder = _document(config)
+    if section is not None:
+        document["data"] = section
+    if strategy is not None:
+        document["strategy"] = [_use("strategy", one) for one in _several(strategy)]
+    for name, value in settings.items():
+        _set(document, name, value)
+    return execute(config_from_dict(document, folder), tape, progress, interpreted)
+
+
+def execute(config: Config, tape: Tape | None = None, progress: Progress | None = None,
+            interpreted: bool = False) -> Result:
+    """Run a configuration under its allow-list of plug-ins, and tell the observers of its start and end."""
+    from framework.backtest.run import run
+
+    plugins.use(config.plugins.allow)
+    session = Session("backtest", config.name, config.to_dict())
+    plugins.notify("session_started", session=session)
+    result = run(config, tape, progress, interpreted)
+    plugins.notify("session_finished", session=session, result=result)
+    return result
+
+
+def _document(config: Any) -> tuple[dict[str, Any], Path]:
+    """Return what to start from, in the form of the file, and the folder of its relative paths."""
+    if config is None:
+        return {}, Path()
+    if isinstance(config, str | Path):
+        config = load_config(config)
+    if isinstance(config, Config):
+        return config.to_dict(), config.folder
+    if isinstance(config, Mapping):
+        return dict(config), Path()
+    raise ConfigError(
+        f"backtest(): config is {type(config).__name__}; it must be a path, a mapping or a Config. Data goes under "
+        "data=, a strategy under strategy="
+    )
+
+
+def _market(data: Any, settings: dict[str, Any]) -> tuple[Tape | None, dict[str, Any] | None]:
+    """Return the tape, when the data is there already, and the section [data]; both None when no data is given."""
+    if data is None:
+        return None, None
+    if isinstance(data, str):
+        return None, {"source": data}
+    if isinstance(data, Data):
+        return None, {"source": data.source, "symbols": data.symbols, "timeframe": data.timeframe, **data.options}
+    if isinstance(data, Mapping) and isinstance(data.get("source"), str):
+        return None, dict(data)
+    if not isinstance(data, Tape):
+        data = _tape_of_frames(data, settings)
+    return data, {"source": "frame", "symbols": data.symbols}
+
+
+def _set(document: dict[str, Any], name: str, value: Any) -> None:
+    """Put one keyword argument where it belongs in the configuration."""
+    if name in LATER or name in ("data", "strategy"):
+        document[name] = value
+    elif name not in _SETTINGS:
+        raise ConfigError(f"backtest(): unknown setting {name!r}{did_you_mean(name, _SETTINGS)}")
+    elif name in _RUN_KEYS:
+        document["run"] = {**document.get("run", {}), name: value}
+    elif name in _DATA_KEYS:
+        document["data"] = {**document.get("data", {}), name: value}
+    elif name == "params":
+        uses = document.get("strategy") or []
+        uses = uses if isinstance(uses, list) else [uses]
+        if len(uses) != 1:
+            raise ConfigError(f"backtest(): params= goes with one strategy, and there are {len(uses)}")
+        document["strategy"] = [{**uses[0], "params": value}]
+    elif name in ("slippage", "sizing"):
+        document[name] = _use(name, value)
+    elif name == "risk" and not isinstance(value, Mapping):
+        uses = [_use("risk", one) for one in _several(value)]
+        document["risk"] = {use["name"]: use.get("params", {}) for use in uses}
+    else:
+        is_section = isinstance(value, Mapping) and isinstance(document.get(name, {}), Mapping)
+        document[name] = {**document.get(name, {}), **value} if is_section and name != "risk" else value
+
+
+def _several(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _use(kind: str, value: Any) -> dict[str, Any]:
+    """Return a plug-in as a section: from its name, its class, an instance of it, or a mapping.
+
+    A class is made known to this session, so that a notebook need not install it.
+    """
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, Mapping):
+        return dict(value)
+    instance = value if isinstance(value, Plugin) else None
+    kind_of_value = type(value) if instance is not None else value
+    if not (inspect.isclass(kind_of_value) and issubclass(kind_of_value, Plugin)):
+        raise ConfigError(
+            f"backtest(): {kind} is {type(value).__name__}; it must be a name, a class, an instance or a mapping"
+        )
+    plugins.registry().add(kind, kind_of_value)
+    return {"name": kind_of_value.name, "params": instance.values() if instance is not None else {}}

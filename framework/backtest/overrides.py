@@ -1,0 +1,85 @@
+"""``--set key=value``: change one key of a configuration without touching its file.
+
+The key is a dotted TOML key, the value a TOML value; a bare word is taken as a text.  Tables are merged, everything
+else is replaced.  With several ``[[strategy]]`` the strategy is named: ``strategy.ema_cross.params.fast=5``.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import tomllib
+from collections.abc import Sequence
+from typing import Any
+
+from framework.errors import ConfigError, did_you_mean
+
+_BARE = re.compile(r"[A-Za-z_/~.][\w./:~+-]*\Z")
+_KEY = re.compile(r"[\w\"'. -]+\Z")
+
+
+def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return a copy of a configuration with every ``key=value`` applied in order.
+
+    Raises ConfigError for an override that is not of that form.
+
+    >>> apply_overrides({"run": {"seed": 1}}, ["run.seed=2", "data.source=csv"])
+    {'run': {'seed': 2}, 'data': {'source': 'csv'}}
+    """
+    result = copy.deepcopy(document)
+    for text in overrides:
+        _merge(result, _strategy_resolved(result, parse_override(text), text))
+    return result
+
+
+def parse_override(text: str) -> dict[str, Any]:
+    """Return one ``key=value`` as nested tables; raises ConfigError when it is not one."""
+    key, sign, value = text.partition("=")
+    key, value = key.strip(), value.strip()
+    if not sign or not _KEY.match(key) or not value:
+        raise ConfigError(f"--set {text!r} is not of the form key=value, such as run.capital=50_000")
+    if "\n" in value:
+        raise ConfigError(f"--set {text!r} has more than one line; give every key a --set of its own")
+    candidates = [value, json.dumps(value)] if _BARE.match(value) else [value]
+    for candidate in candidates:
+        try:
+            return tomllib.loads(f"{key} = {candidate}")
+        except tomllib.TOMLDecodeError as error:
+            reason = str(error).split(" (at")[0]
+    raise ConfigError(
+        f"--set {text!r}: not a TOML key and value ({reason}); write texts in quotes, lists as [1, 2], "
+        "tables as {a = 1}"
+    )
+
+
+def _merge(target: dict[str, Any], change: dict[str, Any]) -> None:
+    """Merge tables of `change` into `target`; every other value replaces what was there."""
+    for key, value in change.items():
+        if isinstance(value, dict) and isinstance(target.get(key), dict):
+            _merge(target[key], value)
+        else:
+            target[key] = value
+
+
+def _strategy_resolved(document: dict[str, Any], change: dict[str, Any], text: str) -> dict[str, Any]:
+    """Return the change with a table under `strategy` merged into the strategy of the list that it means."""
+    asked, present = change.get("strategy"), document.get("strategy")
+    if not isinstance(asked, dict) or not isinstance(present, list) or not all(isinstance(it, dict) for it in present):
+        return change
+    names = [str(item.get("name")) for item in present]
+    name = next(iter(asked))
+    if name in names and isinstance(asked[name], dict):
+        if names.count(name) > 1:
+            raise ConfigError(f"--set {text!r}: {names.count(name)} strategies are called {name!r}; change the file")
+        position, part = names.index(name), asked[name]
+    elif len(present) == 1:
+        position, part = 0, asked
+    else:
+        raise ConfigError(
+            f"--set {text!r}: {name!r} is none of the strategies{did_you_mean(name, names)}; with several, name one "
+            f"as in strategy.{names[0]}.params.KEY=VALUE"
+        )
+    items = copy.deepcopy(present)
+    _merge(items[position], part)
+    return {**change, "strategy": items}

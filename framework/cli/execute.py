@@ -1,0 +1,95 @@
+"""Run a configuration from the command line: check, run, write the folder, show the statistics."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from framework.cli.options import RunOptions, answer
+from framework.cli.progress import announce_compiling, progress_bar
+from framework.errors import ConfigError
+
+if TYPE_CHECKING:
+    from framework.backtest.config import Config
+    from framework.backtest.result import Result
+
+RUNS = "runs"
+"""The folder, below the present one, that runs are written to unless --out names another."""
+
+
+def execute(config: Config, options: RunOptions) -> int:
+    """Run, write and show; returns the exit code."""
+    folder = run_folder(options.out, config.name, datetime.now())
+    from framework.backtest import api
+    from framework.backtest.write import write_run
+
+    announce_compiling()
+    with progress_bar(config.name) as progress:
+        result = api.execute(config, None, progress, options.interpreted)
+    written = write_run(result, folder, report=options.report, command=["framework", *sys.argv[1:]])
+    if options.as_json:
+        answer(document(result, written, config, options.report))
+    else:
+        show(result, written, options.report)
+    return 0
+
+
+def run_folder(out: Path | None, name: str, now: datetime) -> Path:
+    """Return the folder of a run, which does not exist yet; raises ConfigError when `out` does.
+
+    It is checked before the run, so that nobody waits for a result that has no place to go.
+    """
+    if out is not None:
+        if out.exists() or out.is_symlink():
+            raise ConfigError(f"the run folder {str(out)!r} exists already; name another one with --out or remove it")
+        return out
+    label = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip(".-")[:80] or "run"
+    stem = f"{now:%Y%m%d-%H%M%S}-{label}"
+    folder, number = Path(RUNS) / stem, 1
+    while folder.exists():
+        number += 1
+        folder = Path(RUNS) / f"{stem}-{number}"
+    return folder
+
+
+def document(result: Result, folder: Path, config: Config, report: bool) -> dict[str, Any]:
+    """Return what ``--json`` answers."""
+    return {
+        "run": str(folder),
+        "name": config.name,
+        "stats": result.stats.as_json(),
+        "notes": list(result.stats.footnotes),
+        "trades": len(result.records.trades),
+        "seed": result.seed,
+        "fingerprint": result.fingerprint,
+        "status": result.status.name.lower(),
+        "report": str(folder / "report.html") if report else None,
+    }
+
+
+def show(result: Result, folder: Path, report: bool) -> None:
+    """Print the statistics as a table, what must be known about them, and where everything is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from framework.backtest.stats import GRADES, format_value
+
+    table = Table(show_header=True, header_style="bold", box=None, pad_edge=False)
+    table.add_column("statistic")
+    table.add_column("value", justify="right")
+    table.add_column("grade")
+    for name, value in result.stats.items():
+        is_graded = name in GRADES and isinstance(value, float)
+        grade = GRADES[name].of(float(value)) if is_graded else ""  # type: ignore[arg-type]
+        table.add_row(name, format_value(name, value), grade)
+    Console().print(table)
+    for note in result.stats.footnotes:
+        click.echo(f"* {note}")
+    click.echo(f"run     {folder}")
+    if report:
+        click.echo(f"report  {folder / 'report.html'}")

@@ -1,0 +1,62 @@
+"""The flags that verbs share, and how they answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Write one JSON document on stdout, nothing else.")
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Say more; show tracebacks.")
+out_option = click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder to write.")
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE",
+    help="Change one key of the configuration, such as run.capital=50_000. Repeatable.",
+)
+seed_option = click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="The seed of the run.")
+interpreted_option = click.option(
+    "--interpreted", is_flag=True, help="Call the strategy's Python functions; a debugger stops in them."
+)
+report_option = click.option("--report/--no-report", default=True, help="Whether to write report.html.")
+
+
+@attrs.frozen
+class RunOptions:
+    """The flags of a verb that runs a configuration."""
+
+    as_json: bool
+    verbose: bool
+    out: Path | None
+    overrides: tuple[str, ...]
+    seed: int | None
+    interpreted: bool
+    report: bool
+
+    @property
+    def all_overrides(self) -> tuple[str, ...]:
+        """The overrides, --seed last."""
+        return self.overrides if self.seed is None else (*self.overrides, f"run.seed={self.seed}")
+
+
+def run_options(function: F) -> F:
+    """Give a command every shared flag of a verb that runs a configuration."""
+    for option in (report_option, interpreted_option, verbose_option, seed_option, set_option, out_option, json_option):
+        function = option(function)
+    return function
+
+
+def answer(document: Any) -> None:
+    """Write one JSON document on stdout."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def is_terminal() -> bool:
+    """Return whether somebody watches stderr."""
+    return sys.stderr.isatty()
