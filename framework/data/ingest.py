@@ -317,7 +317,7 @@ def _refuse_gaps(draft: Draft, missing: Ints, timeframe: str, exchange: str) -> 
         return
     rule = f"every scheduled bar of {timeframe} on {exchange} is there, but {int(missing.sum())} before these are not"
     mend = (
-        'mend the data, or name the exchange whose sessions they follow, such as exchange = "XNYS", or accept the holes '
+        'mend the data, or name the exchange whose sessions they follow, exchange = "XNYS", or accept the holes '
         'with gaps = "allow", or put in flat bars with gaps = "fill"'
     )
 
