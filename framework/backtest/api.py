@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from framework import plugins
-from framework.backtest.config import KNOWN, LATER, Config, Data, Run, config_from_dict, load_config
+from framework.backtest.config import KNOWN, LATER, Config, Run, config_from_dict, load_config
+from framework.data.frames import tape_from_frames
+from framework.data.ingest import ReadOptions
 from framework.data.tape import Tape
 from framework.errors import ConfigError, did_you_mean
 from framework.hookspecs import Session
@@ -22,11 +24,14 @@ from framework.parameters import Plugin
 if TYPE_CHECKING:
     from framework.backtest.result import Result
 
+FRAME = "frame"
+"""The name of the source of data that was handed over as an object."""
+
 Progress = Callable[[int, int], None]
 """progress(done, total): called now and then with the number of events processed and of all events."""
 
 _RUN_KEYS = tuple(field.name for field in attrs.fields(Run))
-_DATA_KEYS = ("symbols", "timeframe")
+_DATA_KEYS = ("symbols", "timeframe", *(field.name for field in attrs.fields(ReadOptions)))
 _SETTINGS = (*(name for name in KNOWN if name not in ("strategy", "data")), *_RUN_KEYS, *_DATA_KEYS, "params")
 
 
@@ -35,11 +40,12 @@ def backtest(config: Config | Mapping[str, Any] | str | Path | None = None, data
     """Run a backtest and return its `Result`, with `.stats`, `.trades`, `.equity` and `.plot()`.
 
     config: a file, a mapping in the form of the file or a Config to start from; may be left out.
-    data: a frame (pandas, Polars, PyArrow, a dict of arrays), a dict of symbol -> frame, a Tape, the name of a source,
-        or a mapping in the form of [data].
+    data: what `framework.data.tape_from_frames` takes (a frame of pandas, Polars or PyArrow, a dict of arrays, a dict
+        of symbol -> frame, a Tape), the name of a source, or a mapping in the form of [data].
     strategy: a name, a class, an instance with its parameters, a mapping in the form of [strategy], or a list of them.
     settings: sections by name (``fees={"taker_bps": 5}``, ``slippage="fixed"``, ``risk={"drawdown": {}}``), the keys of
-        [run] (``capital=50_000``), `symbols`, `timeframe`, and `params` of the one strategy.
+        [run] (``capital=50_000``), `symbols`, `timeframe` and options of [data] (``stamp="open"``), and `params` of the
+        one strategy.
     interpreted: call the strategy's Python functions, so that a debugger stops in them.
     Raises ConfigError, DataError, PluginError or StrategyError.
 
@@ -48,17 +54,23 @@ def backtest(config: Config | Mapping[str, Any] | str | Path | None = None, data
     ...
     framework.errors.ConfigError: backtest(): unknown setting 'capitol'; did you mean 'capital'?
     """
-    tape, section = _market(data, settings)
-    if isinstance(config, Config) and section is None and strategy is None and not settings:
-        return execute(config, tape, progress, interpreted)
     document, folder = _document(config)
+    section = _data_section(data)
     if section is not None:
         document["data"] = section
+    elif data is not None:
+        document["data"] = {"source": FRAME}
     if strategy is not None:
         document["strategy"] = [_use("strategy", one) for one in _several(strategy)]
     for name, value in settings.items():
         _set(document, name, value)
-    return execute(config_from_dict(document, folder), tape, progress, interpreted)
+    made = config_from_dict(document, folder)
+    if data is None or section is not None:
+        return execute(made, None, progress, interpreted)
+    tape = tape_from_frames(data, made.data.symbols, made.data.timeframe, instruments=made.instruments,
+                            account_calendar=made.account.calendar, **made.data.options)
+    made = attrs.evolve(made, data=attrs.evolve(made.data, symbols=tape.symbols))
+    return execute(made, tape, progress, interpreted)
 
 
 def execute(config: Config, tape: Tape | None = None, progress: Progress | None = None,
@@ -90,19 +102,13 @@ def _document(config: Any) -> tuple[dict[str, Any], Path]:
     )
 
 
-def _market(data: Any, settings: dict[str, Any]) -> tuple[Tape | None, dict[str, Any] | None]:
-    """Return the tape, when the data is there already, and the section [data]; both None when no data is given."""
-    if data is None:
-        return None, None
+def _data_section(data: Any) -> dict[str, Any] | None:
+    """Return the section [data] when the data is named, None when it is there as an object or not given."""
     if isinstance(data, str):
-        return None, {"source": data}
-    if isinstance(data, Data):
-        return None, {"source": data.source, "symbols": data.symbols, "timeframe": data.timeframe, **data.options}
+        return {"source": data}
     if isinstance(data, Mapping) and isinstance(data.get("source"), str):
-        return None, dict(data)
-    if not isinstance(data, Tape):
-        data = _tape_of_frames(data, settings)
-    return data, {"source": "frame", "symbols": data.symbols}
+        return dict(data)
+    return None
 
 
 def _set(document: dict[str, Any], name: str, value: Any) -> None:

@@ -173,6 +173,10 @@ class Plugins:
     allow: tuple[str, ...] | None = texts(None, optional=True)
 
 
+def _as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(values)
+
+
 @attrs.frozen(kw_only=True)
 class Config:
     """Everything that decides a run, but for the data itself and the versions of the code.
@@ -181,14 +185,14 @@ class Config:
     """
 
     data: Data
-    strategies: tuple[StrategyUse, ...]
+    strategies: tuple[StrategyUse, ...] = attrs.field(converter=_as_tuple)
     run: Run = attrs.field(factory=Run)
     fills: Fills = attrs.field(factory=Fills)
     slippage: Use | None = None
     fees: Fees = attrs.field(factory=Fees)
     account: Account = attrs.field(factory=Account)
     sizing: Use = attrs.field(factory=lambda: Use("percent_of_equity"))
-    risk: tuple[Use, ...] = ()
+    risk: tuple[Use, ...] = attrs.field(default=(), converter=_as_tuple)
     broker: Use = attrs.field(factory=lambda: Use("paper"))
     instruments: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     plugins: Plugins = attrs.field(factory=Plugins)
