@@ -11,11 +11,12 @@ live        the same values one bar at a time
 from framework.indicators.columns import ColumnCache, evaluate, first_ready
 from framework.indicators.definition import Indicator, Parameter, indicator, length, number, registered
 from framework.indicators.expression import Bars, Expression
+from framework.indicators.live import Ohlcv, Stream
 from framework.indicators.rolling import bollinger, highest, lowest, roc, sma, std, zscore
 from framework.indicators.smoothing import adx, atr, ema, macd, rsi
 
 __all__ = [
-    "Bars", "ColumnCache", "Expression", "Indicator", "Parameter", "adx", "atr", "bollinger", "ema", "evaluate",
-    "first_ready", "highest", "indicator", "length", "lowest", "macd", "number", "registered", "roc", "rsi", "sma",
-    "std", "zscore",
+    "Bars", "ColumnCache", "Expression", "Indicator", "Ohlcv", "Parameter", "Stream", "adx", "atr", "bollinger",
+    "ema", "evaluate", "first_ready", "highest", "indicator", "length", "lowest", "macd", "number",
+    "registered", "roc", "rsi", "sma", "std", "zscore",
 ]

@@ -48,6 +48,7 @@ def update_moments(s: Any, window: Any, x: float) -> None:
     a deviation of exactly 0. Head and tail merge as in Chan, Golub and LeVeque (1979).
     """
     n = s.length
+    weight = 1.0 / n
     if s.at == 0:
         s.origin = x
         s.total = 0.0
@@ -62,11 +63,11 @@ def update_moments(s: Any, window: Any, x: float) -> None:
     if s.at < n:
         older = n - s.at
         apart = (s.origin - s.tail_origin) + (head - window[s.at])
-        share = older / n
+        share = older * weight
         spread += window[n + s.at] + apart * apart * (s.at * share)
         head -= apart * share
     s.mean = s.origin + head
-    s.deviation = math.sqrt(spread / n) if spread > 0.0 else 0.0
+    s.deviation = math.sqrt(spread * weight) if spread > 0.0 else 0.0
     if s.at == n:
         s.tail_origin = x
         total = 0.0
