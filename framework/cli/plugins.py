@@ -63,7 +63,10 @@ def check(name: str, as_json: bool) -> int:
     """Run the conformance kit on everything called `name`; returns 1 when a check fails."""
     from framework import plugins
 
-    reports = [check_one(item) for item in plugins.registry().named(name)]
+    found = plugins.registry().named(name)
+    from framework.testing import check_plugin
+
+    reports = [check_plugin(item.value) for item in found]
     if as_json:
         checks = [{"name": one.name, "passed": one.passed, "message": one.message}
                   for report in reports for one in report.checks]

@@ -103,19 +103,19 @@ class @class@(Strategy):
 TEST = '''\
 """What every strategy must keep, and what this one promises."""
 
+import framework
 import pytest
+from framework.testing import check_plugin
+
 from @package@.strategy import @class@
 
-import framework
-from framework.testing import check_strategy
 
-
-def test_the_strategy_passes_the_conformance_kit():
-    report = check_strategy(@class@)
+def test_the_strategy_passes_the_conformance_kit() -> None:
+    report = check_plugin(@class@)
     assert report.passed, str(report)
 
 
-def test_a_parameter_out_of_bounds_is_refused():
+def test_a_parameter_out_of_bounds_is_refused() -> None:
     with pytest.raises(framework.ConfigError, match="length"):
         @class@(length=1)
 '''
