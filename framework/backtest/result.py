@@ -1,0 +1,275 @@
+"""What a run leaves behind: its records, what produced them, and the statistics and frames made of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from framework.backtest import frames, metrics
+from framework.backtest.stats import Stats, Value
+from framework.model.enums import Role, Status
+from framework.model.records import DAY, FILL, MARK, ORDER, REFUSAL, TRADE
+
+if TYPE_CHECKING:
+    import plotly.graph_objects
+    import polars as pl
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Structured = NDArray[np.void]
+
+SHORT_HISTORY_DAYS = 60
+"""Below this number of days annual figures are extrapolations."""
+
+
+class PriceHistory(Protocol):
+    """The bars that a chart needs; a Tape is one.  Bars of symbol s are rows series[s]:series[s+1]."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]: ...
+    @property
+    def series(self) -> Integers: ...
+    @property
+    def close_time(self) -> Integers: ...
+    @property
+    def high(self) -> Floats: ...
+    @property
+    def low(self) -> Floats: ...
+    @property
+    def close(self) -> Floats: ...
+
+
+def empty(dtype: np.dtype[np.void]) -> Structured:
+    """Return a table without rows."""
+    return np.empty(0, dtype)
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Records:
+    """The tables of a run as numpy structured arrays, laid out as in `framework.model.records`.
+
+    open_trades holds TRADE rows of positions still open, marked at their last close.
+    """
+
+    orders: Structured = attrs.field(factory=lambda: empty(ORDER))
+    fills: Structured = attrs.field(factory=lambda: empty(FILL))
+    trades: Structured = attrs.field(factory=lambda: empty(TRADE))
+    refusals: Structured = attrs.field(factory=lambda: empty(REFUSAL))
+    marks: Structured = attrs.field(factory=lambda: empty(MARK))
+    days: Structured = attrs.field(factory=lambda: empty(DAY))
+    open_trades: Structured = attrs.field(factory=lambda: empty(TRADE))
+
+    def __attrs_post_init__(self) -> None:
+        for field, dtype in (
+            ("orders", ORDER),
+            ("fills", FILL),
+            ("trades", TRADE),
+            ("refusals", REFUSAL),
+            ("marks", MARK),
+            ("days", DAY),
+            ("open_trades", TRADE),
+        ):
+            found = getattr(self, field).dtype
+            if found != dtype:
+                raise TypeError(f"records.{field} has the layout {found}, not that of framework.model.records")
+
+
+@attrs.frozen(kw_only=True)
+class Counters:
+    """What the engine counted.
+
+    ambiguous_bars: bars whose inner order decided a result. gapped_entries: entries filled beyond their own stop.
+    """
+
+    ambiguous_bars: int = 0
+    gapped_entries: int = 0
+    rejected_orders: int = 0
+    events: int = 0
+    bars: int = 0
+
+
+def tags_per_slot(tags: Sequence[str] | Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Return tags as one tuple of names per slot; a flat list of names stands for every slot."""
+    if any(isinstance(tag, str) for tag in tags):
+        return (tuple(str(tag) for tag in tags),)
+    return tuple(tuple(names) for names in tags)
+
+
+def floats(values: Sequence[float] | Floats) -> Floats:
+    """Return values as a float64 array."""
+    return np.asarray(values, np.float64)
+
+
+@attrs.frozen(eq=False, kw_only=True, slots=False)
+class Result:
+    """One finished run.
+
+    config: the configuration as plain values. slots: (strategy name, symbol) of each slot. tags: names that the integer
+    tags of orders index, one list for all slots or one list per slot. capital: at the start, account currency.
+    annualization: trading days per year (252 for XNYS days, 365 for UTC days). risk_free_rate: per year, a fraction.
+    fingerprint: sha256 of the data. rule_names: of the config's rules, in order. multipliers, first_close, last_close,
+    positions: float64[n_symbols]; the closes are the first and last of the window, for buy and hold. cash: at the end.
+    start, end: the window in ns UTC, by default the first and last mark. notes: what a reader must know. data: a
+    summary of the data as plain values. prices: bars for the charts, or None. currency: of the account.
+    """
+
+    config: Mapping[str, object]
+    symbols: tuple[str, ...] = attrs.field(converter=tuple)
+    slots: tuple[tuple[str, str], ...] = attrs.field(converter=tuple)
+    capital: float
+    annualization: float
+    fingerprint: str
+    seed: int
+    records: Records
+    first_close: Floats = attrs.field(converter=floats)
+    last_close: Floats = attrs.field(converter=floats)
+    positions: Floats = attrs.field(converter=floats)
+    cash: float
+    tags: tuple[tuple[str, ...], ...] = attrs.field(default=(), converter=tags_per_slot)
+    risk_free_rate: float = 0.0
+    versions: Mapping[str, str] = attrs.field(factory=dict)
+    counters: Counters = attrs.field(factory=Counters)
+    rule_names: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    status: Status = Status.RUNNING
+    notes: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    data: Mapping[str, object] = attrs.field(factory=dict)
+    multipliers: Floats = attrs.field(converter=floats)
+    start: int | None = None
+    end: int | None = None
+    prices: PriceHistory | None = None
+    currency: str = "USD"
+
+    @multipliers.default
+    def _one_per_symbol(self) -> Floats:
+        return np.ones(len(self.symbols))
+
+    @cached_property
+    def window(self) -> metrics.Window:
+        """The capital, the period and the reference that statistics are measured against."""
+        times = self.records.marks["time"]
+        first, last = (int(times[0]), int(times[-1])) if len(times) else (0, 0)
+        start = first if self.start is None else int(self.start)
+        end = last if self.end is None else int(self.end)
+        return metrics.Window(
+            self.capital, self.annualization, self.risk_free_rate, start, max(start, end), self.buy_and_hold
+        )
+
+    @cached_property
+    def buy_and_hold(self) -> float:
+        """The mean over symbols of last close / first close - 1: equal weights, no costs, never rebalanced."""
+        known = np.isfinite(self.first_close) & np.isfinite(self.last_close) & (self.first_close > 0.0)
+        if not known.any():
+            return math.nan
+        return float(np.mean(self.last_close[known] / self.first_close[known] - 1.0))
+
+    @cached_property
+    def drawdowns(self) -> metrics.Drawdowns:
+        """The drawdowns over every mark, with the capital as the first peak."""
+        marks = self.records.marks
+        return metrics.drawdowns(marks["equity"], marks["time"], self.capital, self.window.start)
+
+    @cached_property
+    def stats(self) -> Stats:
+        """The statistics by name, printed as an aligned table; docs/metrics.md has the formulas."""
+        records = self.records
+        days = records.days["equity"]
+        mean_equity = float(np.mean(days)) if len(days) else math.nan
+        values: dict[str, Value] = {
+            **metrics.account_statistics(records.marks, records.days, self.window, self.drawdowns),
+            **metrics.trade_statistics(records.trades, frames.trade_returns(records.trades, self.multipliers)),
+            **metrics.cost_statistics(records.fills, self.multipliers, mean_equity, len(days) / self.annualization),
+            "Ambiguous bars": int(self.counters.ambiguous_bars),
+            "Gapped entries": int(self.counters.gapped_entries),
+            "Rejected orders": int(self.counters.rejected_orders),
+            "# Open Trades": len(records.open_trades),
+            "Open P&L": float(records.open_trades["pnl"].sum()),
+        }
+        return Stats(values, self.all_notes(values))
+
+    def all_notes(self, values: Mapping[str, Value]) -> tuple[str, ...]:
+        """Return the notes of the run and what its statistics need said about them."""
+        trades, days = len(self.records.trades), len(self.records.days)
+        notes = list(self.notes)
+        if self.status == Status.RUINED:
+            notes.append("ruined: equity fell to zero or below and the run ended there")
+        if trades < metrics.FEW_TRADES:
+            notes.append(
+                f"{trades} closed trade{'' if trades == 1 else 's'}: fewer than {metrics.FEW_TRADES} say "
+                "little about what comes next"
+            )
+        if 0 < days < SHORT_HISTORY_DAYS:
+            notes.append(f"{days} day{'' if days == 1 else 's'} of history: annual figures are extrapolations")
+        if trades and not np.any(self.records.trades["pnl"] < 0.0):
+            notes.append("no losing trade: Profit Factor and Kelly Criterion are not defined")
+        if days and not metrics.varies(metrics.daily_returns(self.records.days["equity"], self.capital)):
+            notes.append("equity did not vary: Sharpe and Sortino Ratio are not defined")
+        if len(self.records.open_trades):
+            count = len(self.records.open_trades)
+            notes.append(
+                f"{count} position{'' if count == 1 else 's'} still open at the end: marked in equity, not "
+                "counted as trades"
+            )
+        notes.append(f"annualized with {self.annualization:g} days a year, risk-free rate {self.risk_free_rate:.2%}")
+        return tuple(notes)
+
+    @cached_property
+    def _namer(self) -> frames.Namer:
+        tags = self.tags * len(self.slots) if len(self.tags) == 1 else self.tags
+        return frames.Namer(self.symbols, self.slots, tags, self.rule_names, self.multipliers)
+
+    @cached_property
+    def orders(self) -> pl.DataFrame:
+        """One row per order."""
+        return self._namer.orders(self.records.orders)
+
+    @cached_property
+    def fills(self) -> pl.DataFrame:
+        """One row per execution."""
+        return self._namer.fills(self.records.fills)
+
+    @cached_property
+    def trades(self) -> pl.DataFrame:
+        """One row per closed round trip."""
+        return self._namer.trades(self.records.trades, is_open=False)
+
+    @cached_property
+    def open_trades(self) -> pl.DataFrame:
+        """One row per position still open at the end, marked at its last close."""
+        return self._namer.trades(self.records.open_trades, is_open=True)
+
+    @cached_property
+    def refusals(self) -> pl.DataFrame:
+        """One row per refused or reduced intent, with rule, value and limit."""
+        return self._namer.refusals(self.records.refusals)
+
+    @cached_property
+    def equity(self) -> pl.DataFrame:
+        """One row per mark of the account."""
+        return frames.equity_frame(self.records.marks, self.drawdowns.fraction)
+
+    def attribution(self) -> dict[str, list[metrics.Share]]:
+        """Return the closed P&L split by symbol, side, strategy and exit reason; each split sums to the whole."""
+        trades = self.records.trades
+        strategies = list(dict.fromkeys(strategy for strategy, _ in self.slots))
+        of_slot = np.array([strategies.index(strategy) for strategy, _ in self.slots] or [0], np.int64)
+        return {
+            "symbol": metrics.attribute(trades, trades["symbol"], self.symbols),
+            "side": metrics.attribute(trades, (trades["side"] < 0).astype(np.int64), ("long", "short")),
+            "strategy": metrics.attribute(trades, of_slot[trades["slot"]], strategies),
+            "exit reason": metrics.attribute(trades, trades["exit_role"], [role.name.lower() for role in Role]),
+        }
+
+    def plot(self) -> plotly.graph_objects.Figure:
+        """Return a plotly figure of equity, drawdown and, where there are prices, the trades on each symbol."""
+        from framework.backtest.figure import figure
+
+        return figure(self)
+
+    def __repr__(self) -> str:
+        return repr(self.stats)

@@ -1,0 +1,148 @@
+"""Writes a run into a folder: complete or not at all, and the same bytes for the same run.
+
+The folder is built beside its final place under a temporary name and renamed when every file is in it.  Only run.json
+holds a wall-clock time; stats.json and the tables depend on the run alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from framework.backtest.stats import duration_text
+from framework.errors import ConfigError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from framework.backtest.result import Result
+
+TABLES = ("trades", "open_trades", "equity", "orders", "fills", "refusals")
+"""Each is the frame of the same name of a Result and becomes a parquet file."""
+
+
+def write_run(
+    result: Result,
+    folder: str | os.PathLike[str],
+    report: bool = True,
+    command: Sequence[str] = (),
+    created: datetime | None = None,
+) -> Path:
+    """Write run.json, stats.json, the tables and report.html into a new folder and return its path.
+
+    folder: must not exist; its parents are made. report: whether to write report.html. command: the command line, for
+    run.json. created: the time to record, now by default. Raises ConfigError if the folder exists or cannot be
+    written; nothing is left behind then, or when interrupted.
+    """
+    target = Path(folder)
+    if target.exists() or target.is_symlink():
+        raise ConfigError(f"the run folder {str(target)!r} exists already; name another one with --out or remove it")
+    scratch: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        scratch.chmod(0o777 & ~current_umask())
+        fill_folder(result, scratch, report, run_document(result, command, created or datetime.now(UTC)))
+        os.rename(scratch, target)
+        scratch = None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(
+            f"cannot write the run folder {str(target)!r}: {reason}; free the space or name a writable place with --out"
+        ) from error
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+    return target
+
+
+def current_umask() -> int:
+    """Return the process's file mode mask, which a temporary folder does not follow by itself."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def fill_folder(result: Result, folder: Path, report: bool, run: Mapping[str, object]) -> None:
+    """Write every file of a run into an existing folder."""
+    write_json(folder / "run.json", run)
+    write_json(folder / "stats.json", result.stats.as_json())
+    for name in TABLES:
+        write_table(folder / f"{name}.parquet", getattr(result, name))
+    if report:
+        from framework.backtest.report import report_html
+
+        (folder / "report.html").write_text(report_html(result), encoding="utf-8")
+
+
+def run_document(result: Result, command: Sequence[str], created: datetime) -> dict[str, object]:
+    """Return what run.json holds: everything needed to run it again, and to know that it was the same."""
+    window = result.stats
+    return {
+        "command": list(command),
+        "created": created,
+        "seed": result.seed,
+        "fingerprint": result.fingerprint,
+        "versions": result.versions,
+        "status": result.status.name.lower(),
+        "start": window["Start"],
+        "end": window["End"],
+        "capital": result.capital,
+        "currency": result.currency,
+        "annualization": result.annualization,
+        "risk_free_rate": result.risk_free_rate,
+        "symbols": result.symbols,
+        "slots": [{"strategy": strategy, "symbol": symbol} for strategy, symbol in result.slots],
+        "rules": result.rule_names,
+        "final_cash": result.cash,
+        "final_positions": dict(zip(result.symbols, result.positions.tolist(), strict=False)),
+        "counters": {"bars": result.counters.bars, "events": result.counters.events},
+        "notes": result.stats.footnotes,
+        "data": result.data,
+        "config": result.config,
+    }
+
+
+def write_json(path: Path, document: Mapping[str, object]) -> None:
+    """Write a document as JSON, indented, in the order given; NaN and infinity become null."""
+    path.write_text(json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def plain(value: object) -> object:
+    """Return value as JSON can carry it: names as text, times in ISO 8601, arrays as lists, NaN and inf as None."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, Enum):
+        return value.name.lower()
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return duration_text(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return [plain(item) for item in sorted(value, key=str)]
+    if isinstance(value, Sequence):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def write_table(path: Path, frame: pl.DataFrame) -> None:
+    """Write a frame as parquet with fixed settings, so that equal frames are equal bytes."""
+    frame.write_parquet(path, compression="zstd", compression_level=3, statistics=True, row_group_size=1 << 20)
