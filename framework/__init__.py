@@ -82,7 +82,6 @@ __all__ = [
 ]
 
 _HOME = {
-    "framework.backtest.api": ("backtest",),
     "framework.backtest.config": ("Config", "load_config"),
     "framework.backtest.result": ("Result",),
     "framework.boundary.jit": ("compiled",),
@@ -107,15 +106,17 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("trading-framework")
+    if name == "backtest":
+        return importlib.import_module("framework.backtest")
     module = _MODULE_OF.get(name)
     if module is None:
         from framework.errors import did_you_mean
 
-        raise AttributeError(f"module 'framework' has no attribute {name!r}{did_you_mean(name, _MODULE_OF)}")
+        raise AttributeError(f"module 'framework' has no attribute {name!r}{did_you_mean(name, __all__)}")
     value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULE_OF, "__version__"})
+    return sorted({*globals(), *__all__})

@@ -63,7 +63,8 @@ def test_the_package_is_valid_python_and_toml_and_names_its_entry_point(here: Pa
 
 def test_the_package_is_clean_under_ruff(here: Path) -> None:
     main(["new", "strategy", "my_breakout"])
-    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length", "120", "--select", "E,F,W,I,B,UP", "."]
+    rules = ["--line-length", "120", "--select", "E,F,W,I,B,UP"]
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", *rules, "."]
     done = subprocess.run(ruff, capture_output=True, text=True, cwd="my_breakout")
     assert done.stdout.strip() == "All checks passed!"
 

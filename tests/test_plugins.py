@@ -439,7 +439,7 @@ def test_every_public_name_can_be_imported(name: str) -> None:
 
 
 def test_the_table_of_homes_and_the_public_names_agree() -> None:
-    assert set(framework.__all__) == {*framework._MODULE_OF, "__version__"}
+    assert set(framework.__all__) == {*framework._MODULE_OF, "backtest", "__version__"}
     assert set(framework.__all__) <= set(dir(framework))
 
 
