@@ -19,15 +19,28 @@ CLOSE, OPEN = EventKind.CLOSE, EventKind.OPEN
 
 
 def events(tape):
-    return list(zip(tape.event_time.tolist(), tape.event_kind.tolist(), tape.event_symbol.tolist(),
-                    tape.event_bar.tolist(), strict=True))
+    return list(
+        zip(
+            tape.event_time.tolist(),
+            tape.event_kind.tolist(),
+            tape.event_symbol.tolist(),
+            tape.event_bar.tolist(),
+            strict=True,
+        )
+    )
 
 
 def test_two_symbols_of_different_timeframes_share_one_order_of_events():
     # A: hourly bars at 0:00 and 1:00; B: one bar of two hours at 0:00.  Rows: A has 0 and 1, B has 2.
     a, b = series_at([0, HOUR], "1h", "A"), series_at([0], "2h", "B")
-    expected = [(0, OPEN, 0, 0), (0, OPEN, 1, 2), (HOUR, CLOSE, 0, 0), (HOUR, OPEN, 0, 1), (2 * HOUR, CLOSE, 0, 1),
-                (2 * HOUR, CLOSE, 1, 2)]
+    expected = [
+        (0, OPEN, 0, 0),
+        (0, OPEN, 1, 2),
+        (HOUR, CLOSE, 0, 0),
+        (HOUR, OPEN, 0, 1),
+        (2 * HOUR, CLOSE, 0, 1),
+        (2 * HOUR, CLOSE, 1, 2),
+    ]
     assert events(build_tape([a, b])) == expected
 
 
@@ -89,10 +102,25 @@ def test_truncated_exchange_days_keep_their_columns():
 
 def test_all_arrays_are_contiguous_vectors_of_their_types_that_cannot_be_written():
     tape = build_tape([series_at([0, HOUR])])
-    types = {"series": "int64", "open_time": "int64", "close_time": "int64", "open": "float64", "high": "float64",
-             "low": "float64", "close": "float64", "volume": "float64", "event_time": "int64", "event_kind": "uint8",
-             "event_symbol": "int32", "event_bar": "int64", "account_day": "int32", "local_minute": "int16",
-             "weekday": "int8", "bars_in_session": "int32", "minutes_to_close": "int32"}
+    types = {
+        "series": "int64",
+        "open_time": "int64",
+        "close_time": "int64",
+        "open": "float64",
+        "high": "float64",
+        "low": "float64",
+        "close": "float64",
+        "volume": "float64",
+        "event_time": "int64",
+        "event_kind": "uint8",
+        "event_symbol": "int32",
+        "event_bar": "int64",
+        "account_day": "int32",
+        "local_minute": "int16",
+        "weekday": "int8",
+        "bars_in_session": "int32",
+        "minutes_to_close": "int32",
+    }
     for one in (tape, tape.truncate(HOUR)):
         for name, dtype in types.items():
             array = getattr(one, name)
@@ -117,8 +145,14 @@ def test_the_fingerprint_sees_every_change_and_nothing_else():
     assert base == built()
     assert len(base) == 64
     changed = series_at([0, HOUR])
-    others = [built(instrument=Instrument("B")), built(instrument=Instrument("A", tick=0.01)), built(timeframe="30m"),
-              built(volume=changed.volume + 1e-12), built(high=changed.high + 1e-9), built(open_time=[0, HOUR + 1])]
+    others = [
+        built(instrument=Instrument("B")),
+        built(instrument=Instrument("A", tick=0.01)),
+        built(timeframe="30m"),
+        built(volume=changed.volume + 1e-12),
+        built(high=changed.high + 1e-9),
+        built(open_time=[0, HOUR + 1]),
+    ]
     assert len({base, *others}) == 7
 
 
@@ -161,7 +195,7 @@ def test_daylight_saving_moves_the_session_but_not_the_local_clock():
 
 
 def test_the_last_bar_before_an_early_close_knows_that_it_is_the_last():
-    # XNYS closed at 13:00 New York time, 17:00 UTC, on 2024-07-03: hourly bars at 9:30, 10:30, 11:30, and 12:30 to 13:00.
+    # XNYS closed at 13:00, 17:00 UTC, on 2024-07-03: hourly bars at 9:30, 10:30, 11:30, and 12:30 to 13:00.
     tape = load_tape("synthetic", {"exchange": "XNYS", "bars": 5, "start": "2024-07-03"}, ["A"], "1h")
     assert tape.close_time[:4].tolist() == [ns(f"2024-07-03T{clock}") for clock in ("14:30", "15:30", "16:30", "17:00")]
     assert tape.minutes_to_close.tolist() == [150, 90, 30, 0, 330]
@@ -217,13 +251,20 @@ def put(name, row, value):
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
-        (put("open", 3, np.nan), "finite"), (put("volume", 3, np.inf), "finite"), (put("high", 3, -np.inf), "finite"),
-        (put("low", 3, 0.0), "above zero"), (put("close", 3, -5.0), "above zero"),
-        (put("volume", 3, -1.0), "volume is not negative"), (put("high", 3, 1.0), "high is not below low"),
-        (put("close", 3, 1e6), "between low and high"), (put("open", 3, 1e-6), "between low and high"),
-        (put("open_time", 3, HOUR), "in order of time"), (put("open_time", 3, 2 * HOUR), "one row a time"),
+        (put("open", 3, np.nan), "finite"),
+        (put("volume", 3, np.inf), "finite"),
+        (put("high", 3, -np.inf), "finite"),
+        (put("low", 3, 0.0), "above zero"),
+        (put("close", 3, -5.0), "above zero"),
+        (put("volume", 3, -1.0), "volume is not negative"),
+        (put("high", 3, 1.0), "high is not below low"),
+        (put("close", 3, 1e6), "between low and high"),
+        (put("open", 3, 1e-6), "between low and high"),
+        (put("open_time", 3, HOUR), "in order of time"),
+        (put("open_time", 3, 2 * HOUR), "one row a time"),
         (put("open_time", 3, 3 * HOUR - 1), "when the one before has closed"),
-        (put("close_time", 3, 3 * HOUR), "closes after it opens"), (put("close_time", 3, 2**62), "lie between"),
+        (put("close_time", 3, 3 * HOUR), "closes after it opens"),
+        (put("close_time", 3, 2**62), "lie between"),
     ],
 )
 def test_a_bar_that_cannot_be_is_refused_with_its_row_values_rule_and_mend(change, rule):
@@ -299,5 +340,3 @@ def test_memory_grows_linearly_with_bars():
     small, large = peak_bytes(10_000), peak_bytes(100_000)
     assert large < 11 * small
     assert large < 400 * 200_000  # bytes a bar, of which the tape itself holds 110
-
-

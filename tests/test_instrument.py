@@ -20,8 +20,20 @@ def test_by_default_there_is_no_tick_and_no_minimum():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("lot", 0), ("lot", -1.0), ("multiplier", 0.0), ("tick", -0.01), ("min_qty", float("nan")), ("tick", float("inf")),
-     ("min_notional", "10"), ("lot", True), ("currency", ""), ("exchange", " XNYS"), ("exchange", 5), ("is_adjusted", 1)],
+    [
+        ("lot", 0),
+        ("lot", -1.0),
+        ("multiplier", 0.0),
+        ("tick", -0.01),
+        ("min_qty", float("nan")),
+        ("tick", float("inf")),
+        ("min_notional", "10"),
+        ("lot", True),
+        ("currency", ""),
+        ("exchange", " XNYS"),
+        ("exchange", 5),
+        ("is_adjusted", 1),
+    ],
 )
 def test_a_value_that_cannot_be_is_refused_by_name(field, value):
     with pytest.raises(ConfigError, match=rf"{field} = .*rule: "):

@@ -95,8 +95,10 @@ def _open_calendar(exchange: str, start: np.datetime64, end: np.datetime64) -> A
         ) from None
     except ValueError as error:
         known = type(xc.get_calendar(exchange))
-        low, high = (None if bound is None else np.datetime64(str(bound.date()), "D")
-                     for bound in (known.bound_min(), known.bound_max()))
+        low, high = (
+            None if bound is None else np.datetime64(str(bound.date()), "D")
+            for bound in (known.bound_min(), known.bound_max())
+        )
         cut_start = start if low is None else max(start, low)
         cut_end = end if high is None else min(end, high)
         if cut_start > cut_end or (cut_start, cut_end) == (start, end):

@@ -16,8 +16,14 @@ from framework.data.tape import Tape, build_tape
 from framework.errors import DataError
 
 
-def from_frame(data: Any, symbol: str = "ASSET", timeframe: str | None = None, *,
-               instrument: Mapping[str, Any] | None = None, **options: Any) -> BarSeries:
+def from_frame(
+    data: Any,
+    symbol: str = "ASSET",
+    timeframe: str | None = None,
+    *,
+    instrument: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> BarSeries:
     """Return the bars of one symbol in a table.
 
     data: a pandas or Polars frame, a PyArrow table, a dict of arrays, or rows of ccxt.  timeframe: None takes the most
@@ -31,8 +37,13 @@ def from_frame(data: Any, symbol: str = "ASSET", timeframe: str | None = None, *
 
 
 def tape_from_frames(
-    data: Any, symbols: Sequence[str] = (), timeframe: str | None = None, *,
-    instruments: Mapping[str, Mapping[str, Any]] | None = None, account_calendar: str | None = None, **options: Any
+    data: Any,
+    symbols: Sequence[str] = (),
+    timeframe: str | None = None,
+    *,
+    instruments: Mapping[str, Mapping[str, Any]] | None = None,
+    account_calendar: str | None = None,
+    **options: Any,
 ) -> Tape:
     """Return the tape of whatever a notebook has.
 
@@ -63,7 +74,7 @@ def tape_from_frames(
 
 def _is_table(value: Any) -> bool:
     """Return whether a value of a dict is a table of its own rather than a column."""
-    if isinstance(value, Mapping) or hasattr(value, "columns"):
+    if isinstance(value, Mapping) or hasattr(type(value), "columns"):
         return True
     if isinstance(value, np.ndarray):
         return value.ndim == 2

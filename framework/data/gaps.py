@@ -81,7 +81,7 @@ def with_filled_gaps(series: BarSeries, where: str) -> BarSeries:
         return series
     if count > FILLED_MAX * len(series):
         raise DataError(
-            f"{where}: gaps = \"fill\" would put {count} bars of {series.timeframe} among {len(series)}; rule: at most "
+            f'{where}: gaps = "fill" would put {count} bars of {series.timeframe} among {len(series)}; rule: at most '
             f"{FILLED_MAX} times as many as there are; mend: check the timeframe"
         )
     opens, closes, before = _missing_times(series, exchange, missing)

@@ -11,7 +11,7 @@ Nothing is repaired unless the option `repair` names the rule:
     zones       UTC offsets that differ from row to row are taken at their word
 
 and the option `gaps` says what a missing scheduled bar is: "refuse" (an error), "allow" (nothing, but counted), "fill"
-(a flat bar at the close before, without volume).
+(a flat bar at the close before, without volume).  A hole that "drop" leaves in place of an impossible bar is no error.
 """
 
 from __future__ import annotations
@@ -144,7 +144,11 @@ class Draft:
 
 
 def read_series(
-    frame: pl.DataFrame, instrument: Instrument, timeframe: str | None, options: ReadOptions, where: str,
+    frame: pl.DataFrame,
+    instrument: Instrument,
+    timeframe: str | None,
+    options: ReadOptions,
+    where: str,
     row: Ints | None = None,
 ) -> BarSeries:
     """Return the bars in a table.
@@ -234,18 +238,24 @@ def _check_zones(draft: Draft, has_offset: Mask, offset: Ints, options: ReadOpti
         return
     if options.timezone is not None:
         zone = zone_name(options.timezone, exchange, draft.time)
-        fault = Fault(offset != local_offset(draft.time, zone), f"the UTC offset of each row is that of {zone}",
-                      'correct the rows, or take them at their word with repair = "zones"')
+        fault = Fault(
+            offset != local_offset(draft.time, zone),
+            f"the UTC offset of each row is that of {zone}",
+            'correct the rows, or take them at their word with repair = "zones"',
+        )
     else:
-        fault = Fault(offset != offset[0], "all rows have one UTC offset",
-                      'name the zone they share, such as timezone = "America/New_York", or take them at their word '
-                      'with repair = "zones"')
+        fault = Fault(
+            offset != offset[0],
+            "all rows have one UTC offset",
+            'name the zone they share, such as timezone = "America/New_York", or take them at their word '
+            'with repair = "zones"',
+        )
     if fault.mask.any():
         raise refusal(draft.where, fault, draft.row, show)
 
 
 def _read_numbers(draft: Draft) -> None:
-    """Fill the columns with the numbers of the raw ones; text that is no number is dropped or refused."""
+    """Fill the columns with the numbers of the raw ones; text that is none is refused, or NaN until it is dropped."""
     import polars as pl
 
     for field in FIELDS:
@@ -257,8 +267,8 @@ def _read_numbers(draft: Draft) -> None:
             raise DataError(f"{draft.where}: column {raw.name!r} is of type {raw.dtype}; rule: numbers") from None
         unread = (number.is_null() & text.is_not_null() & (text.cast(pl.String, strict=False) != "")).fill_null(False)
         draft.columns[field] = number.fill_null(np.nan).to_numpy()
-        draft.drop_or_refuse_raw(Fault(unread.to_numpy(), f"{field} is a number", DROP), field)
-    _check_rows_left(draft)
+        if "drop" not in draft.repair:
+            draft.drop_or_refuse_raw(Fault(unread.to_numpy(), f"{field} is a number", DROP), field)
 
 
 def _sort(draft: Draft) -> None:

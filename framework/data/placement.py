@@ -27,8 +27,13 @@ class Placed:
 
 
 def place_bars(
-    stamps: Stamps, timeframe: str | None, exchange: str, known_stamp: str | None, stamp: str | None,
-    timezone: str | None, where: str,
+    stamps: Stamps,
+    timeframe: str | None,
+    exchange: str,
+    known_stamp: str | None,
+    stamp: str | None,
+    timezone: str | None,
+    where: str,
 ) -> Placed:
     """Return open and close times of bars.
 
@@ -82,9 +87,10 @@ def instants_of(stamps: Stamps, exchange: str, timezone: str | None, where: str)
     if stamps.is_aware:
         return stamps.value, None
     if timezone is None and exchange != ALWAYS_OPEN:
+        local = zone_name("exchange", exchange, stamps.value)
         raise DataError(
             f'{where}: times say no zone; rule: on {exchange} it is not guessed; mend: timezone = "exchange" for '
-            'local times, or timezone = "UTC", or another name'
+            f'local times ({local}), or timezone = "UTC", or another name'
         )
     zone = zone_name(timezone or "UTC", exchange, stamps.value)
     instants, single = to_utc(stamps.value, zone)

@@ -52,8 +52,15 @@ def bins(tape: Tape, symbol_index: int, timeframe: str) -> Bins:
     rows = tape.rows(symbol_index)
     return series_bins(
         BarSeries(
-            tape.instruments[symbol_index], tape.timeframes[symbol_index], tape.open_time[rows], tape.close_time[rows],
-            tape.open[rows], tape.high[rows], tape.low[rows], tape.close[rows], tape.volume[rows],
+            tape.instruments[symbol_index],
+            tape.timeframes[symbol_index],
+            tape.open_time[rows],
+            tape.close_time[rows],
+            tape.open[rows],
+            tape.high[rows],
+            tape.low[rows],
+            tape.close[rows],
+            tape.volume[rows],
         ),
         timeframe,
     )
@@ -99,8 +106,16 @@ def resample(series: BarSeries, timeframe: str) -> BarSeries:
         held = f"{len(series)} bars of {series.timeframe}"
         raise DataError(f"{series.symbol}: {held} hold no complete bar of {timeframe}; mend: more bars")
     return BarSeries(
-        series.instrument, timeframe, longer.open_time, longer.end_time, longer.open, longer.high, longer.low,
-        longer.close, longer.volume, series.report,
+        series.instrument,
+        timeframe,
+        longer.open_time,
+        longer.end_time,
+        longer.open,
+        longer.high,
+        longer.low,
+        longer.close,
+        longer.volume,
+        series.report,
     )
 
 

@@ -149,8 +149,11 @@ def order_faults(open_time: Ints, close_time: Ints) -> Iterator[Fault]:
     yield Fault(close_time <= open_time, "a bar closes after it opens", "correct the times or the timeframe")
     yield Fault(_later(open_time[1:] < open_time[:-1]), "rows are in order of time", SORT)
     yield Fault(_later(open_time[1:] == open_time[:-1]), "one row a time", DUPLICATES)
-    yield Fault(_later(open_time[1:] < close_time[:-1]), "a bar opens when the one before has closed, or later",
-                'correct the times or the timeframe, or leave the later bar out with repair = "drop"')
+    yield Fault(
+        _later(open_time[1:] < close_time[:-1]),
+        "a bar opens when the one before has closed, or later",
+        'correct the times or the timeframe, or leave the later bar out with repair = "drop"',
+    )
 
 
 def _later(mask: Mask) -> Mask:

@@ -14,8 +14,19 @@ from framework.errors import ConfigError, DataError, did_you_mean
 if TYPE_CHECKING:
     import polars as pl
 
-TIME_NAMES = ("open_time", "opentime", "datetime", "date_time", "timestamp", "ts", "date", "time", "unix", "close_time",
-              "closetime")
+TIME_NAMES = (
+    "open_time",
+    "opentime",
+    "datetime",
+    "date_time",
+    "timestamp",
+    "ts",
+    "date",
+    "time",
+    "unix",
+    "close_time",
+    "closetime",
+)
 """Names of a column of times, the one that is preferred first."""
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
@@ -126,8 +137,9 @@ def _from_rows(data: Any, where: str) -> pl.DataFrame:
             f"{where}: rows of {sorted(lengths)} values; rule: [open time in ms, open, high, low, close, volume] each"
         )
     columns = [[row[place] for row in data] for place in range(len(CCXT_COLUMNS))]
-    return pl.DataFrame([pl.Series(name, _polars_values(values)) for name, values in
-                         zip(CCXT_COLUMNS, columns, strict=True)])
+    return pl.DataFrame(
+        [pl.Series(name, _polars_values(values)) for name, values in zip(CCXT_COLUMNS, columns, strict=True)]
+    )
 
 
 def normal_name(name: str) -> str:

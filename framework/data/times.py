@@ -15,8 +15,12 @@ from framework.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import polars as pl
 
-EPOCH_UNITS = ((10**8, 10**11, 10**9, "s"), (10**11, 10**14, 10**6, "ms"), (10**14, 10**17, 10**3, "us"),
-               (10**17, 2**63 - 1, 1, "ns"))
+EPOCH_UNITS = (
+    (10**8, 10**11, 10**9, "s"),
+    (10**11, 10**14, 10**6, "ms"),
+    (10**14, 10**17, 10**3, "us"),
+    (10**17, 2**63 - 1, 1, "ns"),
+)
 """Counts since 1970 by size: from, below, ns a unit, name.  The ranges do not overlap from March 1973 on."""
 
 DATE_FORMATS = ("%Y-%m-%d", "%Y%m%d")

@@ -51,8 +51,13 @@ class Files(DataSource):
         if isinstance(found, Path):
             return self._from_one(found, request, options)
         return [
-            read_series(self._table(path), request.instrument(symbol, exchange=options.exchange), request.timeframe,
-                        options, path.name)
+            read_series(
+                self._table(path),
+                request.instrument(symbol, exchange=options.exchange),
+                request.timeframe,
+                options,
+                path.name,
+            )
             for symbol, path in found.items()
         ]
 
@@ -82,8 +87,12 @@ class Files(DataSource):
             return {symbol: request.folder / path.replace(PLACE, symbol) for symbol in request.symbols}
         if not full.is_dir():
             return full
-        present = {file.name.removesuffix(ending): file for ending in self.endings for file in sorted(full.iterdir())
-                   if file.name.endswith(ending)}
+        present = {
+            file.name.removesuffix(ending): file
+            for ending in self.endings
+            for file in sorted(full.iterdir())
+            if file.name.endswith(ending)
+        }
         if not present:
             raise DataError(f"source {self.name}: no files {', '.join('*' + e for e in self.endings)} in folder {path}")
         return {symbol: _pick(present, symbol, f"folder {path}") for symbol in request.symbols or sorted(present)}

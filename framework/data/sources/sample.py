@@ -62,9 +62,7 @@ def _series(symbol: str, request: Request) -> BarSeries:
     return BarSeries(instrument, "1d", schedule.open_of(session), schedule.end_of(session), *prices)
 
 
-def adjust(
-    open_: Floats, high: Floats, low: Floats, close: Floats, volume: Floats, adjusted_close: Floats
-) -> Ohlcv:
+def adjust(open_: Floats, high: Floats, low: Floats, close: Floats, volume: Floats, adjusted_close: Floats) -> Ohlcv:
     """Return open, high, low, close, volume on the scale of the adjusted close.
 
     Prices are multiplied by adjusted_close / close and volume is divided by it, so that price * volume, the money

@@ -7,7 +7,7 @@ import zlib
 import attrs
 import numpy as np
 
-from framework.data.schedule import Schedule, schedule_around
+from framework.data.schedule import schedule_around
 from framework.data.series import LATEST, BarSeries, Ints, Ohlcv
 from framework.data.source import DataSource, Request, option, read_options, time_ns
 from framework.data.timeframe import DAY, parse_timeframe
@@ -47,27 +47,30 @@ class Synthetic(DataSource):
         """Return the bars of each symbol; a symbol's bars depend on its name and the options alone."""
         options = read_options(SyntheticOptions, request.options, "source synthetic")
         timeframe = request.timeframe or "1d"
-        schedule, first = _schedule(options, timeframe)
-        index = np.arange(first, first + options.bars)
-        open_time, close_time = schedule.open_of(index), schedule.end_of(index)
+        open_time, close_time = _scheduled_times(options, timeframe)
         return [
             BarSeries(
                 request.instrument(symbol, exchange=options.exchange),
-                timeframe, open_time, close_time, *random_bars(options, symbol, close_time - open_time),
+                timeframe,
+                open_time,
+                close_time,
+                *random_bars(options, symbol, close_time - open_time),
             )
             for symbol in request.symbols or ("SYNTH",)
         ]
 
 
-def _schedule(options: SyntheticOptions, timeframe: str) -> tuple[Schedule, int]:
-    """Return a schedule that holds the asked bars and the number of the first of them."""
+def _scheduled_times(options: SyntheticOptions, timeframe: str) -> tuple[Ints, Ints]:
+    """Return open and close time of the asked number of scheduled bars, lunch breaks left out."""
     start = time_ns(options.start, "option start")
     span = options.bars * parse_timeframe(timeframe)
     while start + span < LATEST:
         schedule = schedule_around(options.exchange, timeframe, start, start + span)
         first = int(schedule.starts_before(np.array([start]))[0])
-        if schedule.first[-1] - first >= options.bars:
-            return schedule, first
+        number = np.arange(first, min(int(schedule.first[-1]), first + 2 * options.bars))
+        number = number[~schedule.in_break(number)][: options.bars]
+        if len(number) == options.bars:
+            return schedule.open_of(number), schedule.end_of(number)
         if schedule.close[-1] < start + span:
             break
         span *= 2
