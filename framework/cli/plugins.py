@@ -91,7 +91,7 @@ def _show(rows: list[Any]) -> None:
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     for row in cells:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    for row in {(row.distribution, row.name, row.error): row for row in rows if row.error}.values():
+    for row in {row.error: row for row in rows if row.state in ("broken", "duplicate")}.values():
         click.echo(f"\n{row.kind} {row.name} of {row.distribution} is {row.state}: {row.error}")
         if row.details:
             click.echo(row.details.rstrip())
