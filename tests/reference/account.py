@@ -1,0 +1,316 @@
+"""The account: positions of slots, net quantities of symbols, cash, and what may be bought with it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from framework.model.enums import OrderKind, OrderStatus, Role
+from tests.reference.market import NAN, Bar, Fill, Mark, Order, ReferenceResult, Settings, snap
+
+
+@dataclass
+class Trade:
+    """One round trip of a slot, flat to flat; the sums from which its row is made."""
+
+    slot: int
+    symbol: int
+    side: int
+    entry_time: int
+    entry_bar: int
+    entered_at_open: bool
+    exit_time: int = 0
+    exit_role: int = 0
+    bars: int = 0
+    fills: int = 0
+    qty: float = 0.0
+    entry_value: float = 0.0
+    exit_value: float = 0.0
+    realised: float = 0.0
+    fees: float = 0.0
+    slippage: float = 0.0
+    mae: float = 0.0
+    mfe: float = 0.0
+
+    @property
+    def pnl(self) -> float:
+        return self.realised - self.fees
+
+    @property
+    def entry_price(self) -> float:
+        return self.entry_value / self.qty
+
+    @property
+    def exit_price(self) -> float:
+        return self.exit_value / self.qty
+
+
+@dataclass
+class Slot:
+    """One strategy on one symbol."""
+
+    index: int
+    strategy: int
+    symbol: int
+    ready: int
+    position: float = 0.0
+    average: float = 0.0
+    high_water: float = NAN
+    trade: Trade | None = None
+    waiting_stop: float | None = None
+    """A move_stop that takes effect at the symbol's next open."""
+    fills: list[Fill] = field(default_factory=list)
+    """Since the last decision."""
+
+    @property
+    def side(self) -> int:
+        return (self.position > 0) - (self.position < 0)
+
+    def offer(self, price: float) -> None:
+        """Let a price count as an excursion of the open trade."""
+        assert self.trade is not None
+        move = self.side * (price - self.average) / self.average
+        self.trade.mae, self.trade.mfe = min(self.trade.mae, move), max(self.trade.mfe, move)
+
+
+@dataclass
+class Symbol:
+    """One symbol: its closed bars, the bar that is forming, and the account's net quantity in it."""
+
+    index: int
+    instrument: Any
+    net: float = 0.0
+    budget: float = math.inf
+    closed: list[Bar] = field(default_factory=list)
+    forming: Bar = field(default_factory=Bar)
+    forming_row: int = -1
+
+    @property
+    def last_bar(self) -> Bar:
+        return self.closed[-1] if self.closed else Bar()
+
+    @property
+    def mark(self) -> float:
+        return self.last_bar.close
+
+    def mean_volume(self, window: int) -> float:
+        """Return the mean volume of the last closed bars, as many as exist up to the window; 0 without any."""
+        bars = self.closed[-window:]
+        return sum(bar.volume for bar in bars) / len(bars) if bars else 0.0
+
+    def volatility(self, window: int) -> float:
+        """Return the standard deviation of the log returns between the last `window` closed bars; 0 below two."""
+        closes = [bar.close for bar in self.closed[-window:]]
+        returns = [math.log(b / a) for a, b in pairwise(closes)]
+        if len(returns) < 2:
+            return 0.0
+        mean = sum(returns) / len(returns)
+        return math.sqrt(sum((r - mean) ** 2 for r in returns) / len(returns))
+
+
+class Account:
+    """Everything that changes during a run."""
+
+    def __init__(self, settings: Settings, symbols: list[Symbol], slots: list[Slot]) -> None:
+        self.settings, self.symbols, self.slots = settings, symbols, slots
+        self.cash = settings.capital
+        self.realised = 0.0
+        self.fees = 0.0
+        self.traded = 0.0
+        self.working: list[Order] = []
+        self.result = ReferenceResult([], [], [], [], [], [], {"ambiguous": 0, "gapped": 0, "ruined": 0}, [])
+        self.time = 0
+        self.in_range_phase = False
+        self.born: list[Order] = []
+        """Orders born in the present range phase of a symbol."""
+
+    # --- what the account is worth ------------------------------------------------------------------------------------
+
+    def equity(self) -> float:
+        return self.cash + sum(s.net * s.mark * s.instrument.multiplier for s in self.symbols)
+
+    def exposure(self) -> float:
+        return sum(abs(s.net * s.mark * s.instrument.multiplier) for s in self.symbols)
+
+    def buying_power(self) -> float:
+        return self.settings.leverage * self.equity() - self.exposure()
+
+    def available(self) -> float:
+        """Return what a decision may spend: buying power less reservations plus exits on their way, less the buffer."""
+        reserved = sum(min(o.remaining, o.reserved_qty) * o.unit_cost for o in self.working if not o.reduce_only)
+        proceeds = sum(
+            o.remaining
+            * o.accepted_mark
+            * self.symbols[o.symbol].instrument.multiplier
+            * (1 - self.settings.taker_bps / 10_000)
+            for o in self.working
+            if is_market_reduction(o)
+        )
+        return max(0.0, (self.buying_power() - reserved + proceeds) * (1 - self.settings.cash_buffer))
+
+    # --- orders -------------------------------------------------------------------------------------------------------
+
+    def add(self, order: Order) -> Order:
+        """Accept an order: it gets the next number and works."""
+        order.id = len(self.result.orders)
+        self.result.orders.append(order)
+        self.working.append(order)
+        return order
+
+    def end(self, order: Order, status: OrderStatus) -> None:
+        """Let an order end."""
+        order.status, order.ended_time = status, self.time
+        self.working.remove(order)
+
+    def orders_of(self, slot: Slot) -> list[Order]:
+        return [o for o in self.working if o.slot == slot.index]
+
+    def placed_by(self, slot: Slot) -> list[Order]:
+        """Return the working orders of a slot that are not protective."""
+        return [o for o in self.orders_of(slot) if not o.protective]
+
+    def protection(self, slot: Slot, *roles: Role) -> Order | None:
+        """Return the protective order of the slot's position in one of some roles."""
+        return next((o for o in self.orders_of(slot) if o.role in roles), None)
+
+    # --- one fill -----------------------------------------------------------------------------------------------------
+
+    def book(
+        self,
+        order: Order,
+        qty: float,
+        price: float,
+        reference: float,
+        *,
+        is_maker: bool,
+        is_cross: bool,
+        is_gapped: bool,
+    ) -> Trade | None:
+        """Move cash, net and position by one fill; return the trade that it ended, if any."""
+        symbol, slot = self.symbols[order.symbol], self.slots[order.slot]
+        multiplier = symbol.instrument.multiplier
+        fee = 0.0 if is_cross else self._fee(order, qty, price, multiplier)
+        slippage = 0.0 if is_maker else order.side * (price - reference) * qty * multiplier
+        self.cash += -order.side * qty * price * multiplier - fee
+        self.fees += fee
+        self.traded += qty * price * multiplier
+        symbol.net = snap(symbol.net + order.side * qty, symbol.instrument.lot)
+        if not is_cross:
+            symbol.budget -= qty
+        order.filled += qty
+        order.filled_value += qty * price
+        ended = self._move_position(slot, symbol, order, qty, price, fee, slippage)
+        fill = Fill(
+            order.id,
+            self.time,
+            symbol.forming_row,
+            slot.index,
+            symbol.index,
+            order.side,
+            order.role,
+            order.tag,
+            qty,
+            price,
+            reference,
+            fee,
+            slippage,
+            slot.position,
+            is_maker,
+            is_cross,
+            is_gapped,
+        )
+        self.result.fills.append(fill)
+        slot.fills.append(fill)
+        return ended
+
+    def _fee(self, order: Order, qty: float, price: float, multiplier: float) -> float:
+        settings = self.settings
+        order.fee_raw += qty * price * multiplier * settings.bps(order.kind) / 10_000 + qty * settings.per_share
+        if not order.has_paid:
+            order.fee_raw += settings.per_order
+            order.has_paid = True
+        fee = max(settings.minimum, order.fee_raw) - order.fee_charged
+        order.fee_charged += fee
+        return fee
+
+    def _move_position(
+        self, slot: Slot, symbol: Symbol, order: Order, qty: float, price: float, fee: float, slippage: float
+    ) -> Trade | None:
+        """Close first, then open; fee and slippage of a fill that does both are shared by quantity."""
+        before, multiplier = slot.position, symbol.instrument.multiplier
+        after = snap(before + order.side * qty, symbol.instrument.lot)
+        closed = min(qty, abs(before)) if before * order.side < 0 else 0.0
+        opened = qty - closed if after * order.side > 0 else 0.0
+        closing_share = 1.0 if not opened else closed / qty
+        ended = None
+        if closed:
+            trade = slot.trade
+            assert trade is not None
+            slot.offer(price)
+            gain = slot.side * closed * (price - slot.average) * multiplier
+            self.realised += gain
+            trade.realised += gain
+            trade.exit_value += closed * price
+            _share(trade, fee * closing_share, slippage * closing_share)
+            if after * before <= 0:
+                trade.exit_time, trade.exit_role = self.time, order.role
+                self.result.trades.append(trade)
+                ended, slot.trade, slot.waiting_stop, slot.position = trade, None, None, 0.0
+        if opened:
+            if slot.trade is None:
+                slot.trade = Trade(
+                    slot.index,
+                    symbol.index,
+                    order.side,
+                    self.time,
+                    symbol.forming_row,
+                    entered_at_open=not self.in_range_phase,
+                )
+                slot.high_water, slot.average = price, 0.0
+            held = abs(slot.position)
+            slot.average = (held * slot.average + opened * price) / (held + opened)
+            slot.trade.qty += opened
+            slot.trade.entry_value += opened * price
+            _share(
+                slot.trade, fee * (1 - closing_share if closed else 1), slippage * (1 - closing_share if closed else 1)
+            )
+        slot.position = after
+        return ended
+
+    # --- marks --------------------------------------------------------------------------------------------------------
+
+    def mark(self) -> Mark:
+        """Record the account and hold the two identities of the ledger."""
+        row = Mark(self.time, self.equity(), self.cash, self.exposure())
+        self.result.marks.append(row)
+        self.check()
+        return row
+
+    def check(self) -> None:
+        """Change of equity = closed + open P&L, and the net of a symbol is the sum of its slots."""
+        open_pnl = sum(
+            slot.position
+            * (self.symbols[slot.symbol].mark - slot.average)
+            * self.symbols[slot.symbol].instrument.multiplier
+            for slot in self.slots
+            if slot.position
+        )
+        change = self.equity() - self.settings.capital
+        tolerance = 1e-6 * (1.0 + self.traded)
+        assert abs(change - (self.realised - self.fees + open_pnl)) <= tolerance, (change, self.realised, open_pnl)
+        for symbol in self.symbols:
+            total = sum(slot.position for slot in self.slots if slot.symbol == symbol.index)
+            assert abs(total - symbol.net) <= 1e-5 * (symbol.instrument.lot or 1.0), (total, symbol.net)
+
+
+def _share(trade: Trade, fee: float, slippage: float) -> None:
+    trade.fills += 1
+    trade.fees += fee
+    trade.slippage += slippage
+
+
+def is_market_reduction(order: Order) -> bool:
+    """Return whether an order is a market reduction that the strategy placed (a triggered stop included)."""
+    return order.reduce_only and order.kind == OrderKind.MARKET and not order.protective

@@ -1,0 +1,405 @@
+"""From intents to working orders: checks on numbers, tags, reductions, sizes, rules, groups."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+from framework.model.enums import OrderKind, OrderStatus, Reason, Role, Verb
+from framework.model.records import MAX_ORDERS, UNSET
+from tests.reference.account import Account, Slot, Symbol, is_market_reduction
+from tests.reference.market import Bracket, Intent, Order, Refusal, down, freed, round_limit, round_stop
+from tests.reference.matching import set_stop, slipped
+
+
+@dataclass
+class Ask:
+    """One intent of one slot on its way in; `opening` is what pass one leaves to pass two."""
+
+    slot: Slot
+    intent: Intent
+    call: int
+    side: int = 0
+    opening: float | None = 0.0
+    """Quantity; 0 for none, None when the sizing rule says."""
+    verb: int = 0
+    group: tuple[int, int] | None = None
+    wanted: float = 0.0
+    entry: float = 0.0
+    """Expected entry price, from step 3 on."""
+    free: float = 0.0
+
+
+def take_in(account: Account, decided: list[tuple[Slot, list[Intent]]], symbols_now: set[int]) -> None:
+    """Turn the intents of one instant into orders; `symbols_now` are those whose bar closed."""
+    asks = [
+        Ask(slot, replace(intent), call, intent.side, verb=intent.verb, group=group_of(slot, intent))
+        for slot, intents in sorted(decided, key=lambda d: d[0].index)
+        for call, intent in enumerate(intents)
+    ]
+    lost = {ask.group for ask in asks if not numbers_are_good(account, ask) and ask.group}
+    asks = [ask for ask in asks if ask.verb >= 0]
+    for ask in asks:
+        if ask.verb in (Verb.CANCEL, Verb.CANCEL_ALL):
+            cancel(account, ask)
+        elif ask.verb == Verb.MOVE_STOP:
+            move_stop(account, ask, symbols_now)
+    asks = [ask for ask in asks if ask.verb in (Verb.ORDER, Verb.CLOSE, Verb.TARGET)]
+    asks = later_of_a_tag(account, asks)
+    asks.sort(key=lambda ask: (-ask.intent.priority, ask.slot.index, ask.call))
+    for ask in asks:
+        {Verb.CLOSE: close, Verb.TARGET: aim, Verb.ORDER: split}[Verb(ask.verb)](account, ask)
+    openings = [ask for ask in asks if ask.opening is None or ask.opening > 0]
+    done: set[tuple[int, int]] = set()
+    for ask in openings:
+        if ask.group is None:
+            accept(account, ask)
+        elif ask.group not in done:
+            done.add(ask.group)
+            accept_group(account, [leg for leg in openings if leg.group == ask.group], ask.group in lost)
+
+
+def group_of(slot: Slot, intent: Intent) -> tuple[int, int] | None:
+    return (slot.strategy, intent.group) if intent.group and intent.verb in (Verb.ORDER, Verb.TARGET) else None
+
+
+def refuse(
+    account: Account,
+    ask: Ask,
+    reason: int,
+    value: float = 0.0,
+    limit: float = 0.0,
+    asked: float = 0.0,
+    allowed: float = 0.0,
+) -> None:
+    """Record that an intent was refused, or reduced to `allowed`."""
+    account.result.refusals.append(
+        Refusal(
+            account.time,
+            ask.slot.index,
+            ask.slot.symbol,
+            ask.side,
+            ask.intent.verb,
+            int(reason),
+            asked,
+            allowed,
+            value,
+            limit,
+        )
+    )
+
+
+# --- numbers, cancels, tags -------------------------------------------------------------------------------------------
+
+
+def numbers_are_good(account: Account, ask: Ask) -> bool:
+    """Check the numbers of an intent; the first bad one refuses it."""
+    intent = ask.intent
+    if intent.verb in (Verb.CANCEL, Verb.CANCEL_ALL):
+        return True
+    signed = intent.verb == Verb.TARGET
+    for name, must_be_positive in (
+        ("qty", not signed),
+        ("weight", not signed),
+        ("price", True),
+        ("stop", True),
+        ("target", True),
+        ("stop_offset", True),
+        ("target_offset", True),
+        ("trail", True),
+        ("trail_after", False),
+    ):
+        number = intent.given(name)
+        if number is None:
+            continue
+        is_distance = name in ("stop_offset", "target_offset", "trail")
+        reason = None
+        if not math.isfinite(number) or (name == "trail_after" and number < 0):
+            reason = Reason.NOT_A_NUMBER
+        elif must_be_positive and number <= 0:
+            reason = Reason.WRONG_SIDE if is_distance else Reason.NOT_A_NUMBER
+        if reason is not None:
+            refuse(account, ask, reason, number, 0.0)
+            ask.verb = -1
+            return False
+    return True
+
+
+def cancel(account: Account, ask: Ask) -> None:
+    """Cancel what the slot placed: everything, or one tag."""
+    everything = ask.verb == Verb.CANCEL_ALL
+    found = [o for o in account.placed_by(ask.slot) if everything or o.tag == ask.intent.tag]
+    for order in found:
+        account.end(order, OrderStatus.CANCELED)
+    if not found and not everything:
+        refuse(account, ask, Reason.UNKNOWN_TAG, float(ask.intent.tag), 0.0)
+
+
+def move_stop(account: Account, ask: Ask, symbols_now: set[int]) -> None:
+    """Move the position's stop, at once or at the next open."""
+    slot, close, price = ask.slot, account.symbols[ask.slot.symbol].mark, ask.intent.price
+    ask.side = -slot.side
+    if slot.position == 0:
+        refuse(account, ask, Reason.NOTHING_TO_CLOSE)
+    elif slot.side * (close - price) <= 0:
+        refuse(account, ask, Reason.WRONG_SIDE, price, close)
+    elif slot.symbol in symbols_now:
+        set_stop(account, slot, price)
+    else:
+        slot.waiting_stop = price
+
+
+def later_of_a_tag(account: Account, asks: list[Ask]) -> list[Ask]:
+    """Keep the later of two intents of a slot with one tag, and cancel the working orders with it."""
+    last = {(ask.slot.index, ask.intent.tag): ask for ask in asks if ask.intent.tag}
+    kept = [ask for ask in asks if not ask.intent.tag or last[ask.slot.index, ask.intent.tag] is ask]
+    for ask in kept:
+        if ask.intent.tag:
+            for order in [o for o in account.placed_by(ask.slot) if o.tag == ask.intent.tag]:
+                account.end(order, OrderStatus.CANCELED)
+    return kept
+
+
+# --- pass one: reductions ---------------------------------------------------------------------------------------------
+
+
+def held(account: Account, slot: Slot) -> float:
+    """Return what of the position is not on its way out by market reductions."""
+    out = sum(o.remaining for o in account.orders_of(slot) if is_market_reduction(o))
+    return max(0.0, abs(slot.position) - out)
+
+
+def close(account: Account, ask: Ask) -> None:
+    """close_position: a market reduction of a fraction of the position."""
+    slot, lot = ask.slot, account.symbols[ask.slot.symbol].instrument.lot
+    fraction = ask.intent.weight
+    ask.side = -slot.side
+    if fraction == 1:
+        for order in [o for o in account.placed_by(slot) if not o.reduce_only and o.filled > 0]:
+            account.end(order, OrderStatus.CANCELED)
+    most = held(account, slot)
+    quantity = most if fraction == 1 else min(most, down(abs(slot.position) * fraction, lot))
+    if quantity > 0:
+        place_reduction(account, ask, quantity)
+    else:
+        refuse(account, ask, Reason.NOTHING_TO_CLOSE)
+
+
+def aim(account: Account, ask: Ask) -> None:
+    """target: a market order of the difference to the wanted position, working orders included."""
+    slot, symbol, intent = ask.slot, account.symbols[ask.slot.symbol], ask.intent
+    wanted = intent.qty
+    if wanted == UNSET:
+        wanted = intent.weight * account.equity() / (symbol.mark * symbol.instrument.multiplier)
+    pending = sum(o.side * o.remaining for o in account.placed_by(slot))
+    difference = wanted - (slot.position + pending)
+    quantity = abs(difference) if wanted == 0 else down(abs(difference), symbol.instrument.lot)
+    if quantity <= 0:
+        return
+    ask.side = 1 if difference > 0 else -1
+    intent.side, intent.qty, intent.weight = ask.side, quantity, UNSET
+    split(account, ask)
+
+
+def split(account: Account, ask: Ask) -> None:
+    """Place the part of an order that reduces the slot's position; leave the rest for pass two."""
+    slot, intent, instrument = ask.slot, ask.intent, account.symbols[ask.slot.symbol].instrument
+    ask.opening = quantity_of(account, ask)
+    reduction = 0.0
+    if ask.side * slot.position < 0:
+        most = held(account, slot)
+        reduction = most if ask.opening is None or ask.opening >= most else down(ask.opening, instrument.lot)
+    if reduction > 0:
+        place_reduction(account, ask, reduction)
+        if ask.opening is not None:
+            ask.opening -= reduction
+            if down(ask.opening, instrument.lot) <= 0:
+                ask.opening = 0.0
+    if intent.reduce_only:
+        ask.opening = 0.0
+        if reduction <= 0:
+            refuse(account, ask, Reason.NOTHING_TO_CLOSE)
+
+
+def quantity_of(account: Account, ask: Ask) -> float | None:
+    """Return the quantity that an order names, None when it is left to the sizing rule."""
+    qty, weight = ask.intent.given("qty"), ask.intent.given("weight")
+    if qty is not None or weight is None:
+        return qty
+    symbol = account.symbols[ask.slot.symbol]
+    return weight * account.equity() / (reference_of(symbol, ask) * symbol.instrument.multiplier)
+
+
+def reference_of(symbol: Symbol, ask: Ask) -> float:
+    """Return the close for a market order, else the order's price, rounded."""
+    tick = symbol.instrument.tick
+    if ask.intent.kind == OrderKind.MARKET:
+        return symbol.mark
+    rounding = round_limit if ask.intent.kind == OrderKind.LIMIT else round_stop
+    return rounding(ask.intent.price, ask.side, tick)
+
+
+def place_reduction(account: Account, ask: Ask, quantity: float) -> None:
+    """Accept a reduction; nothing but a full book refuses it."""
+    if is_full(account, ask, quantity):
+        return
+    place(account, ask, quantity, Role.EXIT)
+
+
+def is_full(account: Account, ask: Ask, asked: float) -> bool:
+    """Refuse what comes when a slot has as many working orders as it may have."""
+    if len(account.placed_by(ask.slot)) < MAX_ORDERS:
+        return False
+    refuse(account, ask, Reason.TOO_MANY_ORDERS, MAX_ORDERS, MAX_ORDERS, asked)
+    return True
+
+
+def place(account: Account, ask: Ask, quantity: float, role: Role) -> Order:
+    """Let an order work from now on."""
+    symbol, intent = account.symbols[ask.slot.symbol], ask.intent
+    price = math.nan if intent.kind == OrderKind.MARKET else reference_of(symbol, ask)
+    order = Order(
+        ask.slot.index,
+        symbol.index,
+        ask.side,
+        intent.kind,
+        role,
+        quantity,
+        price,
+        role == Role.EXIT,
+        account.time,
+        account.time,
+        intent.tag,
+        intent.group,
+        accepted_mark=symbol.mark,
+    )
+    return account.add(order)
+
+
+# --- pass two: openings -----------------------------------------------------------------------------------------------
+
+
+def accept(account: Account, ask: Ask) -> Order | None:
+    """Take an opening through steps 1 to 11; None when it is refused."""
+    quantity = cleared_quantity(account, ask)
+    if quantity is None or is_below_minimum(account, ask, quantity) or is_full(account, ask, ask.wanted):
+        return None
+    order = place(account, ask, quantity, Role.ENTRY)
+    order.bracket = Bracket.of(ask.intent)
+    multiplier = account.symbols[ask.slot.symbol].instrument.multiplier
+    order.unit_cost = account.settings.unit_cost(ask.entry, multiplier, order.kind)
+    order.reserved_qty = max(0.0, quantity - ask.free)
+    return order
+
+
+def cleared_quantity(account: Account, ask: Ask) -> float | None:
+    """Steps 1 to 8: return the quantity that sizing, buying power and rules leave."""
+    settings, symbol, intent, side = account.settings, account.symbols[ask.slot.symbol], ask.intent, ask.side
+    instrument = symbol.instrument
+    bracket, reference = Bracket.of(intent), reference_of(symbol, ask)
+    ask.wanted = ask.opening or 0.0
+    if side < 0 and not settings.shorts:
+        return refuse(account, ask, Reason.SHORTS_NOT_ALLOWED, asked=ask.wanted)
+    if bracket.stop is not None and side * (reference - bracket.stop) <= 0:
+        return refuse(account, ask, Reason.WRONG_SIDE, bracket.stop, reference, ask.wanted)
+    if bracket.target is not None and side * (bracket.target - reference) <= 0:
+        return refuse(account, ask, Reason.WRONG_SIDE, bracket.target, reference, ask.wanted)
+    available = account.available()
+    likely = ask.opening if ask.opening is not None else available / (reference * instrument.multiplier)
+    ask.entry = reference if intent.kind == OrderKind.LIMIT else slipped(account, symbol, reference, side, likely)
+    check = order_check(account, ask, bracket, available)
+    if ask.opening is None:
+        ask.wanted = settings.sizing(check)
+        if not math.isfinite(ask.wanted) or ask.wanted <= 0:
+            return refuse(account, ask, Reason.BELOW_MINIMUM, ask.wanted, 0.0)
+    coming = sum(o.side * o.remaining for o in account.working if o.symbol == symbol.index and not o.protective)
+    ask.free = freed(symbol.net + coming, side)
+    unit = settings.unit_cost(ask.entry, instrument.multiplier, intent.kind)
+    most = ask.free + max(0.0, available - settings.fixed_cost) / unit
+    quantity = ask.wanted
+    if quantity > most:
+        refuse(account, ask, Reason.NO_BUYING_POWER, quantity * unit, available, quantity, most)
+        quantity = most
+    for number, rule in enumerate(settings.rules):
+        check.qty = quantity
+        allowed, refused, value, limit = rule(check)
+        if refused:
+            refuse(account, ask, Reason.RULE + number, value, limit, quantity)
+            if ask.free <= 0:
+                return None
+            quantity = 0.0
+            break
+        if allowed < quantity:
+            refuse(account, ask, Reason.RULE + number, value, limit, quantity, max(0.0, allowed))
+            quantity = max(0.0, allowed)
+    return down(max(quantity, min(ask.wanted, ask.free)), instrument.lot)
+
+
+def is_below_minimum(account: Account, ask: Ask, quantity: float) -> bool:
+    """Step 9: refuse what is smaller than the market takes."""
+    instrument = account.symbols[ask.slot.symbol].instrument
+    if quantity <= 0:
+        limit = instrument.lot
+    elif quantity < instrument.min_qty:
+        limit = instrument.min_qty
+    elif quantity * ask.entry * instrument.multiplier < instrument.min_notional:
+        limit = instrument.min_notional
+    else:
+        return False
+    refuse(account, ask, Reason.BELOW_MINIMUM, quantity, limit, ask.wanted)
+    return True
+
+
+def order_check(account: Account, ask: Ask, bracket: Bracket, available: float) -> SimpleNamespace:
+    """Return what a sizing rule and the risk rules see of one opening."""
+    symbol, side = account.symbols[ask.slot.symbol], ask.side
+    stop, target = bracket.stop_at(ask.entry, side)[0], bracket.target_at(ask.entry, side)
+    return SimpleNamespace(
+        qty=ask.wanted,
+        entry=ask.entry,
+        stop=UNSET if stop is None else stop,
+        target=UNSET if target is None else target,
+        side=side,
+        kind=ask.intent.kind,
+        position_qty=ask.slot.position,
+        symbol_qty=symbol.net,
+        available=available,
+        bar=symbol.last_bar,
+        account=SimpleNamespace(equity=account.equity(), cash=account.cash),
+        time=account.time,
+    )
+
+
+def accept_group(account: Account, legs: list[Ask], is_lost: bool) -> None:
+    """Accept all legs, scaled by one factor, or none."""
+    accepted: list[Order] = []
+    failed: Ask | None = None
+    if not is_lost:
+        for leg in legs:
+            order = accept(account, leg)
+            if order is None:
+                failed = leg
+                break
+            accepted.append(order)
+        else:
+            failed = scale_group(account, legs, accepted)
+    if failed is None and not is_lost:
+        return
+    for order in reversed(accepted):
+        account.working.remove(order)
+        account.result.orders.remove(order)
+    for leg in legs:
+        if leg is not failed:
+            refuse(account, leg, Reason.GROUP_REFUSED, asked=leg.wanted)
+
+
+def scale_group(account: Account, legs: list[Ask], accepted: list[Order]) -> Ask | None:
+    """Scale the legs by the smallest share that was accepted; return one that falls below a minimum by it."""
+    factor = min(order.qty / leg.wanted for leg, order in zip(legs, accepted, strict=True))
+    for leg, order in zip(legs, accepted, strict=True):
+        order.qty = down(leg.wanted * factor, account.symbols[order.symbol].instrument.lot)
+        order.reserved_qty = max(0.0, order.qty - leg.free)
+        if is_below_minimum(account, leg, order.qty):
+            return leg
+    return None

@@ -1,0 +1,289 @@
+"""The nouns of the market: rounding, settings, bars, orders and the rows of the tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from framework.model.enums import OrderKind, OrderStatus, Role, Verb
+from framework.model.records import UNSET
+
+NAN = math.nan
+PROTECTIVE = (Role.STOP, Role.TRAIL, Role.TARGET)
+
+
+def down(x: float, step: float) -> float:
+    """Round x down to a multiple of step; 0 is no step."""
+    return x if step == 0 else math.floor(x / step + 1e-9) * step
+
+
+def up(x: float, step: float) -> float:
+    """Round x up to a multiple of step; 0 is no step."""
+    return x if step == 0 else math.ceil(x / step - 1e-9) * step
+
+
+def round_limit(price: float, side: int, tick: float) -> float:
+    """Round a limit price: a buy down, a sell up."""
+    return down(price, tick) if side > 0 else up(price, tick)
+
+
+def round_stop(price: float, side: int, tick: float) -> float:
+    """Round a stop price, or the fill price of a market or stop order: a buy up, a sell down."""
+    return up(price, tick) if side > 0 else down(price, tick)
+
+
+def snap(quantity: float, lot: float) -> float:
+    """Return 0 for a quantity that is too small to count: below 1e-6 lots, or 1e-12 without a lot."""
+    return 0.0 if abs(quantity) < (1e-6 * lot if lot else 1e-12) else quantity
+
+
+def freed(net: float, side: int) -> float:
+    """Return how much of an order only takes a net quantity back, and so needs no buying power."""
+    return max(0.0, -side * net)
+
+
+@dataclass
+class Bar:
+    """One bar; all zero before a symbol has any."""
+
+    open_time: int = 0
+    close_time: int = 0
+    open: float = 0.0
+    high: float = 0.0
+    low: float = 0.0
+    close: float = 0.0
+    volume: float = 0.0
+
+
+def no_slippage(reference: float, qty: float, bar: Bar, mean_volume: float, volatility: float) -> float:
+    """Fill at the reference."""
+    return reference
+
+
+@dataclass
+class Settings:
+    """The rules of one run that are not in the tape; money in the account currency, bps of the notional."""
+
+    capital: float = 100_000.0
+    leverage: float = 1.0
+    shorts: bool = True
+    cash_buffer: float = 0.0
+    taker_bps: float = 0.0
+    maker_bps: float = 0.0
+    per_share: float = 0.0
+    per_order: float = 0.0
+    minimum: float = 0.0
+    participation: float | None = None
+    volume_window: int = 20
+    limit_through: float = 0.0
+    slippage: Callable[[float, float, Bar, float, float], float] = no_slippage
+    sizing: Callable[[Any], float] = lambda order: 0.0
+    rules: list[Callable[[Any], tuple[float, bool, float, float]]] = field(default_factory=list)
+    start: int = -(2**63)
+    end: int = 2**63 - 1
+
+    def bps(self, kind: int) -> float:
+        """Return the fee of a kind of order: limits make, the others take."""
+        return self.maker_bps if kind == OrderKind.LIMIT else self.taker_bps
+
+    def unit_cost(self, price: float, multiplier: float, kind: int) -> float:
+        """Return what one unit costs with its fees."""
+        return price * multiplier * (1 + self.bps(kind) / 10_000) + self.per_share
+
+    @property
+    def fixed_cost(self) -> float:
+        """Return what an order costs however small it is."""
+        return max(self.per_order, self.minimum)
+
+
+@dataclass
+class Intent:
+    """What one verb asked for; the fields of records.INTENT."""
+
+    verb: int = Verb.ORDER
+    side: int = 0
+    kind: int = OrderKind.MARKET
+    reduce_only: int = 0
+    tag: int = 0
+    group: int = 0
+    qty: float = UNSET
+    weight: float = UNSET
+    price: float = UNSET
+    priority: float = 0.0
+    stop: float = UNSET
+    stop_offset: float = UNSET
+    target: float = UNSET
+    target_offset: float = UNSET
+    trail: float = UNSET
+    trail_after: float = UNSET
+
+    def given(self, name: str) -> float | None:
+        """Return an optional number, None when the author left it out."""
+        value = getattr(self, name)
+        return None if value == UNSET else float(value)
+
+
+@dataclass
+class Bracket:
+    """The exits that an opening carries until its first fill."""
+
+    stop: float | None = None
+    stop_offset: float | None = None
+    target: float | None = None
+    target_offset: float | None = None
+    trail: float | None = None
+    trail_after: float | None = None
+
+    @classmethod
+    def of(cls, intent: Intent) -> Bracket:
+        """Return what an intent named."""
+        return cls(*(intent.given(name) for name in cls.__dataclass_fields__))
+
+    def stop_at(self, entry: float, side: int) -> tuple[float | None, bool]:
+        """Return the first price of the stop for an entry price, and whether it is the trail's."""
+        level = self.stop
+        if level is None and self.stop_offset is not None:
+            level = entry - side * self.stop_offset
+        if self.trail is not None and self.trail_after is None:
+            trailing = entry - side * self.trail
+            if level is None or side * (trailing - level) > 0:
+                return trailing, True
+        return level, False
+
+    def target_at(self, entry: float, side: int) -> float | None:
+        """Return the price of the target for an entry price."""
+        if self.target is not None:
+            return self.target
+        return None if self.target_offset is None else entry + side * self.target_offset
+
+    @property
+    def names_stop(self) -> bool:
+        """Return whether any of stop, stop_offset and trail was named."""
+        return not (self.stop is None and self.stop_offset is None and self.trail is None)
+
+
+@dataclass(eq=False)
+class Order:
+    """One order; qty of a protective one is 0, its price is NaN while it has none."""
+
+    slot: int
+    symbol: int
+    side: int
+    kind: int
+    role: int
+    qty: float
+    price: float
+    reduce_only: bool
+    placed_time: int
+    active_from: int
+    tag: int = 0
+    group: int = 0
+    parent: int = -1
+    id: int = -1
+    status: int = OrderStatus.WORKING
+    ended_time: int = -1
+    filled: float = 0.0
+    filled_value: float = 0.0
+    born_inside: int = -1
+    """The bar in whose range phase the order was born."""
+    bracket: Bracket | None = None
+    """None for reductions, protective orders and openings that have made theirs."""
+    trail: float | None = None
+    trail_after: float | None = None
+    reserved_qty: float = 0.0
+    unit_cost: float = 0.0
+    accepted_mark: float = 0.0
+    fee_raw: float = 0.0
+    fee_charged: float = 0.0
+    has_paid: bool = False
+
+    @property
+    def protective(self) -> bool:
+        return self.role in PROTECTIVE
+
+    @property
+    def working(self) -> bool:
+        return self.status == OrderStatus.WORKING
+
+    @property
+    def remaining(self) -> float:
+        return self.qty - self.filled
+
+    @property
+    def average_price(self) -> float:
+        return self.filled_value / self.filled if self.filled else NAN
+
+
+@dataclass
+class Fill:
+    """One execution; slippage is its cost in currency, position the slot's after it."""
+
+    order_id: int
+    time: int
+    bar: int
+    slot: int
+    symbol: int
+    side: int
+    role: int
+    tag: int
+    qty: float
+    price: float
+    reference: float
+    fee: float
+    slippage: float
+    position: float
+    is_maker: bool
+    is_cross: bool
+    is_gapped: bool
+
+
+@dataclass
+class Refusal:
+    """One intent refused (allowed 0) or reduced."""
+
+    time: int
+    slot: int
+    symbol: int
+    side: int
+    verb: int
+    reason: int
+    asked: float
+    allowed: float
+    value: float
+    limit: float
+
+
+@dataclass
+class Mark:
+    """The account after one CLOSE group."""
+
+    time: int
+    equity: float
+    cash: float
+    exposure: float
+
+
+@dataclass
+class Day:
+    """The account at the last mark of one day of the account calendar."""
+
+    day: int
+    time: int
+    equity: float
+    exposure: float
+
+
+@dataclass
+class ReferenceResult:
+    """The tables of a run in the order in which things happened, and its counters."""
+
+    orders: list[Order]
+    fills: list[Fill]
+    trades: list[Any]
+    refusals: list[Refusal]
+    marks: list[Mark]
+    days: list[Day]
+    counters: dict[str, int]
+    positions: list[float]
