@@ -110,6 +110,7 @@ def test_lookback_is_composed_of_what_the_parts_declare() -> None:
     (lambda: sma(BARS, 3), "choose one of .open, .high, .low, .close, .volume"),
     (lambda: sma(macd(BARS.close), 3), "has several outputs; choose one of .line, .signal, .histogram"),
     (lambda: sma([1.0, 2.0], 3), "is neither an expression nor a number"),
+    (lambda: sma(5, 3), "sma of numbers alone (5)"),
     (lambda: atr(BARS.close, 3), "its first argument is bars"),
     (lambda: macd(BARS.close, 26, 12), "fast = 26 must be below slow = 12"),
     (lambda: macd(BARS.close).sginal, "did you mean 'signal'?"),
@@ -138,6 +139,11 @@ def test_the_catalogue_says_what_each_is_its_source_and_its_cost() -> None:
             assert one.summary.endswith(".")
             assert one.source
             assert one.cost == "O(1)"
+
+
+def test_an_indicator_shows_how_it_is_called() -> None:
+    """For a notebook."""
+    assert repr(bollinger) == "<indicator bollinger(x, length=20, width=2.0)>"
 
 
 # --- indicators of third parties --------------------------------------------------------------------------------------

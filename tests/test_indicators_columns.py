@@ -59,6 +59,7 @@ COMPOSED: list[Expression] = [
     highest(FOUR.high, 3) - FOUR.timeframe("1d").low,
     -zscore(ema(macd(BARS.close, 3, 6, 2).histogram, 4), 5),
     adx(OTHER.timeframe("4h"), 3).minus_di,
+    -FOUR.close.shift(1) + 2 * FOUR.open,
 ]
 
 
@@ -115,6 +116,27 @@ def test_columns_of_different_data_are_kept_apart() -> None:
     assert cache.computed == 2
 
 
+def test_tapes_of_equal_data_share_their_columns_and_one_tape_is_never_hashed() -> None:
+    """The fingerprint is read when a second tape appears; a tape that is gone leaves no key to others."""
+    cache = ColumnCache()
+    first, twin, other = hourly(walk(50, seed=1)), hourly(walk(50, seed=1)), hourly(walk(50, seed=2))
+    column = evaluate(sma(BARS.close, 5), first, 0, cache)
+    assert "fingerprint" not in vars(first)
+    assert np.shares_memory(evaluate(sma(BARS.close, 5), twin, 0, cache), column)
+    assert not np.shares_memory(evaluate(sma(BARS.close, 5), other, 0, cache), column)
+    assert cache.computed == 2
+    del first, twin, other
+    for seed in range(2, 12):
+        market = walk(50, seed=seed)
+        fresh = evaluate(sma(BARS.close, 5), hourly(market), 0, cache)
+        assert same_bits(fresh, sma.compute(market.close, length=5))
+
+
+def test_an_empty_cache_is_as_true_as_a_full_one() -> None:
+    """`cache or ColumnCache()` must not put an empty shared cache aside."""
+    assert ColumnCache()
+
+
 def test_memory_budget_puts_the_least_recently_used_out() -> None:
     """Room for two columns of 800 bytes: the third puts out the one not touched since."""
     tape, cache = hourly(walk(100)), ColumnCache(budget_bytes=1700)
@@ -122,20 +144,20 @@ def test_memory_budget_puts_the_least_recently_used_out() -> None:
     evaluate(sma(BARS.close, 3), tape, 0, cache)
     evaluate(sma(BARS.close, 2), tape, 0, cache)
     evaluate(sma(BARS.close, 4), tape, 0, cache)
-    assert (len(cache), cache.bytes, cache.computed) == (2, 1600, 3)
+    assert (cache.held, cache.bytes, cache.computed) == (2, 1600, 3)
     evaluate(sma(BARS.close, 2), tape, 0, cache)
     assert cache.computed == 3
     evaluate(sma(BARS.close, 3), tape, 0, cache)
     assert cache.computed == 4
     cache.clear()
-    assert (len(cache), cache.bytes) == (0, 0)
+    assert (cache.held, cache.bytes) == (0, 0)
 
 
 def test_a_column_larger_than_the_budget_is_given_but_not_kept() -> None:
     """The caller holds it; the cache does not."""
     tape, cache = hourly(walk(100)), ColumnCache(budget_bytes=10)
     assert len(evaluate(sma(BARS.close, 2), tape, 0, cache)) == 100
-    assert (len(cache), cache.bytes) == (0, 0)
+    assert (cache.held, cache.bytes) == (0, 0)
     with pytest.raises(ConfigError, match="must not be negative"):
         ColumnCache(budget_bytes=-1)
 

@@ -145,7 +145,8 @@ def test_bars_of_other_clocks_are_pushed_when_finished_and_equal_the_column() ->
                     "BBB": (walk(200, 2), "30m", HOUR // 2, START + 4 * HOUR)})
     four, other = BARS.timeframe("4h"), BARS.symbol("BBB")
     some = [ema(four.close, 3), BARS.close - four.high, sma(BARS.close / other.close, 4), rsi(other.close, 5).shift(2),
-            adx(other.timeframe("2h"), 3).adx, (four.close - other.timeframe("2h").open) / 2]
+            adx(other.timeframe("2h"), 3).adx, (four.close - other.timeframe("2h").open) / 2,
+            -four.close.shift(1) + 2 * four.open]
     stream = Stream(some)
     for row, tree in zip(_driven_by(tape, stream).T, some, strict=True):
         assert same_bits(row, evaluate(tree, tape, 0))

@@ -136,7 +136,7 @@ def test_a_constant_series_has_no_movement_anywhere(price: float) -> None:
         assert (zero == 0.0).all()
 
 
-def test_one_missing_value_leaves_no_trace_after_a_million_bars_of_running() -> None:
+def test_a_rolling_window_does_not_drift_over_a_million_bars() -> None:
     """Drift: after a million steps the window of a running mean still equals a fresh one to the last digits."""
     values = walk(1_000_000, seed=3, step=0.02).close
     fresh = values[-50:].mean()

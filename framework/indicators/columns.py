@@ -7,6 +7,7 @@ then shown on the symbol's bars: at each bar the latest value that was finished 
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
@@ -60,9 +61,28 @@ class ColumnCache:
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._underway: dict[Hashable, Future[Any]] = {}
+        self._tapes: weakref.WeakKeyDictionary[Tape, Hashable] = weakref.WeakKeyDictionary()
+        self._tapes_seen = 0
+        self._keys: dict[str, Hashable] = {}
 
-    def __len__(self) -> int:
+    @property
+    def held(self) -> int:
+        """The number of columns in memory."""
         return len(self._entries)
+
+    def key_of(self, tape: Tape) -> Hashable:
+        """Return what stands for a tape's data in keys: equal for tapes of one fingerprint.
+
+        A fingerprint reads all data, which costs more than a run; it is taken only when a second tape appears.
+        """
+        with self._lock:
+            if tape not in self._tapes:
+                for other, key in list(self._tapes.items()):
+                    self._keys.setdefault(other.fingerprint, key)
+                self._tapes_seen += 1
+                new = self._tapes_seen
+                self._tapes[tape] = new if new == 1 else self._keys.setdefault(tape.fingerprint, new)
+            return self._tapes[tape]
 
     def get(self, key: Hashable, compute: Callable[[], T], size: Callable[[T], int]) -> T:
         """Return the value under the key, computing it when nobody has; size: value -> bytes."""
@@ -135,7 +155,7 @@ class _Place:
 
     @property
     def key(self) -> tuple[Hashable, ...]:
-        return self.tape.fingerprint, self.symbol, self.timeframe
+        return self.cache.key_of(self.tape), self.symbol, self.timeframe
 
     @property
     def rows(self) -> slice:
@@ -208,8 +228,6 @@ def _computed(node: Expression, place: _Place) -> np.ndarray:
             return _shifted(_column(x, place), ticks)
         case Arithmetic(operator, left, right):
             return _combined(operator, _operand(left, place), _operand(right, place))
-        case Output(application, index):
-            return _outputs(application, place)[index]  # type: ignore[no-any-return]
         case _:
             raise TypeError(f"an expression of the unknown kind {type(node).__name__}")
 

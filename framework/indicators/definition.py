@@ -26,7 +26,7 @@ import numpy as np
 
 from framework.boundary.jit import JIT
 from framework.errors import ConfigError, StrategyError, did_you_mean
-from framework.indicators.expression import FIELDS, Application, Bars, Expression, Output, as_expression
+from framework.indicators.expression import FIELDS, Application, Bars, Expression, Output, as_expression, common_clock
 from framework.indicators.loop import MAX_INPUTS, Column, compiled_column, interpreted_column
 
 Step = Callable[..., Any]
@@ -113,6 +113,9 @@ class Indicator(Generic[Declared]):
             inputs = tuple(getattr(bars, name) for name in self.bar_inputs)
         else:
             inputs = tuple(as_expression(given[name], f"{self.name}: input {name}") for name in self.inputs)
+        if common_clock(inputs) is None:
+            raise ConfigError(f"{self.name} of numbers alone ({', '.join(map(repr, inputs))}); "
+                              "at least one input must be a series such as bars.close")
         application = Application(self, inputs, self.validate({name: given[name] for name in self.parameters}))
         return application if len(self.outputs) > 1 else Output(application, 0)  # type: ignore[return-value]
 

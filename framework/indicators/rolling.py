@@ -43,7 +43,8 @@ def sma(s: Any, window: Any, x: float) -> float:
 def update_moments(s: Any, window: Any, x: float) -> None:
     """Move `s.mean` and `s.deviation` (population standard deviation) of the last `s.length` values on by one.
 
-    window: 2 * length floats: of each tail its mean (from `s.tail_origin`) and its sum of squared deviations.
+    window: 3 * length floats: of each tail its mean (from `s.tail_origin`) and its sum of squared deviations, and the
+    reciprocals of 1 to length, since dividing is what would take the time.
     Sums are taken of differences from a value inside the window, so that nothing cancels and a constant window has
     a deviation of exactly 0. Head and tail merge as in Chan, Golub and LeVeque (1979).
     """
@@ -58,7 +59,9 @@ def update_moments(s: Any, window: Any, x: float) -> None:
     s.squares += offset * offset
     window[s.at] = x
     s.at += 1
-    head = s.total / s.at
+    if s.count <= n:
+        window[2 * n + s.at - 1] = 1.0 / s.at
+    head = s.total * window[2 * n + s.at - 1]
     spread = s.squares - s.total * head
     if s.at < n:
         older = n - s.at
@@ -76,12 +79,12 @@ def update_moments(s: Any, window: Any, x: float) -> None:
             offset = window[k] - x
             total += offset
             squares += offset * offset
-            window[k] = total / (n - k)
+            window[k] = total * window[3 * n - k - 1]
             window[n + k] = squares - total * window[k]
         s.at = 0
 
 
-@indicator(inputs=("x",), parameters={"length": length(2)}, state=MOMENTS, window=lambda p: 2 * p.length,
+@indicator(inputs=("x",), parameters={"length": length(2)}, state=MOMENTS, window=lambda p: 3 * p.length,
            lookback=lambda p: p.length - 1, source="TA-Lib STDDEV")
 def std(s: Any, window: Any, x: float) -> float:
     """Standard deviation of the last `length` values, of the population (divided by `length`)."""
@@ -89,7 +92,7 @@ def std(s: Any, window: Any, x: float) -> float:
     return s.deviation  # type: ignore[no-any-return]
 
 
-@indicator(inputs=("x",), parameters={"length": length(2)}, state=MOMENTS, window=lambda p: 2 * p.length,
+@indicator(inputs=("x",), parameters={"length": length(2)}, state=MOMENTS, window=lambda p: 3 * p.length,
            lookback=lambda p: p.length - 1, source="(x - SMA) / STDDEV of TA-Lib")
 def zscore(s: Any, window: Any, x: float) -> float:
     """Distance of the value from its mean over `length` values in standard deviations; 0 when they are all equal."""
@@ -98,7 +101,7 @@ def zscore(s: Any, window: Any, x: float) -> float:
 
 
 @indicator(inputs=("x",), parameters={"length": length(2, 20), "width": number(0.0, 2.0)}, state=MOMENTS,
-           outputs=("upper", "middle", "lower"), window=lambda p: 2 * p.length, lookback=lambda p: p.length - 1,
+           outputs=("upper", "middle", "lower"), window=lambda p: 3 * p.length, lookback=lambda p: p.length - 1,
            source="Bollinger (2001), TA-Lib BBANDS")
 def bollinger(s: Any, window: Any, x: float) -> tuple[float, float, float]:
     """Bollinger bands: the mean of `length` values and `width` standard deviations above and below it."""
