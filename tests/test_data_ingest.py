@@ -290,6 +290,11 @@ def test_bars_on_the_full_hour_begin_with_a_short_one():
     assert utc(series)[0] == ["14:30", "15:00"]
     assert utc(series)[-1] == ["20:00", "21:00"]
     assert series.report.missing == 0
+    two_days = [
+        *clock("2024-03-07", *closes),
+        *clock("2024-03-08", *closes[1:]),
+    ]  # a night is no gap, nor 9:30 to 10:00
+    assert load(table(two_days), **NEW_YORK).report.missing == 0
 
 
 def test_intraday_stamps_that_touch_no_edge_of_a_session_are_ambiguous():
@@ -351,8 +356,8 @@ def test_bars_end_where_the_lunch_break_begins():
     by_open = load(table(times), exchange="XTKS", timezone="UTC", stamp="open")
     assert utc(by_open)[2:4] == [["02:00", "02:30"], ["03:30", "04:30"]]
     assert by_open.report.missing == 0
-    closes = [datetime.datetime(2024, 3, 8, 4, 30), datetime.datetime(2024, 3, 8, 5, 30)]
-    assert utc(load(table(closes), exchange="XTKS", timezone="UTC", stamp="close"))[0] == ["03:30", "04:30"]
+    closes = [datetime.datetime(2024, 3, 8, 4, 0), datetime.datetime(2024, 3, 8, 5, 0)]
+    assert utc(load(table(closes), exchange="XTKS", timezone="UTC", stamp="close"))[0] == ["03:30", "04:00"]
 
 
 @pytest.mark.parametrize(

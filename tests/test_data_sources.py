@@ -105,12 +105,17 @@ def test_synthetic_prices_are_always_valid(seed, volatility, drift):
 
 
 def test_synthetic_volatility_and_drift_are_those_asked_for():
-    tape = load_tape("synthetic", {"bars": 40_000, "volatility": 0.4, "drift": 0.5, "seed": 3}, ["A"], "1h")
+    tape = load_tape("synthetic", {"bars": 35_000, "volatility": 1.5, "drift": 0.5, "start": "1990-01-01"}, ["A"], "1d")
     returns = np.diff(np.log(tape.close))
-    year = 365.25 * 24
-    assert np.std(returns) * np.sqrt(year) == pytest.approx(0.4, rel=0.02)
-    # drift of the log price is 0.5 - 0.4**2 / 2 = 0.42 a year; its standard error over 4.6 years is 0.19
-    assert np.mean(returns) * year == pytest.approx(0.42, abs=0.5)
+    assert np.std(returns) * np.sqrt(365.25) == pytest.approx(1.5, rel=0.02)
+    # the log price drifts by 0.5 - 1.5**2 / 2 = -0.625 a year; over 95.8 years the standard error is 0.153
+    assert np.mean(returns) * 365.25 == pytest.approx(-0.625, abs=0.46)
+
+
+def test_a_market_without_noise_stays_valid_to_the_last_bit():
+    tape = load_tape("synthetic", {"bars": 5_000, "volatility": 0.0, "drift": 0.37}, ["A"], "1h")
+    assert np.all(tape.high == np.maximum(tape.open, tape.close))
+    assert np.all(tape.low == np.minimum(tape.open, tape.close))
 
 
 def test_synthetic_bars_of_tokyo_leave_the_lunch_break_out():
@@ -141,6 +146,11 @@ def test_synthetic_bars_of_tokyo_leave_the_lunch_break_out():
 def test_options_of_the_synthetic_market_are_checked(options, rule):
     with pytest.raises(ConfigError, match=rule):
         load_tape("synthetic", options)
+
+
+def test_an_exchange_that_is_seldom_open_gets_all_its_bars():
+    tape = load_tape("synthetic", {"bars": 3_000, "exchange": "XNYS"}, ["A"], "1h")  # five years; three of hours
+    assert tape.n_bars == 3_000
 
 
 def test_a_synthetic_market_ends_before_the_calendar_does():
@@ -253,6 +263,29 @@ def test_times_are_read_in_the_usual_forms(tmp_path, form):
     times = [datetime.datetime(2024, 1, 1, hour).strftime(form) for hour in range(3)]
     tape = load_text(tmp_path, HEADER + "\n".join(f"{time},10,12,9,11,5" for time in times))
     assert tape.open_time.tolist() == [ns(f"2024-01-01T0{hour}:00") for hour in range(3)]
+
+
+def test_days_written_as_numbers_are_days(tmp_path):
+    lines = [f"2024010{day},10,12,9,11,5" for day in (1, 2, 3)]
+    tape = load_text(tmp_path, HEADER + "\n".join(lines))
+    assert tape.open_time.tolist() == [ns(f"2024-01-0{day}") for day in (1, 2, 3)]
+    frame = pl.read_csv(tmp_path / "A.csv")
+    assert frame["Datetime"].dtype == pl.Int64
+    frame.write_parquet(tmp_path / "A.parquet")
+    again = load_tape("parquet", {"path": "A.parquet"}, folder=tmp_path)
+    assert again.open_time.tolist() == tape.open_time.tolist()
+
+
+def test_a_column_of_dates_names_days(tmp_path):
+    lines = [f"2024-01-0{day},10,12,9,11,5" for day in (1, 2, 3)]
+    write(tmp_path, HEADER + "\n".join(lines))
+    pl.read_csv(tmp_path / "A.csv", try_parse_dates=True).write_parquet(tmp_path / "A.parquet")
+    assert load_tape("parquet", {"path": "A.parquet"}, folder=tmp_path).open_time[0] == ns("2024-01-01")
+
+
+def test_a_format_that_is_none_is_refused(tmp_path):
+    with pytest.raises((ConfigError, DataError), match=r"time_format = '%Q'|the time can be read"):
+        load_text(tmp_path, HEADER + "\n".join(ROWS), time_format="%Q")
 
 
 def test_a_date_and_a_time_column_are_read_together(tmp_path):

@@ -186,8 +186,9 @@ def read_series(
     series = BarSeries(instrument, placed.timeframe, *times, *prices, draft.columns["volume"], report)
     if options.gaps == "fill":
         return with_filled_gaps(series, where)
-    left = missing_before(instrument.exchange, placed.timeframe, draft.time, draft.close_time)
-    return attrs.evolve(series, report=attrs.evolve(report, missing=int(left.sum())))
+    if len(draft.time) < len(missing):
+        missing = missing_before(instrument.exchange, placed.timeframe, draft.time, draft.close_time)
+    return attrs.evolve(series, report=attrs.evolve(report, missing=int(missing.sum())))
 
 
 def _time_column(frame: pl.DataFrame, names: Mapping[str, str]) -> pl.Series:
@@ -265,10 +266,10 @@ def _read_numbers(draft: Draft) -> None:
             number = text.cast(pl.Float64, strict=False)
         except pl.exceptions.PolarsError:
             raise DataError(f"{draft.where}: column {raw.name!r} is of type {raw.dtype}; rule: numbers") from None
-        unread = (number.is_null() & text.is_not_null() & (text.cast(pl.String, strict=False) != "")).fill_null(False)
+        if raw.dtype == pl.String and "drop" not in draft.repair:
+            unread = (number.is_null() & (text != "")).fill_null(False).to_numpy()
+            draft.drop_or_refuse_raw(Fault(unread, f"{field} is a number", DROP), field)
         draft.columns[field] = number.fill_null(np.nan).to_numpy()
-        if "drop" not in draft.repair:
-            draft.drop_or_refuse_raw(Fault(unread.to_numpy(), f"{field} is a number", DROP), field)
 
 
 def _sort(draft: Draft) -> None:

@@ -24,6 +24,7 @@ EPOCH_UNITS = (
 """Counts since 1970 by size: from, below, ns a unit, name.  The ranges do not overlap from March 1973 on."""
 
 DATE_FORMATS = ("%Y-%m-%d", "%Y%m%d")
+USUAL_FORMAT = "%Y-%m-%d %H:%M:%S"
 TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y%m%d %H:%M:%S", "%Y%m%d %H%M%S", "%Y%m%d %H:%M")
 OFFSET = r"\d{2}:\d{2}\S*?\s?(Z|z|UTC|GMT|[+-]\d{2}:?\d{2})$"
 
@@ -108,6 +109,9 @@ def _from_text(text: pl.Series, time_format: str | None, where: str) -> Stamps:
         is_aware = isinstance(read.dtype, pl.Datetime) and read.dtype.time_zone is not None
         is_date = not any(code in time_format for code in ("%H", "%I", "%T", "%R", "%s"))
         return _stamps(read, is_aware=is_aware, is_date=is_date)
+    read = text.str.to_datetime(USUAL_FORMAT, strict=False, time_unit="us")
+    if read.null_count() == text.null_count():
+        return _stamps(read, is_aware=False)
     filled = text.drop_nulls()
     if len(filled) and filled.str.contains(r"^\d{9,19}(\.0*)?$").all():
         digits = text.str.replace(r"\.0*$", "").cast(pl.Int64, strict=False)
