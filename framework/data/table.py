@@ -60,9 +60,7 @@ def as_frame(data: Any, where: str) -> pl.DataFrame:
     if package == "pandas" and hasattr(data, "columns"):
         return _from_pandas(data, where)
     if package == "pyarrow" and hasattr(data, "schema"):
-        frame = pl.from_arrow(data)
-        assert isinstance(frame, pl.DataFrame)
-        return frame
+        return pl.DataFrame(pl.from_arrow(data))
     if isinstance(data, Mapping):
         return _from_columns({str(name): values for name, values in data.items()}, where)
     if isinstance(data, Sequence | np.ndarray) and not isinstance(data, str | bytes):
