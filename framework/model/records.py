@@ -19,8 +19,22 @@ MAX_ORDERS = 32
 
 
 def record(*fields: tuple) -> np.dtype:
-    """Return an aligned structured dtype of (name, type) or (name, type, shape)."""
-    return np.dtype(list(fields), align=True)
+    """Return a dtype of (name, type) or (name, type, shape), aligned, and read by attribute in plain Python too.
+
+    Records inside records begin and end on 8 bytes: numpy forgets their alignment once they are attribute-readable.
+    """
+    offsets, formats, end = [], [], 0
+    for _, *form in fields:
+        part = np.dtype(tuple(form) if len(form) > 1 else form[0])
+        base = part.subdtype[0] if part.subdtype else part
+        alignment = 8 if base.names else base.alignment
+        end = -(-end // alignment) * alignment
+        offsets.append(end)
+        formats.append(part)
+        end += part.itemsize
+    layout = {"names": [field[0] for field in fields], "formats": formats, "offsets": offsets,
+              "itemsize": -(-end // 8) * 8, "aligned": True}
+    return np.dtype((np.record, np.dtype(layout)))
 
 
 # --- what a strategy sees: the header of `now` ------------------------------------------------------------------------

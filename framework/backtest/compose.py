@@ -1,0 +1,257 @@
+"""Put a simulation together: strategies, rules, slippage and costs over a tape, bound into one state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from framework.backtest.config import Account, Fees, Fills
+from framework.boundary.adapter import RECORD, RECORDS, RESULT, names_used
+from framework.data.tape import Tape
+from framework.engine import layout, state
+from framework.engine.simulation import Plug, Simulation
+from framework.errors import ConfigError
+from framework.indicators import Bars, ColumnCache, Expression, evaluate, first_ready
+from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK
+from framework.risk import RiskRule, Rule, SizingRule, check_dtype, store_rule
+from framework.slippage import SlippageModel, fill_dtype
+from framework.strategy import Strategy, now_dtype, store_constants
+
+FOREVER = (1 << 63) - 1
+
+
+@attrs.frozen
+class Terms:
+    """The terms of trade of a run: costs, fills and the account."""
+
+    capital: float = 100_000.0
+    fees: Fees = attrs.field(factory=Fees)
+    fills: Fills = attrs.field(factory=Fills)
+    account: Account = attrs.field(factory=Account)
+    start: int = -FOREVER
+    end: int = FOREVER
+    strict: bool = False
+    log_marks: bool = True
+
+
+@attrs.frozen
+class Plan:
+    """One strategy, with its parameters, on symbols of the tape (all of them by default)."""
+
+    strategy: Strategy
+    symbols: tuple[str, ...] | None = None
+
+
+@attrs.frozen(eq=False)
+class Slots:
+    """Which strategy looks at which symbol, strategy by strategy, with its indicators."""
+
+    strategies: list[int]
+    symbols: list[int]
+    columns: list[dict[str, np.ndarray]]
+    ready: list[int]
+
+
+def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequence[RiskRule] = (),
+            slippage: SlippageModel | None = None, terms: Terms | None = None, *, cache: ColumnCache | None = None,
+            interpreted: bool = False) -> Simulation:
+    """Return a simulation at the first event of the tape.
+
+    interpreted: call every plug-in as plain Python.  Raises ConfigError for a strategy that names symbols or
+    timeframes which the tape does not have, or whose decision reads names that do not exist.
+    """
+    terms = terms or Terms()
+    cache = cache or ColumnCache()
+    slots = plan_slots(tape, plans, cache)
+    dtypes = [now_dtype(plan.strategy, tuple(names_of(plan.strategy))) for plan in plans]
+    all_rules: list[Rule] = [sizing, *rules]
+    rule_columns = [[columns_of(rule, tape, s, cache)[0] for s in range(tape.n_symbols)] for rule in all_rules]
+    check_dtypes = [check_dtype(rule, tuple(columns[0])) for rule, columns in zip(all_rules, rule_columns, strict=True)]
+    nows = state.RecordMemory(HEADER, len(slots.symbols), [dtype.itemsize for dtype in dtypes])
+    dtypes = [padded(dtype, nows.stride) for dtype in dtypes]
+    checks = state.RecordMemory(ORDER_CHECK, len(all_rules), [dtype.itemsize for dtype in check_dtypes])
+    shared_at, shared_bytes = shared_memory(nows, dtypes, slots)
+    made = state.allocate(
+        tape.n_symbols, slots.strategies, slots.symbols, len(all_rules),
+        max(len(columns[0]) for columns in rule_columns), sum(len(c) for c in slots.columns), nows, checks,
+        shared_bytes, shared_at, terms.log_marks)
+    request = state.RecordMemory(FILL_REQUEST, 1, [fill_dtype(slippage).itemsize] if slippage else [])
+    made = made._replace(request=request.heads)
+    set_terms(made, tape, terms, request.address(0))
+    set_slots(made, tape, plans, slots, nows, dtypes)
+    set_rules(made, all_rules, rule_columns, check_dtypes, checks)
+    plugs = [*strategy_plugs(made, plans, dtypes), *rule_plugs(all_rules, check_dtypes)]
+    if slippage is not None:
+        plugs.append(slippage_plug(made, slippage, request))
+    for plug in plugs:
+        plug.interpreted = interpreted
+        plug.bind(made)
+    return Simulation(made, state.tape_of(tape), nows, checks, plugs, tape.symbols,
+                      (tape, slots, rule_columns, request))
+
+
+def names_of(strategy: Strategy | Rule) -> Mapping[str, Expression]:
+    """Return the declared indicators; ConfigError when the declaration is not a mapping of names to expressions."""
+    declared = strategy.indicators(Bars())
+    if not isinstance(declared, Mapping) or not all(isinstance(name, str) and name.isidentifier() for name in declared):
+        raise ConfigError(f"{strategy.name}: indicators(bars) must return names and expressions, not {declared!r}")
+    return declared
+
+
+def columns_of(owner: Strategy | Rule, tape: Tape, symbol: int, cache: ColumnCache) -> tuple[dict[str, np.ndarray], int]:
+    """Return the indicator columns over one symbol's bars and the bar at which all of them are defined."""
+    declared = names_of(owner)
+    columns = {name: evaluate(expression, tape, symbol, cache) for name, expression in declared.items()}
+    ready = [first_ready(expression, tape, symbol, cache) for expression in declared.values()]
+    return columns, max(ready, default=-1)
+
+
+def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
+    """Return the slots: strategy by strategy, within it in the order of the tape's symbols.
+
+    A slot is asked from the bar on at which its indicators are defined now and were at the bar before.
+    """
+    slots = Slots([], [], [], [])
+    for number, plan in enumerate(plans):
+        wanted = range(tape.n_symbols) if plan.symbols is None else sorted(tape.symbol_index(s) for s in plan.symbols)
+        for symbol in wanted:
+            columns, ready = columns_of(plan.strategy, tape, symbol, cache)
+            slots.strategies.append(number)
+            slots.symbols.append(symbol)
+            slots.columns.append(columns)
+            slots.ready.append(int(tape.series[symbol]) + ready + 1)
+    return slots
+
+
+def padded(dtype: np.dtype, itemsize: int) -> np.dtype:
+    """Return the layout with the stride of the records, so that adjacent ones are an array of it."""
+    fields = dtype.fields or {}
+    names = list(dtype.names or ())
+    return np.dtype({"names": names, "formats": [fields[n][0] for n in names], "offsets": [fields[n][1] for n in names],
+                     "itemsize": itemsize, "aligned": True})
+
+
+def shared_memory(nows: state.RecordMemory, dtypes: Sequence[np.dtype], slots: Slots) -> tuple[np.ndarray, int]:
+    """Return the bytes of `shared` inside the records of `now`, and their number (0 when nobody declares any).
+
+    The memory lies at the same offset in every record: behind the longest layout.
+    """
+    places = {(dtype.fields["shared"][1], dtype.fields["shared"][0].itemsize)
+              for dtype in dtypes if dtype.fields and "shared" in dtype.fields}
+    if not places:
+        return nows.part(0, 0), 0
+    offset, size = min(place[0] for place in places), max(place[0] + place[1] for place in places)
+    return nows.part(offset, size - offset), size - offset
+
+
+def set_terms(made: layout.State, tape: Tape, terms: Terms, request: int) -> None:
+    """Write costs, account and instruments into the state."""
+    settings, fees = made.settings[0], terms.fees
+    settings["leverage"], settings["cash_buffer"] = terms.account.leverage, terms.account.cash_buffer
+    settings["shorts"] = terms.account.shorts
+    settings["taker"] = fees.taker_bps / 10_000.0
+    settings["maker"] = (fees.taker_bps if fees.maker_bps is None else fees.maker_bps) / 10_000.0
+    settings["per_share"], settings["per_order"], settings["minimum"] = fees.per_share, fees.per_order, fees.minimum
+    settings["participation"] = terms.fills.participation or 0.0
+    settings["volume_window"], settings["limit_through"] = terms.fills.volume_window, terms.fills.limit_through
+    settings["start"], settings["end"] = terms.start, terms.end
+    settings["request"], settings["log_marks"], settings["strict"] = request, terms.log_marks, terms.strict
+    account = made.account[0]
+    for name in ("cash", "equity", "peak", "day_start_equity"):
+        account[name] = terms.capital
+    account["day"] = -1
+    for number, instrument in enumerate(tape.instruments):
+        symbol = made.symbols[number]
+        for name in ("tick", "lot", "min_qty", "min_notional", "multiplier"):
+            symbol[name] = getattr(instrument, name)
+        symbol["bar"] = symbol["closed"] = -1
+
+
+def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slots, nows: state.RecordMemory,
+              dtypes: Sequence[np.dtype]) -> None:
+    """Write the slots' columns, constants and places into the state."""
+    column = 0
+    for number, columns in enumerate(slots.columns):
+        slot = made.slots[number]
+        strategy = plans[slots.strategies[number]].strategy
+        slot["pointer"], slot["ready"] = nows.address(number), slots.ready[number]
+        slot["indicators"], slot["first_column"] = len(columns), column
+        slot["uses"] = uses_of(strategy)
+        for values in columns.values():
+            made.columns[column] = values.ctypes.data
+            column += 1
+        store_constants(strategy, nows.record(number, dtypes[slots.strategies[number]]))
+    members = np.asarray(slots.strategies)
+    for number in range(len(plans)):
+        made.strategies[number]["first_slot"] = int(np.argmax(members == number))
+        made.strategies[number]["slots"] = count = int(np.sum(members == number))
+        nows.heads["universe"][: members.size][members == number] = count
+    if made.shared.shape[1]:
+        for number in range(len(plans)):
+            made.shared[number] = made.shared_at[int(made.strategies[number]["first_slot"])]
+
+
+def uses_of(strategy: Strategy) -> int:
+    """Return which costly parts of `now` a strategy's decision, or a helper of it, names."""
+    names = names_used(strategy.decide_all or strategy.decide)
+    uses = layout.USES_FILLS if names & {"fills", "fill_count"} else 0
+    uses |= layout.USES_ORDERS if names & {"orders", "order_count"} else 0
+    return uses | (layout.USES_SHARED if strategy.shared else 0)
+
+
+def set_rules(made: layout.State, rules: Sequence[Rule], columns: Sequence[Sequence[Mapping[str, np.ndarray]]],
+              dtypes: Sequence[np.dtype], checks: state.RecordMemory) -> None:
+    """Write the rules' columns and constants into the state; the sizing rule is row 0."""
+    for number, rule in enumerate(rules):
+        made.rules[number]["pointer"] = checks.address(number)
+        made.rules[number]["indicators"] = len(columns[number][0])
+        for symbol, values in enumerate(columns[number]):
+            for j, column in enumerate(values.values()):
+                made.rule_columns[number, symbol, j] = column.ctypes.data
+        store_rule(rule, checks.record(number, dtypes[number]))
+
+
+def strategy_plugs(made: layout.State, plans: Sequence[Plan], dtypes: Sequence[np.dtype]) -> list[Plug]:
+    """Return one plug per strategy: its `decide_all`, else its `decide`."""
+    plugs = []
+    for number, (plan, dtype) in enumerate(zip(plans, dtypes, strict=True)):
+        strategy = plan.strategy
+        slots = tuple(int(slot) for slot in np.flatnonzero(made.slots["strategy"] == number))
+        if strategy.decide_all is not None:
+            plugs.append(Plug(layout.FAULT_DECIDE, frozenset(slots), f"{strategy.name}.decide_all", strategy.decide_all,
+                              dtype, RECORDS, "strategies", (number,), "decide_all"))
+        else:
+            plugs.append(Plug(layout.FAULT_DECIDE, frozenset(slots), f"{strategy.name}.decide", strategy.decide, dtype,
+                              RECORD, "slots", slots, "decide"))
+    return plugs
+
+
+def rule_plugs(rules: Sequence[Rule], dtypes: Sequence[np.dtype]) -> list[Plug]:
+    """Return the plugs of the sizing rule and the risk rules."""
+    plugs = []
+    for number, (rule, dtype) in enumerate(zip(rules, dtypes, strict=True)):
+        parts: list[tuple[int, str, str, Any]] = []
+        if isinstance(rule, SizingRule):
+            parts.append((layout.FAULT_RULE, RESULT, "size", "address"))
+        else:
+            parts.append((layout.FAULT_RULE, RECORD, "check", "address"))
+            if getattr(rule, "watch", None) is not None:
+                parts.append((layout.FAULT_WATCH, RECORD, "watch", "watch"))
+        for kind, form, name, field in parts:
+            plugs.append(Plug(kind, frozenset([number]), f"{rule.name}.{name}", getattr(rule, name), dtype, form,
+                              "rules", (number,), field))
+    return plugs
+
+
+def slippage_plug(made: layout.State, model: SlippageModel, request: state.RecordMemory) -> Plug:
+    """Return the plug of the slippage model, its parameters written into its record."""
+    dtype = fill_dtype(model)
+    if model.params():
+        model.store_params(request.record(0, dtype)["p"])
+    names = names_used(model.price)
+    uses = layout.USES_VOLUME if "mean_volume" in names else 0
+    made.settings[0]["slippage_uses"] = uses | (layout.USES_VOLATILITY if "volatility" in names else 0)
+    return Plug(layout.FAULT_SLIPPAGE, None, f"{model.name}.price", model.price, dtype, RESULT, "settings", (0,), "slippage")

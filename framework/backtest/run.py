@@ -1,0 +1,201 @@
+"""From a configuration to a result: find the plug-ins, load the data, put the simulation together, run it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from framework import plugins
+from framework.backtest.compose import FOREVER, Plan, Terms, compose
+from framework.backtest.config import Config, Use
+from framework.backtest.result import Counters, Records, Result
+from framework.data.load import load_tape
+from framework.data.tape import Tape
+from framework.engine.simulation import Simulation
+from framework.engine.state import used_logs
+from framework.errors import ConfigError
+from framework.model.enums import OrderStatus, Reason, Status
+from framework.model.records import TRADE
+from framework.risk import RiskRule, SizingRule
+from framework.slippage import SlippageModel
+from framework.strategy import Strategy
+
+VERSIONED = ("trading-framework", "numpy", "numba", "polars")
+"""Distributions whose versions shape a result."""
+
+DAYS_PER_YEAR = {"24/7": 365.0}
+"""Days per year by account calendar; every exchange's is taken as 252."""
+
+TRADING_DAYS = 252.0
+
+
+def run(config: Config, tape: Tape | None = None, progress: Callable[[int, int], None] | None = None,
+        interpreted: bool = False) -> Result:
+    """Run a configuration and return its result.
+
+    progress(done, total) is told the events processed after every chunk.  Raises ConfigError, DataError, PluginError,
+    StrategyError; KeyboardInterrupt passes through.
+    """
+    tape = tape if tape is not None else load(config)
+    known_symbols(config, tape)
+    plans = [Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols) for use in config.strategies]
+    sizing = make("sizing", config.sizing, SizingRule)
+    rules = [make("risk", use, RiskRule) for use in config.risk]
+    slippage = make("slippage", config.slippage, SlippageModel) if config.slippage else None
+    simulation = compose(tape, plans, sizing, rules, slippage, terms_of(config), interpreted=interpreted)
+    last = int(np.searchsorted(tape.event_time, config.run.end_ns or FOREVER, side="left"))
+    for done in simulation.chunks(last):
+        if progress is not None:
+            progress(done, last)
+    finish(simulation)
+    return result_of(config, tape, plans, rules, simulation, last)
+
+
+def load(config: Config) -> Tape:
+    """Return the tape that the configuration names."""
+    source = plugins.find("data_source", config.data.source)
+    return load_tape(config.data.source, config.data.options, config.data.symbols, config.data.timeframe,
+                     instruments=config.instruments, account_calendar=config.account.calendar, folder=config.folder,
+                     sources={config.data.source: source})
+
+
+def known_symbols(config: Config, tape: Tape) -> None:
+    """Refuse instruments of symbols that the data does not have."""
+    for symbol in config.instruments:
+        tape.symbol_index(symbol)
+
+
+def make(kind: str, use: Use, base: type) -> Any:
+    """Return an instance of a plug-in with its parameters; ConfigError when they are not its own."""
+    found = plugins.find(kind, use.name)
+    if isinstance(found, type) and not issubclass(found, base):
+        raise ConfigError(f"{use.name!r} is not a {base.__name__}, it cannot be used as {kind}")
+    return found(**use.params)
+
+
+def terms_of(config: Config) -> Terms:
+    """Return the terms of trade that a configuration names."""
+    start, end = config.run.start_ns, config.run.end_ns
+    return Terms(capital=config.run.capital, fees=config.fees, fills=config.fills, account=config.account,
+                 start=-FOREVER if start is None else start, end=FOREVER if end is None else end, strict=config.strict)
+
+
+def finish(simulation: Simulation) -> None:
+    """Close the last day and give orders that still work their final status."""
+    account = simulation.state.account[0]
+    orders = simulation.state.orders[: account["orders"]]
+    working = orders["status"] == OrderStatus.WORKING
+    orders["status"][working] = OrderStatus.ENDED
+    orders["ended_time"][working] = account["time"]
+    if account["day"] >= 0:
+        row = simulation.state.days[account["days"]]
+        row["day"], row["time"] = account["day"], account["time"]
+        row["equity"], row["exposure"] = account["equity"], account["exposure"]
+        account["days"] += 1
+
+
+def open_trades(simulation: Simulation) -> np.ndarray:
+    """Return the positions that are still open as TRADE rows, marked at the last close and without exit costs."""
+    state = simulation.state
+    held = np.flatnonzero(state.slots["qty"])
+    rows = np.zeros(held.size, TRADE)
+    for row, number in zip(rows, held, strict=True):
+        slot = state.slots[number]
+        symbol = state.symbols[slot["symbol"]]
+        row["slot"], row["symbol"], row["side"], row["exit_role"] = number, slot["symbol"], np.sign(slot["qty"]), -1
+        row["bars"], row["fills"] = slot["bars_held"], slot["trade_fills"]
+        row["entry_time"], row["exit_time"] = slot["entry_time"], state.account["time"][0]
+        row["qty"], row["entry_price"] = slot["qty_in"], slot["cost_in"] / slot["qty_in"]
+        row["exit_price"] = symbol["mark"]
+        unrealised = slot["qty"] * (symbol["mark"] - slot["entry_price"]) * symbol["multiplier"]
+        row["pnl"] = slot["realised"] - slot["fees"] + unrealised
+        row["fees"], row["slippage"], row["mae"], row["mfe"] = slot["fees"], slot["slippage"], slot["worst"], slot["best"]
+    return rows
+
+
+def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[RiskRule], simulation: Simulation,
+              last: int) -> Result:
+    """Return the result of a finished simulation."""
+    state = simulation.state
+    logs = {name: rows.copy() for name, rows in used_logs(state).items()}
+    if logs["orders"].size == 0 and logs["refusals"].size == 0:
+        raise ConfigError(no_decision(config, tape, simulation))
+    slots = tuple((plans[int(slot["strategy"])].strategy.name, tape.symbols[int(slot["symbol"])]) for slot in state.slots)
+    tags = tuple(("", *plans[int(slot["strategy"])].strategy.tags) for slot in state.slots)
+    account = state.account[0]
+    first_close, last_close = window_closes(tape, config)
+    return Result(
+        config=config.to_dict(), symbols=tape.symbols, slots=slots, tags=tags, capital=config.run.capital,
+        annualization=DAYS_PER_YEAR.get(tape.account_calendar, TRADING_DAYS),
+        risk_free_rate=config.account.risk_free_rate, fingerprint=tape.fingerprint, seed=config.run.seed,
+        records=Records(open_trades=open_trades(simulation), **logs), first_close=first_close, last_close=last_close,
+        positions=state.symbols["net"].copy(), cash=float(account["cash"]), versions=versions(),
+        counters=Counters(ambiguous_bars=int(account["ambiguous"]), gapped_entries=int(account["gapped"]),
+                          rejected_orders=int(np.sum(logs["refusals"]["allowed"] == 0.0)), events=simulation.next,
+                          bars=int(np.sum(tape.event_kind[:last] == 0))),
+        rule_names=tuple(rule.name for rule in rules), status=Status(int(account["status"])),
+        notes=tuple(notes_of(tape, simulation)), data=data_summary(tape), prices=tape, currency=config.account.currency,
+        multipliers=np.array([instrument.multiplier for instrument in tape.instruments]),
+        start=config.run.start_ns, end=config.run.end_ns)
+
+
+def no_decision(config: Config, tape: Tape, simulation: Simulation) -> str:
+    """Return the message for a run in which no strategy ever expressed a view, with the likely reason."""
+    names = ", ".join(use.name for use in config.strategies)
+    ready = int(simulation.state.slots["ready"].min())
+    if ready >= tape.n_bars or all(
+            int(slot["ready"]) >= int(tape.series[int(slot["symbol"]) + 1]) for slot in simulation.state.slots):
+        bars = int(np.diff(tape.series).max())
+        return (f"no decision in the whole run: {names} needs more bars to warm up than the data has ({bars} for the "
+                "longest symbol); use more data or shorter indicators")
+    return (f"no decision in the whole run: {names} never bought or sold in {tape.n_bars} bars; check its conditions, "
+            "its parameters and [run] start and end")
+
+
+def notes_of(tape: Tape, simulation: Simulation) -> list[str]:
+    """Return what the reader of a result must know."""
+    notes = list(simulation.notes)
+    for symbol, report in zip(tape.symbols, tape.repairs, strict=True):
+        if str(report):
+            notes.append(f"{symbol}: {report}")
+    if simulation.status == Status.RUINED:
+        notes.append("the account was ruined: equity reached zero and the run ended there")
+    return notes
+
+
+def window_closes(tape: Tape, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first and last close of every symbol inside the window of decisions, NaN for a symbol without any."""
+    first, last = np.full(tape.n_symbols, np.nan), np.full(tape.n_symbols, np.nan)
+    start, end = config.run.start_ns, config.run.end_ns
+    for number in range(tape.n_symbols):
+        rows = tape.rows(number)
+        times, closes = tape.close_time[rows], tape.close[rows]
+        low = 0 if start is None else int(np.searchsorted(times, start, side="left"))
+        high = times.size if end is None else int(np.searchsorted(times, end, side="left"))
+        if high > low:
+            first[number], last[number] = closes[low], closes[high - 1]
+    return first, last
+
+
+def data_summary(tape: Tape) -> dict[str, object]:
+    """Return what the data was, as plain values."""
+    return {"symbols": list(tape.symbols), "timeframes": list(tape.timeframes), "bars": tape.n_bars,
+            "account_calendar": tape.account_calendar, "fingerprint": tape.fingerprint}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of everything that shapes a result."""
+    found = {name: metadata.version(name) for name in VERSIONED if _installed(name)}
+    return {"python": sys.version.split()[0], **found}
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,227 @@
+"""Turn an author's function into an address that the compiled loop can call.
+
+An adapter takes a pointer to a record, shows it to the function under the author's own names, and
+answers OK or FAULT.  It never lets an exception out: numba would print it and run on, ctypes would
+swallow it, and both would be a wrong backtest.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import types as python_types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+import numba
+import numpy as np
+from numba import carray, njit, types
+from numba.core.ccallback import CFunc
+from numba.extending import intrinsic
+
+from framework.boundary.address import CALLBACK
+from framework.boundary.jit import JIT, content_key, engine_key, keep_on_disk
+from framework.boundary.view import view_at
+
+OK = 0
+FAULT = 1
+
+RECORD = "record"
+"""The function takes one record and returns nothing."""
+RESULT = "result"
+"""The function takes one record and returns a number, stored in the record's field `result`."""
+RECORDS = "records"
+"""The function takes an array of adjacent records; the first one's field `universe` is their number."""
+
+
+@attrs.define(eq=False)
+class Adapter:
+    """A callable address and what keeps it alive."""
+
+    address: int
+    is_compiled: bool
+    owner: Any
+    fault: BaseException | None = None
+    """The exception that an interpreted function raised, until somebody takes it."""
+
+    def take_fault(self) -> BaseException | None:
+        """Return the last exception and forget it."""
+        fault, self.fault = self.fault, None
+        return fault
+
+
+def compile_adapter(function: Callable[..., Any], dtype: np.dtype, form: str = RECORD) -> Adapter:
+    """Compile `function` for records of `dtype`; raises numba's own error when it cannot be compiled."""
+    if not JIT:
+        return interpret_adapter(function, dtype, form)
+    body = njit(nogil=True, error_model="python")(plain_function(function))
+    callback = CFunc(_guarded(body, numba.from_dtype(dtype), form), ((types.CPointer(types.uint8),), types.int64),
+                     locals={}, options={"nopython": True, "error_model": "python", "nogil": True})
+    parts = content_of(function)
+    if parts is not None:
+        layout = [repr(dtype.descr).encode(), str(dtype.itemsize).encode(), form.encode()]
+        keep_on_disk(callback, content_key([engine_key().encode(), *layout, *parts]))
+    callback.compile()
+    return Adapter(callback.address, True, (callback, body))
+
+
+def interpret_adapter(function: Callable[..., Any], dtype: np.dtype, form: str = RECORD) -> Adapter:
+    """Wrap `function` as it is: the loop calls back into Python, a debugger stops in it."""
+    function = plain_function(function)
+    views: dict[int, Any] = {}
+    adapter = Adapter(0, False, None)
+
+    def show(pointer: int) -> Any:
+        first = view_at(pointer, dtype)
+        if form != RECORDS:
+            return first
+        return [first] + [view_at(pointer + i * dtype.itemsize, dtype) for i in range(1, first.universe)]
+
+    def callback(pointer: int) -> int:
+        try:
+            shown = views.get(pointer)
+            if shown is None:
+                shown = views[pointer] = show(pointer)
+            if form == RESULT:
+                shown.result = function(shown)
+            else:
+                function(shown)
+        except BaseException as exception:  # noqa: BLE001 - Ctrl-C too must stop the loop, then rise again outside
+            adapter.fault = exception
+            return FAULT
+        return OK
+
+    adapter.owner = CALLBACK(callback)
+    adapter.address = int(ctypes.cast(adapter.owner, ctypes.c_void_p).value or 0)
+    return adapter
+
+
+def _guarded(body: Any, record: Any, form: str) -> Callable[[Any], int]:
+    """Return the uncompiled adapter around a compiled body."""
+
+    @intrinsic
+    def as_record(typingctx: Any, pointer: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return builder.bitcast(args[0], context.get_value_type(sig.return_type))
+
+        return record(pointer), codegen
+
+    def one_record(pointer: Any) -> int:
+        try:
+            body(as_record(pointer))
+        except Exception:
+            return FAULT
+        return OK
+
+    def with_result(pointer: Any) -> int:
+        try:
+            shown = as_record(pointer)
+            shown.result = body(shown)
+        except Exception:
+            return FAULT
+        return OK
+
+    def all_records(pointer: Any) -> int:
+        try:
+            body(carray(as_array(pointer), as_record(pointer).universe))
+        except Exception:
+            return FAULT
+        return OK
+
+    @intrinsic
+    def as_array(typingctx: Any, pointer: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return builder.bitcast(args[0], context.get_value_type(sig.return_type))
+
+        return types.CPointer(record)(pointer), codegen
+
+    return {RECORD: one_record, RESULT: with_result, RECORDS: all_records}[form]
+
+
+def plain_function(function: Any) -> Callable[..., Any]:
+    """Return the Python function behind a dispatcher, a static method or a function."""
+    function = getattr(function, "__func__", function)
+    return getattr(function, "py_func", function)
+
+
+def content_of(function: Any) -> list[bytes] | None:
+    """Return the content of everything `function` reaches, or None when some of it has no stable content."""
+    parts: list[bytes] = []
+    try:
+        for part in _reach(plain_function(function), set()):
+            parts.append(part)
+    except _NoStableContent:
+        return None
+    return parts
+
+
+def names_used(function: Any) -> frozenset[str]:
+    """Return every attribute and global name that a function, or a function that it calls, mentions."""
+    names: set[str] = set()
+    waiting, seen = [plain_function(function)], set()
+    while waiting:
+        reached = waiting.pop()
+        if id(reached) in seen:
+            continue
+        seen.add(id(reached))
+        own = _global_names(reached.__code__)
+        names |= own
+        values = [reached.__globals__[name] for name in own if name in reached.__globals__]
+        values += [cell.cell_contents for cell in reached.__closure__ or ()]
+        waiting += [plain_function(v) for v in values if isinstance(plain_function(v), python_types.FunctionType)]
+    return frozenset(names)
+
+
+class _NoStableContent(Exception):
+    """A global that compiled code would freeze has no content that a key could name."""
+
+
+def _reach(function: Any, seen: set[int]) -> Iterator[bytes]:
+    """Yield the code of a function, of the functions it calls and the constants it reads, each once."""
+    if id(function) in seen:
+        return
+    seen.add(id(function))
+    code = function.__code__
+    yield from _code(code)
+    for name in sorted(_global_names(code)):
+        if name in function.__globals__:
+            yield name.encode()
+            yield from _constant(function.__globals__[name], seen)
+    for cell in function.__closure__ or ():
+        yield from _constant(cell.cell_contents, seen)
+    yield repr(function.__defaults__).encode() + repr(function.__kwdefaults__).encode()
+
+
+def _code(code: python_types.CodeType) -> Iterator[bytes]:
+    yield code.co_code
+    yield repr((code.co_names, code.co_varnames, code.co_freevars)).encode()
+    for constant in code.co_consts:
+        if isinstance(constant, python_types.CodeType):
+            yield from _code(constant)
+        else:
+            yield repr(constant).encode()
+
+
+def _global_names(code: python_types.CodeType) -> set[str]:
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, python_types.CodeType):
+            names |= _global_names(constant)
+    return names
+
+
+def _constant(value: Any, seen: set[int]) -> Iterator[bytes]:
+    """Yield the content of one global: a function's code, a module's name or a plain value."""
+    if isinstance(plain_function(value), python_types.FunctionType):
+        yield from _reach(plain_function(value), seen)
+    elif isinstance(value, (python_types.ModuleType, python_types.BuiltinFunctionType, type)):
+        yield repr(getattr(value, "__name__", value)).encode()
+    elif isinstance(value, np.ndarray):
+        yield str(value.dtype).encode() + value.tobytes()
+    elif isinstance(value, (bool, int, float, complex, str, bytes, type(None), np.generic)):
+        yield repr(value).encode()
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _constant(part, seen)
+    else:
+        raise _NoStableContent(repr(value))

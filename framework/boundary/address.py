@@ -1,0 +1,63 @@
+"""Call a function, or read a column, at a raw address from inside compiled code.
+
+One loop is compiled once and calls whatever was plugged in: nothing is recompiled when a strategy,
+a slippage model or a rule changes.  With the JIT off, the same names go through ctypes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from framework.boundary.jit import JIT
+
+CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
+"""The one signature of the boundary: int64 status = f(pointer to a record)."""
+
+
+def address_of(array: np.ndarray) -> int:
+    """Return the address of an array's first byte; the caller keeps the array alive."""
+    return array.ctypes.data
+
+
+@intrinsic
+def _compiled_call(typingctx: Any, address: Any, pointer: Any) -> Any:
+    signature = types.int64(types.int64, types.int64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        function = ir.FunctionType(ir.IntType(64), [cgutils.voidptr_t]).as_pointer()
+        return builder.call(builder.inttoptr(args[0], function), [builder.inttoptr(args[1], cgutils.voidptr_t)])
+
+    return signature, codegen
+
+
+@intrinsic
+def _compiled_read(typingctx: Any, address: Any, index: Any) -> Any:
+    signature = types.float64(types.int64, types.int64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        column = builder.inttoptr(args[0], ir.DoubleType().as_pointer())
+        return builder.load(builder.gep(column, [args[1]]))
+
+    return signature, codegen
+
+
+def _interpreted_call(address: int, pointer: int) -> int:
+    return int(CALLBACK(int(address))(int(pointer)))
+
+
+def _interpreted_read(address: int, index: int) -> float:
+    return ctypes.c_double.from_address(int(address) + 8 * int(index)).value
+
+
+call_at = _compiled_call if JIT else _interpreted_call
+"""call_at(address, pointer) -> status: call the int64 f(void *) at `address`."""
+
+read_column = _compiled_read if JIT else _interpreted_read
+"""read_column(address, index) -> float64: read one value of a float64 column."""

@@ -1,0 +1,102 @@
+"""What sizing and risk rules are shown, and how they are asked."""
+
+from __future__ import annotations
+
+from framework.boundary.address import call_at, read_column
+from framework.boundary.jit import kernel
+from framework.engine.layout import FAULT_RULE, FAULT_WATCH
+from framework.engine.ledger import buying_power
+from framework.engine.prices import FAULT, copy_bar, copy_instrument
+
+
+@kernel
+def write_account(view, s):
+    """Copy the account into an ACCOUNT_VIEW record."""
+    account = s.account[0]
+    view.equity = account.equity
+    view.cash = account.cash
+    view.buying_power = buying_power(s)
+    view.exposure = account.exposure
+    view.peak = account.peak
+    view.drawdown = account.drawdown
+    view.day_start_equity = account.day_start_equity
+    view.open_positions = account.open_positions
+
+
+@kernel
+def write_clock(view, t, bar, bars_held):
+    """Copy the time of a bar's close, in the account's clock and the exchange's, into a CLOCK record."""
+    view.time_ns = t.close_time[bar]
+    view.minute = t.local_minute[bar]
+    view.weekday = t.weekday[bar]
+    view.bars_in_session = t.bars_in_session[bar]
+    view.minutes_to_close = t.minutes_to_close[bar]
+    view.bars_held = bars_held
+
+
+@kernel
+def write_check(s, t, slot_number, side, kind, entry, stop, target, available):
+    """Fill the record that rules see, in the place of the sizing rule (row 0); the quantity comes later."""
+    slot = s.slots[slot_number]
+    symbol = s.symbols[slot.symbol]
+    account = s.account[0]
+    check = s.checks[0]
+    check.qty = 0.0
+    check.entry, check.stop, check.target, check.side, check.kind = entry, stop, target, side, kind
+    check.position_qty, check.symbol_qty, check.symbol_pending = slot.qty, symbol.net, symbol.pending
+    check.symbol_committed, check.committed_positions = symbol.committed, account.committed_positions
+    check.available, check.heat, check.working_notional = available, account.heat, account.working_notional
+    copy_bar(check.bar, t, symbol.closed)
+    write_account(check.account, s)
+    write_clock(check.clock, t, symbol.closed, slot.bars_held)
+    copy_instrument(check.instrument, symbol)
+
+
+@kernel
+def write_indicators(s, t, number, symbol_number):
+    """Copy a rule's indicator values at the symbol's last closed bar into its record."""
+    index = s.symbols[symbol_number].closed - t.series[symbol_number]
+    for j in range(s.rules[number].indicators):
+        s.check_tails[number, j] = read_column(s.rule_columns[number, symbol_number, j], index)
+
+
+@kernel
+def ask_size(s, t, symbol_number):
+    """Return the quantity that the sizing rule gives for the record in row 0."""
+    write_indicators(s, t, 0, symbol_number)
+    if call_at(s.rules[0].address, s.rules[0].pointer) != 0:
+        rule_failed(s, 0, FAULT_RULE)
+    return s.checks[0].result
+
+
+@kernel
+def ask_rule(s, t, number, symbol_number, qty):
+    """Ask one rule about `qty`; its answer is in s.checks[number].allowed, .refused, .value and .limit."""
+    s.checks[number] = s.checks[0]
+    check = s.checks[number]
+    check.qty = check.allowed = qty
+    check.refused = 0
+    check.value = check.limit = 0.0
+    write_indicators(s, t, number, symbol_number)
+    if call_at(s.rules[number].address, s.rules[number].pointer) != 0:
+        rule_failed(s, number, FAULT_RULE)
+
+
+@kernel
+def watch(s, t, bar):
+    """Let every rule that watches the account see it after a mark; `bar` is the first that closed."""
+    for number in range(s.rules.size):
+        if s.rules[number].watch == 0:
+            continue
+        check = s.checks[number]
+        write_account(check.account, s)
+        write_clock(check.clock, t, bar, 0)
+        if call_at(s.rules[number].watch, s.rules[number].pointer) != 0:
+            rule_failed(s, number, FAULT_WATCH)
+
+
+@kernel
+def rule_failed(s, number, kind):
+    """Stop the step: a rule's function raised."""
+    account = s.account[0]
+    account.status, account.fault_kind, account.fault_at = FAULT, kind, number

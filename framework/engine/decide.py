@@ -1,0 +1,177 @@
+"""Decide: fill in what a strategy may know at a close, and ask it."""
+
+from __future__ import annotations
+
+from framework.boundary.address import call_at, read_column
+from framework.boundary.jit import kernel
+from framework.engine.checks import write_account, write_clock
+from framework.engine.layout import FAULT_DECIDE, USES_FILLS, USES_ORDERS, USES_SHARED
+from framework.engine.orders import ROLE_TARGET
+from framework.engine.ledger import ROLE_STOP, ROLE_TRAIL
+from framework.engine.prices import FAULT, copy_bar
+from framework.model.enums import Reason, Verb
+from framework.model.records import MAX_ORDERS, UNSET
+from framework.engine.intake import refuse
+
+TOO_MANY_ORDERS = int(Reason.TOO_MANY_ORDERS)
+ORDER = int(Verb.ORDER)
+
+
+@kernel
+def write_market(s, t, slot_number, bar):
+    """Copy the bar that closed, its clock and the indicators at it and before it into the slot's `now`."""
+    slot = s.slots[slot_number]
+    now = s.nows[slot_number]
+    copy_bar(now.bar, t, bar)
+    write_clock(now.clock, t, bar, slot.bars_held)
+    index = bar - t.series[slot.symbol]
+    count = slot.indicators
+    for j in range(count):
+        address = s.columns[slot.first_column + j]
+        s.tails[slot_number, j] = read_column(address, index)
+        s.tails[slot_number, count + j] = read_column(address, index - 1) if index > 0 else s.tails[slot_number, j]
+
+
+@kernel
+def write_position(s, slot_number):
+    """Copy the slot's position and the account into its `now`."""
+    slot = s.slots[slot_number]
+    symbol = s.symbols[slot.symbol]
+    now = s.nows[slot_number]
+    view = now.position
+    view.qty = slot.qty
+    view.pending = slot.pending
+    view.entry_price = slot.entry_price if slot.qty != 0.0 else 0.0
+    view.pnl = slot.qty * (symbol.mark - slot.entry_price) * symbol.multiplier
+    view.high_water = slot.high_water
+    view.bars_held = slot.bars_held if slot.qty != 0.0 else 0
+    view.stop = view.target = UNSET
+    for k in range(slot.working):
+        order = s.working[slot_number, k]
+        if order.role == ROLE_STOP or order.role == ROLE_TRAIL:
+            view.stop = order.price
+        elif order.role == ROLE_TARGET:
+            view.target = order.price
+    write_account(now.account, s)
+
+
+@kernel
+def write_orders(s, slot_number):
+    """Copy the slot's working orders into its `now`."""
+    slot = s.slots[slot_number]
+    now = s.nows[slot_number]
+    count = min(slot.working, MAX_ORDERS)
+    now.order_count = count
+    for k in range(count):
+        order = s.working[slot_number, k]
+        view = now.orders[k]
+        view.order_id, view.side, view.kind, view.role, view.tag = order.id, order.side, order.kind, order.role, order.tag
+        view.qty, view.price = order.remaining, order.price
+
+
+@kernel
+def write_fills(s, slot_number):
+    """Copy the slot's fills since its last decision, at most the last MAX_ORDERS of them, into its `now`."""
+    slot = s.slots[slot_number]
+    now = s.nows[slot_number]
+    total = 0
+    for i in range(slot.fills_seen, s.account[0].fills):
+        if s.fills[i].slot == slot_number:
+            total += 1
+    skipped = total - MAX_ORDERS
+    count = 0
+    for i in range(slot.fills_seen, s.account[0].fills):
+        fill = s.fills[i]
+        if fill.slot != slot_number:
+            continue
+        if skipped > 0:
+            skipped -= 1
+            continue
+        view = now.fills[count]
+        view.order_id, view.time, view.side, view.role, view.tag = fill.order_id, fill.time, fill.side, fill.role, fill.tag
+        view.qty, view.price, view.fee = fill.qty, fill.price, fill.fee
+        count += 1
+    now.fill_count = count
+    slot.fills_seen = s.account[0].fills
+
+
+@kernel
+def prepare(s, t, slot_number, bar, fresh):
+    """Fill in the slot's `now`; what the strategy does not read and what costs is left out."""
+    slot = s.slots[slot_number]
+    if fresh:
+        write_market(s, t, slot_number, bar)
+    write_position(s, slot_number)
+    if slot.uses & USES_ORDERS:
+        write_orders(s, slot_number)
+    if slot.uses & USES_FILLS:
+        write_fills(s, slot_number)
+    s.nows[slot_number].intent_count = 0
+    s.nows[slot_number].intents_refused = 0
+
+
+@kernel
+def call_strategy(s, slot_number, address):
+    """Call a strategy at an address with the slot's `now`; its shared memory goes in before and comes out after."""
+    slot = s.slots[slot_number]
+    if slot.uses & USES_SHARED:
+        for i in range(s.shared.shape[1]):
+            s.shared_at[slot_number, i] = s.shared[slot.strategy, i]
+    if call_at(address, slot.pointer) != 0:
+        account = s.account[0]
+        account.status, account.fault_kind, account.fault_at = FAULT, FAULT_DECIDE, slot_number
+    if slot.uses & USES_SHARED:
+        for i in range(s.shared.shape[1]):
+            s.shared[slot.strategy, i] = s.shared_at[slot_number, i]
+
+
+@kernel
+def queue_intents(s, slot_number, count, time):
+    """Append the slot's intents to the queue; return how many it holds now."""
+    now = s.nows[slot_number]
+    if now.intents_refused > 0:
+        asked = MAX_ORDERS + now.intents_refused
+        refuse(s, slot_number, 0, ORDER, TOO_MANY_ORDERS, asked, 0.0, asked, MAX_ORDERS, time)
+    for number in range(now.intent_count):
+        s.queue[count, 0], s.queue[count, 1] = slot_number, number
+        count += 1
+    return count
+
+
+@kernel
+def decide_slot(s, t, slot_number, bar, count, time):
+    """Ask the slot's strategy about the bar that closed; return the length of the queue."""
+    slot = s.slots[slot_number]
+    if slot.decide == 0 or bar < slot.ready:
+        return count
+    prepare(s, t, slot_number, bar, True)
+    call_strategy(s, slot_number, slot.decide)
+    return queue_intents(s, slot_number, count, time)
+
+
+@kernel
+def decide_universe(s, t, number, count, time):
+    """Ask a strategy about all of its slots at once; return the length of the queue."""
+    strategy = s.strategies[number]
+    first, last = strategy.first_slot, strategy.first_slot + strategy.slots
+    asked = False
+    for slot_number in range(first, last):
+        slot = s.slots[slot_number]
+        symbol = s.symbols[slot.symbol]
+        now = s.nows[slot_number]
+        now.fresh = False
+        if symbol.closed < 0:
+            now.age = -1
+            continue
+        now.age = time - t.close_time[symbol.closed]
+        now.fresh = now.age == 0 and symbol.closed >= slot.ready
+        asked = asked or now.fresh
+    if not asked:
+        return count
+    for slot_number in range(first, last):
+        symbol = s.symbols[s.slots[slot_number].symbol]
+        prepare(s, t, slot_number, symbol.closed, s.nows[slot_number].fresh)
+    call_strategy(s, first, strategy.decide_all)
+    for slot_number in range(first, last):
+        count = queue_intents(s, slot_number, count, time)
+    return count

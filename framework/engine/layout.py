@@ -1,0 +1,153 @@
+"""The state of the step: records that describe the account, and tuples that carry them into the kernels.
+
+Everything the step knows is here, in arrays: a snapshot is a copy of them, and two drivers that hold the same
+arrays continue alike.  Logs only grow; the driver enlarges them when `advance` says FULL.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from framework.model.records import MAX_ORDERS, record
+
+WORKING_MAX = MAX_ORDERS + 2
+"""Working orders per slot: those of the strategy, and a protective stop and target."""
+
+USES_FILLS = 1
+USES_ORDERS = 2
+USES_SHARED = 4
+"""Bits of `slot.uses`: what of `now` costs something to fill in and is read by the strategy."""
+
+USES_VOLUME = 1
+USES_VOLATILITY = 2
+"""Bits of `settings.slippage_uses`: which trailing figures the slippage model reads."""
+
+SETTINGS = record(
+    ("leverage", "f8"), ("cash_buffer", "f8"), ("shorts", "i8"), ("taker", "f8"), ("maker", "f8"), ("per_share", "f8"),
+    ("per_order", "f8"), ("minimum", "f8"), ("participation", "f8"), ("volume_window", "i8"), ("limit_through", "f8"),
+    ("start", "i8"), ("end", "i8"), ("slippage", "i8"), ("slippage_uses", "i8"), ("request", "i8"), ("log_marks", "i8"), ("strict", "i8"),
+)
+"""taker, maker: fractions; participation: a fraction, 0 without a cap; start, end: decisions in [start, end), ns."""
+
+ACCOUNT = record(
+    ("cash", "f8"), ("equity", "f8"), ("exposure", "f8"), ("peak", "f8"), ("drawdown", "f8"), ("day_start_equity", "f8"),
+    ("reserved", "f8"), ("proceeds", "f8"), ("heat", "f8"), ("working_notional", "f8"), ("day_exposure", "f8"),
+    ("day", "i8"), ("day_time", "i8"), ("time", "i8"), ("open_positions", "i8"), ("committed_positions", "i8"), ("working", "i8"),
+    ("orders", "i8"), ("fills", "i8"), ("trades", "i8"), ("refusals", "i8"), ("marks", "i8"), ("days", "i8"),
+    ("ambiguous", "i8"), ("gapped", "i8"), ("stamp", "i8"), ("status", "i8"), ("fault_kind", "i8"), ("fault_at", "i8"),
+)
+"""reserved, proceeds, heat, working_notional: totals of the slots; orders .. days: rows used of each log."""
+
+FAULT_DECIDE, FAULT_SLIPPAGE, FAULT_PRICE, FAULT_RULE, FAULT_WATCH, FAULT_REFUSED = 1, 2, 3, 4, 5, 6
+"""What `fault_kind` says: which plug-in failed; `fault_at` is its slot or its place among the rules."""
+
+FAULTS_OF_SLIPPAGE = (FAULT_SLIPPAGE, FAULT_PRICE)
+"""Faults whose `fault_at` is a symbol."""
+
+SYMBOL = record(
+    ("net", "f8"), ("mark", "f8"), ("value", "f8"), ("pending", "f8"), ("budget", "f8"),
+    ("tick", "f8"), ("lot", "f8"), ("min_qty", "f8"), ("min_notional", "f8"), ("multiplier", "f8"),
+    ("bar", "i8"), ("closed", "i8"), ("working", "i8"), ("openings", "i8"), ("committed", "i8"), ("moves", "i8"),
+)
+"""bar: row of the bar in progress or just closed; closed: row of the last closed bar, -1 before the first."""
+
+SLOT = record(
+    ("strategy", "i8"), ("symbol", "i8"), ("decide", "i8"), ("pointer", "i8"), ("uses", "i8"), ("ready", "i8"), ("indicators", "i8"),
+    ("first_column", "i8"), ("working", "i8"), ("fills_seen", "i8"),
+    ("qty", "f8"), ("entry_price", "f8"), ("high_water", "f8"), ("worst", "f8"), ("best", "f8"),
+    ("reserved", "f8"), ("proceeds", "f8"), ("heat", "f8"), ("notional", "f8"), ("pending", "f8"), ("openings", "i8"),
+    ("entry_time", "i8"), ("entry_bar", "i8"), ("entered_inside", "i8"), ("bars_held", "i8"), ("touched", "i8"),
+    ("qty_in", "f8"), ("cost_in", "f8"), ("qty_out", "f8"), ("value_out", "f8"), ("realised", "f8"), ("fees", "f8"),
+    ("slippage", "f8"), ("trade_fills", "i8"),
+)
+"""One strategy on one symbol: its position, the trade in progress and the totals of its working orders."""
+
+WORK = record(
+    ("id", "i8"), ("side", "i8"), ("kind", "i8"), ("role", "i8"), ("reduce_only", "i8"), ("tag", "i8"), ("group", "i8"),
+    ("active_from", "i8"), ("placed", "i8"), ("born_inside", "i8"), ("tried", "i8"), ("filled", "i8"), ("charged", "i8"), ("bracketed", "i8"),
+    ("remaining", "f8"), ("price", "f8"), ("next_price", "f8"), ("entry", "f8"), ("risk_each", "f8"), ("unit_cost", "f8"),
+    ("free", "f8"), ("reserved_qty", "f8"), ("proceeds_each", "f8"), ("stop", "f8"), ("stop_offset", "f8"), ("target", "f8"), ("target_offset", "f8"),
+    ("trail", "f8"), ("trail_after", "f8"), ("raw_fee", "f8"), ("fee", "f8"),
+)
+"""One working order; price is UNSET for a market order and for a trail that is not active yet."""
+
+STRATEGY = record(("first_slot", "i8"), ("slots", "i8"), ("decide_all", "i8"), ("indicators", "i8"))
+
+RULE = record(("address", "i8"), ("watch", "i8"), ("pointer", "i8"), ("indicators", "i8"))
+"""A sizing rule (row 0) or risk rule; `pointer` is its record."""
+
+
+class Tape(NamedTuple):
+    """The market data of a run as the kernels read it: plain one-dimensional arrays, read-only."""
+
+    event_time: np.ndarray
+    event_kind: np.ndarray
+    event_symbol: np.ndarray
+    event_bar: np.ndarray
+    series: np.ndarray
+    open_time: np.ndarray
+    close_time: np.ndarray
+    open: np.ndarray
+    high: np.ndarray
+    low: np.ndarray
+    close: np.ndarray
+    volume: np.ndarray
+    account_day: np.ndarray
+    local_minute: np.ndarray
+    weekday: np.ndarray
+    bars_in_session: np.ndarray
+    minutes_to_close: np.ndarray
+
+
+class State(NamedTuple):
+    """All that changes, and what was plugged in (addresses), as arrays."""
+
+    settings: np.ndarray
+    account: np.ndarray
+    symbols: np.ndarray
+    slots: np.ndarray
+    working: np.ndarray
+    """WORK, (slots, WORKING_MAX): the first `slot.working` of each row, in order of acceptance."""
+    strategies: np.ndarray
+    rules: np.ndarray
+    slot_of: np.ndarray
+    """int64, (strategies, symbols): the slot, or -1."""
+    symbol_first: np.ndarray
+    """int64, (symbols + 1): slots of symbol s are symbol_slots[symbol_first[s]:symbol_first[s + 1]]."""
+    symbol_slots: np.ndarray
+    columns: np.ndarray
+    """int64: addresses of indicator columns, by slot.first_column."""
+    rule_columns: np.ndarray
+    """int64, (rules, symbols, most indicators of a rule): addresses of their columns."""
+    nows: np.ndarray
+    """HEADER, one per slot, strided over the records of `now`."""
+    tails: np.ndarray
+    """float64, (slots, words): the same memory from `ind` on."""
+    shared: np.ndarray
+    """uint8, (strategies, bytes): the shared memory of each strategy."""
+    shared_at: np.ndarray
+    """uint8, (slots, bytes): the same memory inside each record of `now`."""
+    checks: np.ndarray
+    """ORDER_CHECK, one per rule, strided over the rules' records."""
+    check_tails: np.ndarray
+    """float64, (rules, words): the same memory from `ind` on."""
+    request: np.ndarray
+    """FILL_REQUEST, one."""
+    due: np.ndarray
+    """int64, (most, 3): scratch of the open phase: id, slot, whether it is an opening."""
+    parent: np.ndarray
+    """WORK, one: scratch, a copy of the order that is being filled."""
+    queue: np.ndarray
+    """int64, (most, 2): scratch of the intake: slot, number of the intent."""
+    wanted: np.ndarray
+    """float64, as long as queue: what each intent wants to open; UNSET leaves it to the sizing rule."""
+    margins: np.ndarray
+    """int64, (6,): free rows that orders, fills, trades, refusals, marks and days need before a group."""
+    orders: np.ndarray
+    fills: np.ndarray
+    trades: np.ndarray
+    refusals: np.ndarray
+    marks: np.ndarray
+    days: np.ndarray

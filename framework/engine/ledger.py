@@ -1,0 +1,291 @@
+"""The ledger: positions, cash, trades and the totals of working orders.
+
+Nothing here decides anything; it keeps count.  The identity that tests hold on random flow:
+change of equity = closed P&L + open P&L, and equity = cash + sum(net * mark * multiplier).
+"""
+
+from __future__ import annotations
+
+from framework.boundary.jit import kernel
+from framework.model.enums import OrderKind, Role, Status
+from framework.model.records import UNSET
+
+MARKET = int(OrderKind.MARKET)
+ROLE_STOP, ROLE_TRAIL = int(Role.STOP), int(Role.TRAIL)
+RUINED = int(Status.RUINED)
+RUNNING = int(Status.RUNNING)
+
+
+@kernel
+def is_protective(order):
+    """Return whether the order is the stop or target of a position: its quantity is the position's."""
+    return order.role >= ROLE_STOP
+
+
+@kernel
+def buying_power(s):
+    """Return leverage * equity - gross exposure, in currency."""
+    account = s.account[0]
+    return s.settings[0].leverage * account.equity - account.exposure
+
+
+@kernel
+def available(s):
+    """Return what an opening may cost now: buying power less reservations plus pending exits, less the buffer."""
+    account = s.account[0]
+    free = buying_power(s) - account.reserved + account.proceeds
+    return max(0.0, free * (1.0 - s.settings[0].cash_buffer))
+
+
+@kernel
+def revalue(s, number):
+    """Bring the symbol's market value, and with it equity and exposure, up to its net quantity and mark."""
+    symbol = s.symbols[number]
+    account = s.account[0]
+    value = symbol.net * symbol.mark * symbol.multiplier
+    account.equity += value - symbol.value
+    account.exposure += abs(value) - abs(symbol.value)
+    symbol.value = value
+
+
+@kernel
+def revalue_all(s):
+    """Sum equity and exposure afresh, so that rounding never builds up over a long run."""
+    account = s.account[0]
+    equity = account.cash
+    exposure = 0.0
+    for number in range(s.symbols.size):
+        value = s.symbols[number].value
+        equity += value
+        exposure += abs(value)
+    account.equity = equity
+    account.exposure = exposure
+
+
+@kernel
+def position_risk(s, slot_number):
+    """Return what the position loses at its stop, in currency; its whole notional without a stop."""
+    slot = s.slots[slot_number]
+    if slot.qty == 0.0:
+        return 0.0
+    multiplier = s.symbols[slot.symbol].multiplier
+    size = abs(slot.qty) * multiplier
+    for k in range(slot.working):
+        order = s.working[slot_number, k]
+        if (order.role == ROLE_STOP or order.role == ROLE_TRAIL) and order.price != UNSET:
+            loss = slot.entry_price - order.price if slot.qty > 0.0 else order.price - slot.entry_price
+            return max(0.0, loss) * size
+    return slot.entry_price * size
+
+
+@kernel
+def refresh(s, slot_number):
+    """Recount what the slot's position and working orders take from the account, and the account's totals with it."""
+    slot = s.slots[slot_number]
+    symbol = s.symbols[slot.symbol]
+    account = s.account[0]
+    multiplier = symbol.multiplier
+    reserved = proceeds = notional = pending = 0.0
+    heat = position_risk(s, slot_number)
+    openings = 0
+    for k in range(slot.working):
+        order = s.working[slot_number, k]
+        if is_protective(order):
+            continue
+        pending += order.side * order.remaining
+        if order.reduce_only:
+            if order.kind == MARKET:
+                proceeds += order.remaining * order.proceeds_each
+            continue
+        openings += 1
+        taken = min(order.remaining, order.reserved_qty)
+        reserved += taken * order.unit_cost
+        notional += taken * order.entry * multiplier
+        heat += order.remaining * order.risk_each * multiplier
+    account.reserved += reserved - slot.reserved
+    account.proceeds += proceeds - slot.proceeds
+    account.working_notional += notional - slot.notional
+    account.heat += heat - slot.heat
+    symbol.pending += pending - slot.pending
+    symbol.openings += openings - slot.openings
+    slot.reserved, slot.proceeds, slot.notional, slot.heat = reserved, proceeds, notional, heat
+    slot.pending, slot.openings = pending, openings
+    if account.working == 0:
+        account.reserved = account.proceeds = account.working_notional = 0.0
+    if symbol.working == 0:
+        symbol.pending = 0.0
+    count_symbol(account, symbol)
+
+
+@kernel
+def count_symbol(account, symbol):
+    """Keep the number of symbols that have a position or a working opening."""
+    committed = 1 if symbol.net != 0.0 or symbol.openings > 0 else 0
+    account.committed_positions += committed - symbol.committed
+    symbol.committed = committed
+
+
+@kernel
+def close_part(s, slot_number, side, qty, price, fee, slippage):
+    """Book the closing part of an execution: realise its P&L; return whether the position is gone."""
+    slot = s.slots[slot_number]
+    symbol = s.symbols[slot.symbol]
+    slot.realised += -side * qty * (price - slot.entry_price) * symbol.multiplier
+    slot.qty_out += qty
+    slot.value_out += qty * price
+    slot.fees += fee
+    slot.slippage += slippage
+    slot.trade_fills += 1
+    offer(slot, price)
+    slot.qty += side * qty
+    if is_dust(slot.qty, symbol.lot):
+        slot.qty = 0.0
+    return slot.qty == 0.0
+
+
+@kernel
+def is_dust(qty, lot):
+    """Return whether a quantity is nothing but rounding."""
+    return abs(qty) < (1e-6 * lot if lot > 0.0 else 1e-12)
+
+
+@kernel
+def open_part(s, slot_number, side, qty, price, fee, slippage, bar, time, inside):
+    """Book the opening part of an execution: average the entry price, or begin a trade."""
+    slot = s.slots[slot_number]
+    if slot.qty == 0.0:
+        slot.entry_price = price
+        slot.high_water = price
+        slot.entry_time, slot.entry_bar, slot.entered_inside = time, bar, inside
+        slot.bars_held = slot.trade_fills = 0
+        slot.qty_in = slot.cost_in = slot.qty_out = slot.value_out = 0.0
+        slot.realised = slot.fees = slot.slippage = slot.worst = slot.best = 0.0
+        slot.qty = side * qty
+    else:
+        held = abs(slot.qty)
+        slot.entry_price = (slot.entry_price * held + price * qty) / (held + qty)
+        slot.qty += side * qty
+    slot.qty_in += qty
+    slot.cost_in += qty * price
+    slot.fees += fee
+    slot.slippage += slippage
+    slot.trade_fills += 1
+
+
+@kernel
+def offer(slot, price):
+    """Let the trade's worst and best excursion see a price."""
+    change = (price - slot.entry_price) / slot.entry_price
+    if slot.qty < 0.0:
+        change = -change
+    slot.worst = min(slot.worst, change)
+    slot.best = max(slot.best, change)
+
+
+@kernel
+def write_trade(s, slot_number, side, role, time):
+    """Append the round trip that has just ended to the trades."""
+    slot = s.slots[slot_number]
+    account = s.account[0]
+    row = s.trades[account.trades]
+    account.trades += 1
+    row.id = account.trades
+    row.slot, row.symbol, row.side, row.exit_role = slot_number, slot.symbol, side, role
+    row.bars, row.fills = slot.bars_held, slot.trade_fills
+    row.entry_time, row.exit_time = slot.entry_time, time
+    row.qty = slot.qty_in
+    row.entry_price = slot.cost_in / slot.qty_in
+    row.exit_price = slot.value_out / slot.qty_out
+    row.pnl = slot.realised - slot.fees
+    row.fees, row.slippage = slot.fees, slot.slippage
+    row.mae, row.mfe = slot.worst, slot.best
+
+
+@kernel
+def execute(s, slot_number, side, qty, price, fee, slippage, role, bar, time, inside):
+    """Book an execution everywhere; return whether it ended the slot's position (it may have opened another).
+
+    The closing part of the quantity realises its P&L first; the rest opens.  A trade is flat to flat.
+    """
+    slot = s.slots[slot_number]
+    symbol = s.symbols[slot.symbol]
+    account = s.account[0]
+    before = slot.qty
+    net_before = symbol.net
+    closing = min(qty, abs(before)) if side * before < 0.0 else 0.0
+    opening = qty - closing
+    fee_each, slippage_each = fee / qty, slippage / qty
+    is_closed = False
+    if closing > 0.0:
+        is_closed = close_part(s, slot_number, side, closing, price, fee_each * closing, slippage_each * closing)
+        if is_closed:
+            write_trade(s, slot_number, -side, role, time)
+    if opening > 0.0 and not is_dust(opening, symbol.lot):
+        open_part(s, slot_number, side, opening, price, fee_each * opening, slippage_each * opening, bar, time, inside)
+    symbol.net += slot.qty - before
+    if is_dust(symbol.net, symbol.lot):
+        symbol.net = 0.0
+    account.open_positions += (1 if symbol.net != 0.0 else 0) - (1 if net_before != 0.0 else 0)
+    cost = side * qty * price * symbol.multiplier + fee
+    account.cash -= cost
+    account.equity -= cost
+    revalue(s, slot.symbol)
+    return is_closed
+
+
+@kernel
+def mark_slot(s, t, slot_number, bar):
+    """Let one slot's position see the bar that closed: age, excursions and high-water mark."""
+    slot = s.slots[slot_number]
+    if slot.qty == 0.0:
+        return
+    slot.bars_held += 1
+    high, low, close = t.high[bar], t.low[bar], t.close[bar]
+    is_entry_bar = slot.entry_bar == bar
+    if is_entry_bar and slot.entered_inside:
+        offer(slot, close)
+    else:
+        offer(slot, low)
+        offer(slot, high)
+    if slot.qty > 0.0:
+        slot.high_water = max(slot.high_water, close if is_entry_bar else high)
+    else:
+        slot.high_water = min(slot.high_water, close if is_entry_bar else low)
+
+
+@kernel
+def roll_day(s, day):
+    """Close the account's day when a later one has begun: its last mark is the day's equity."""
+    account = s.account[0]
+    if account.day == day:
+        return
+    if account.day >= 0:
+        close_day(s)
+        account.day_start_equity = account.equity
+        revalue_all(s)
+    account.day = day
+
+
+@kernel
+def close_day(s):
+    """Append the account's day, as last marked, to the days."""
+    account = s.account[0]
+    row = s.days[account.days]
+    account.days += 1
+    row.day, row.time = account.day, account.time
+    row.equity, row.exposure = account.equity, account.exposure
+
+
+@kernel
+def mark_account(s, time):
+    """Follow peak and drawdown after a mark, and end the run when nothing is left."""
+    account = s.account[0]
+    account.time = time
+    account.peak = max(account.peak, account.equity)
+    account.drawdown = 1.0 - account.equity / account.peak
+    if s.settings[0].log_marks:
+        row = s.marks[account.marks]
+        account.marks += 1
+        row.time, row.equity, row.cash, row.exposure = time, account.equity, account.cash, account.exposure
+    if account.equity <= 0.0 and account.status == RUNNING:
+        account.status = RUINED

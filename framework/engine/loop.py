@@ -1,0 +1,133 @@
+"""The step and its loop: one function, `advance`, that every driver calls.
+
+The life of a bar, group by group of simultaneous events:
+
+    CLOSE   range -> mark -> indicators -> decide -> size and risk
+    OPEN    open
+
+The indicators are columns that were computed before; the step reads them at the bar that closed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from framework.boundary.jit import entry, kernel
+from framework.engine.checks import watch
+from framework.engine.decide import decide_slot, decide_universe
+from framework.engine.intake import take_intents
+from framework.engine.blocks import open_state, open_tape
+from framework.engine.ledger import mark_account, mark_slot, revalue, roll_day
+from framework.engine.matching import match_open, match_range
+from framework.engine.orders import trail_stop
+from framework.model.enums import EventKind, Status
+
+CLOSE = int(EventKind.CLOSE)
+RUNNING, FULL, FAULT = int(Status.RUNNING), int(Status.FULL), int(Status.FAULT)
+
+
+@kernel
+def end_of_group(t, first):
+    """Return the event behind the group that `first` begins: equal time, equal kind."""
+    time, kind = t.event_time[first], t.event_kind[first]
+    last = first + 1
+    while last < t.event_time.size and t.event_time[last] == time and t.event_kind[last] == kind:
+        last += 1
+    return last
+
+
+@kernel
+def mark_group(s, t, first, last, time):
+    """Mark every symbol that closes, its slots and then the account."""
+    day = 0
+    for event in range(first, last):
+        day = max(day, np.int64(t.account_day[t.event_bar[event]]))
+    roll_day(s, day)
+    for event in range(first, last):
+        number, bar = np.int64(t.event_symbol[event]), t.event_bar[event]
+        symbol = s.symbols[number]
+        symbol.closed = bar
+        symbol.mark = t.close[bar]
+        if symbol.net != 0.0:
+            revalue(s, number)
+        for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
+            slot_number = s.symbol_slots[i]
+            if s.slots[slot_number].qty != 0.0:
+                mark_slot(s, t, slot_number, bar)
+                trail_stop(s, slot_number)
+    mark_account(s, time)
+
+
+@kernel
+def decide_group(s, t, first, last, time):
+    """Ask every strategy whose symbols closed, slot by slot, then those that look at the whole universe."""
+    settings = s.settings[0]
+    if time < settings.start or time >= settings.end:
+        return
+    count = 0
+    for number in range(s.strategies.size):
+        strategy = s.strategies[number]
+        if strategy.decide_all != 0:
+            continue
+        if last - first == 1:
+            slot_number = s.slot_of[number, np.int64(t.event_symbol[first])]
+            if slot_number >= 0:
+                count = decide_slot(s, t, slot_number, t.event_bar[first], count, time)
+            continue
+        for event in range(first, last):
+            slot_number = s.slot_of[number, np.int64(t.event_symbol[event])]
+            if slot_number >= 0:
+                count = decide_slot(s, t, slot_number, t.event_bar[event], count, time)
+    for number in range(s.strategies.size):
+        if s.strategies[number].decide_all != 0:
+            count = decide_universe(s, t, number, count, time)
+    if count > 0 and s.account[0].status == RUNNING:
+        take_intents(s, t, count, time)
+
+
+@kernel
+def close_group(s, t, first, last, time):
+    """Carry a group of closing bars through range, mark, decide, size and risk."""
+    for event in range(first, last):
+        number = np.int64(t.event_symbol[event])
+        if s.symbols[number].working > 0:
+            match_range(s, t, number, t.event_bar[event], time)
+    mark_group(s, t, first, last, time)
+    watch(s, t, t.event_bar[first])
+    if s.account[0].status == RUNNING:
+        decide_group(s, t, first, last, time)
+
+
+@kernel
+def has_room(s):
+    """Return whether every log can take the most that one group may write."""
+    account = s.account[0]
+    margins = s.margins
+    return (account.orders + margins[0] <= s.orders.size and account.fills + margins[1] <= s.fills.size
+            and account.trades + margins[2] <= s.trades.size and account.refusals + margins[3] <= s.refusals.size
+            and account.marks + margins[4] <= s.marks.size and account.days + margins[5] <= s.days.size)
+
+
+@entry
+def advance(state, tape, first, last):
+    """Process the events of the tape from `first` on, whole groups at a time, while first < last.
+
+    state, tape: blocks of the arrays of State and Tape.  Returns (next event, Status).  FULL: enlarge the logs and
+    call again; FAULT: a plug-in raised in the group at `next`, and the state is to be restored from before; RUINED:
+    equity is gone.
+    """
+    s, t = open_state(state), open_tape(tape)
+    account = s.account[0]
+    while first < last:
+        if not has_room(s):
+            return first, FULL
+        end = end_of_group(t, first)
+        time = t.event_time[first]
+        if t.event_kind[first] == CLOSE:
+            close_group(s, t, first, end, time)
+        else:
+            match_open(s, t, first, end, time)
+        if account.status != RUNNING:
+            return (first if account.status == FAULT else end), account.status
+        first = end
+    return first, account.status

@@ -1,0 +1,150 @@
+"""Prices and quantities: rounding, what was known of volume, slippage and fees."""
+
+from __future__ import annotations
+
+import math
+
+from framework.boundary.address import call_at
+from framework.boundary.jit import kernel
+from framework.engine.layout import FAULT_PRICE, FAULT_SLIPPAGE, USES_VOLATILITY, USES_VOLUME
+from framework.model.enums import OrderKind, Status
+from framework.model.records import UNSET
+
+LIMIT = int(OrderKind.LIMIT)
+STOP = int(OrderKind.STOP)
+FAULT = int(Status.FAULT)
+
+
+@kernel
+def down(x, step):
+    """Return x rounded down to a multiple of step; unchanged when step is 0."""
+    if step == 0.0:
+        return x
+    return math.floor(x / step + 1e-9) * step
+
+
+@kernel
+def up(x, step):
+    """Return x rounded up to a multiple of step; unchanged when step is 0."""
+    if step == 0.0:
+        return x
+    return math.ceil(x / step - 1e-9) * step
+
+
+@kernel
+def order_price(kind, side, price, tick):
+    """Return a limit or stop price on the tick, rounded so that it does not flatter the order."""
+    if (kind == LIMIT) == (side > 0):
+        return down(price, tick)
+    return up(price, tick)
+
+
+@kernel
+def mean_volume(t, first, last, window):
+    """Return the mean volume of the bars [max(first, last - window + 1), last]."""
+    begin = max(first, last - window + 1)
+    total = 0.0
+    for bar in range(begin, last + 1):
+        total += t.volume[bar]
+    return total / (last - begin + 1) if last >= begin else 0.0
+
+
+@kernel
+def volatility(t, first, last, window):
+    """Return the standard deviation (population) of the last `window` log returns of closes; 0 with fewer than 2."""
+    begin = max(first + 1, last - window + 1)
+    count = last - begin + 1
+    if count < 2:
+        return 0.0
+    mean = 0.0
+    for bar in range(begin, last + 1):
+        mean += math.log(t.close[bar] / t.close[bar - 1])
+    mean /= count
+    square = 0.0
+    for bar in range(begin, last + 1):
+        deviation = math.log(t.close[bar] / t.close[bar - 1]) - mean
+        square += deviation * deviation
+    return math.sqrt(square / count)
+
+
+@kernel
+def copy_bar(view, t, bar):
+    """Copy one bar of the tape into a BAR record."""
+    view.open_time = t.open_time[bar]
+    view.close_time = t.close_time[bar]
+    view.open = t.open[bar]
+    view.high = t.high[bar]
+    view.low = t.low[bar]
+    view.close = t.close[bar]
+    view.volume = t.volume[bar]
+
+
+@kernel
+def copy_instrument(view, symbol):
+    """Copy what the step knows of an instrument into an INSTRUMENT_VIEW record."""
+    view.tick = symbol.tick
+    view.lot = symbol.lot
+    view.min_qty = symbol.min_qty
+    view.min_notional = symbol.min_notional
+    view.multiplier = symbol.multiplier
+
+
+@kernel
+def slipped(s, t, number, side, qty, reference, last_closed):
+    """Return the price that the slippage model gives, never better than the reference.
+
+    On a fault of the model the account's status is FAULT and the reference is returned.
+    """
+    settings = s.settings[0]
+    if settings.slippage == 0:
+        return reference
+    symbol = s.symbols[number]
+    request = s.request[0]
+    request.reference = reference
+    request.qty = side * qty
+    first = t.series[number]
+    if last_closed >= 0:
+        copy_bar(request.bar, t, last_closed)
+        if settings.slippage_uses & USES_VOLUME:
+            request.mean_volume = mean_volume(t, first, last_closed, settings.volume_window)
+        if settings.slippage_uses & USES_VOLATILITY:
+            request.volatility = volatility(t, first, last_closed, settings.volume_window)
+    copy_instrument(request.instrument, symbol)
+    account = s.account[0]
+    if call_at(settings.slippage, settings.request) != 0:
+        account.status = FAULT
+        account.fault_kind = FAULT_SLIPPAGE
+        account.fault_at = number
+        return reference
+    price = request.result
+    if not (math.isfinite(price) and price > 0.0):
+        account.status = FAULT
+        account.fault_kind = FAULT_PRICE
+        account.fault_at = number
+        return reference
+    return max(price, reference) if side > 0 else min(price, reference)
+
+
+@kernel
+def fee_rate(s, kind):
+    """Return the fee of an order of this kind as a fraction of its notional."""
+    return s.settings[0].maker if kind == LIMIT else s.settings[0].taker
+
+
+@kernel
+def charge(s, order, qty, price, multiplier):
+    """Return the fee of this fill, and remember in the order what it has cost so far."""
+    settings = s.settings[0]
+    order.raw_fee += qty * price * multiplier * fee_rate(s, order.kind) + qty * settings.per_share
+    if order.charged == 0:
+        order.raw_fee += settings.per_order
+        order.charged = 1
+    fee = max(settings.minimum, order.raw_fee) - order.fee
+    order.fee += fee
+    return fee
+
+
+@kernel
+def is_set(number):
+    """Return whether an optional number was given."""
+    return number != UNSET

@@ -1,0 +1,194 @@
+"""Make, enlarge, save and restore the state of the step.
+
+The arrays are allocated once; only the logs grow, by doubling, between two calls of `advance`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from framework.engine import layout
+from framework.engine.layout import State, Tape
+from framework.model.records import (
+    DAY,
+    FILL,
+    FILL_REQUEST,
+    HEADER,
+    MARK,
+    MAX_ORDERS,
+    ORDER,
+    ORDER_CHECK,
+    REFUSAL,
+    TRADE,
+)
+
+LOGS = ("orders", "fills", "trades", "refusals", "marks", "days")
+"""The tables of a run: `account` counts the rows that are used of each."""
+
+BINDINGS = {"slots": ("decide", "pointer"), "settings": ("slippage", "request"), "strategies": ("decide_all",),
+            "rules": ("address", "watch", "pointer")}
+"""Fields that hold addresses of this process: a snapshot never carries them over."""
+
+OPEN_ROWS = "open_rows"
+"""In a copy without logs: the rows of the orders that were working."""
+
+MEMORY = ("account", "symbols", "slots", "working", "shared", *LOGS)
+"""What changes as events go by, besides the records of `now` and of the rules."""
+
+
+class RecordMemory:
+    """Adjacent records of different layouts with one stride: the engine sees heads and tails, plug-ins their names.
+
+    A row more than asked for keeps the views strided, so that one compiled step serves any number of rows.
+    """
+
+    def __init__(self, head: np.dtype, rows: int, itemsizes: Sequence[int]) -> None:
+        self.head = head
+        self.stride = -(-max([head.itemsize + 16, *itemsizes]) // 64) * 64
+        self.bytes = np.zeros((rows + 1) * self.stride, np.uint8)
+        self.heads = np.ndarray((rows + 1,), head, self.bytes, 0, (self.stride,))
+        words = (self.stride - head.itemsize) // 8
+        self.tails = np.ndarray((rows + 1, words), np.float64, self.bytes, head.itemsize, (self.stride, 8))
+
+    def address(self, row: int) -> int:
+        """Return the address of a row."""
+        return int(self.bytes.ctypes.data + row * self.stride)
+
+    def record(self, row: int, dtype: np.dtype) -> np.ndarray:
+        """Return one row under a plug-in's own layout, as an array without dimensions."""
+        return np.ndarray((), dtype, self.bytes, row * self.stride)
+
+    def part(self, offset: int, size: int) -> np.ndarray:
+        """Return `size` bytes at `offset` of every row, as uint8 (rows, size)."""
+        rows = self.heads.shape[0]
+        return np.ndarray((rows, size), np.uint8, self.bytes, offset, (self.stride, 1))
+
+
+def tape_of(data: object) -> Tape:
+    """Return the arrays of a data tape that the kernels read."""
+    return Tape(*(getattr(data, name) for name in Tape._fields))
+
+
+def margins(slots: int, rules: int, log_marks: bool) -> np.ndarray:
+    """Return the rows that one group of events may write to each log at most."""
+    orders = slots * (2 * MAX_ORDERS + 2 * layout.WORKING_MAX)
+    refusals = slots * (MAX_ORDERS * (rules + 6) + 1)
+    return np.array([orders, orders, orders, refusals, int(log_marks), 2], np.int64)
+
+
+def allocate_logs(sizes: Sequence[int]) -> dict[str, np.ndarray]:
+    """Return empty logs of these many rows, in the order of LOGS."""
+    return {name: np.zeros(size, dtype) for name, dtype, size
+            in zip(LOGS, (ORDER, FILL, TRADE, REFUSAL, MARK, DAY), sizes, strict=True)}
+
+
+def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequence[int], rules: int,
+             rule_indicators: int, columns: int, nows: RecordMemory, checks: RecordMemory, shared_bytes: int,
+             shared_at: np.ndarray, log_marks: bool) -> State:
+    """Return a state with everything empty but the plan of slots: which strategy looks at which symbol."""
+    slots = len(slot_strategies)
+    strategies = max(slot_strategies) + 1
+    slot_of = np.full((strategies, symbols), -1, np.int64)
+    slot_of[list(slot_strategies), list(slot_symbols)] = np.arange(slots)
+    by_symbol = np.argsort(np.asarray(slot_symbols), kind="stable").astype(np.int64)
+    first = np.searchsorted(np.asarray(slot_symbols)[by_symbol], np.arange(symbols + 1)).astype(np.int64)
+    need = margins(slots, rules, log_marks)
+    most = slots * layout.WORKING_MAX
+    state = State(
+        settings=np.zeros(1, layout.SETTINGS), account=np.zeros(1, layout.ACCOUNT),
+        symbols=np.zeros(symbols, layout.SYMBOL), slots=np.zeros(slots, layout.SLOT),
+        working=np.zeros((slots, layout.WORKING_MAX), layout.WORK), strategies=np.zeros(strategies, layout.STRATEGY),
+        rules=np.zeros(rules, layout.RULE), slot_of=slot_of, symbol_first=first, symbol_slots=by_symbol,
+        columns=np.zeros(columns, np.int64), rule_columns=np.zeros((rules, symbols, max(1, rule_indicators)), np.int64),
+        nows=nows.heads, tails=nows.tails, shared=np.zeros((strategies, shared_bytes), np.uint8), shared_at=shared_at,
+        checks=checks.heads, check_tails=checks.tails, request=np.zeros(0, FILL_REQUEST),
+        due=np.zeros((most, 3), np.int64), parent=np.zeros(1, layout.WORK), queue=np.zeros((slots * MAX_ORDERS, 2), np.int64),
+        wanted=np.zeros(slots * MAX_ORDERS), margins=need, **allocate_logs([2 * int(n) + 64 for n in need]))
+    state.slots["strategy"], state.slots["symbol"] = slot_strategies, slot_symbols
+    return state
+
+
+def grow(state: State) -> State:
+    """Return the state with every log that is nearly full enlarged to twice its size; the rest is the same memory."""
+    account = state.account[0]
+    larger = {}
+    for name, margin in zip(LOGS, state.margins, strict=True):
+        log = getattr(state, name)
+        if account[name] + margin > log.size:
+            fresh = np.zeros(max(2 * log.size, int(account[name] + 2 * margin)), log.dtype)
+            fresh[: account[name]] = log[: account[name]]
+            larger[name] = fresh
+    return state._replace(**larger)
+
+
+def used_logs(state: State) -> dict[str, np.ndarray]:
+    """Return the used rows of every log."""
+    account = state.account[0]
+    return {name: getattr(state, name)[: account[name]] for name in LOGS}
+
+
+def copy_memory(state: State, nows: RecordMemory, checks: RecordMemory, logs: bool) -> dict[str, np.ndarray]:
+    """Return copies of all that changes; of the logs, without `logs`, only the rows that may still change."""
+    names = [name for name in MEMORY if name not in LOGS]
+    memory = {name: np.array(getattr(state, name)) for name in names}
+    if logs:
+        memory.update({name: rows.copy() for name, rows in used_logs(state).items()})
+    else:
+        memory[OPEN_ROWS] = state.orders[working_rows(state)].copy()
+    memory["nows"], memory["checks"] = nows.bytes.copy(), checks.bytes.copy()
+    return memory
+
+
+def working_rows(state: State) -> np.ndarray:
+    """Return the rows of the orders log that may still change: those of working orders."""
+    used = np.arange(state.working.shape[1]) < state.slots["working"][:, None]
+    return np.asarray(state.working["id"][used] - 1)
+
+
+def restore_memory(state: State, memory: Mapping[str, np.ndarray], nows: RecordMemory, checks: RecordMemory) -> State:
+    """Put a copy back, keeping this process's addresses; return the state (its logs may be other arrays now)."""
+    for name, saved in memory.items():
+        if name in ("nows", "checks"):
+            (nows if name == "nows" else checks).bytes[:] = saved
+        elif name in LOGS:
+            log = getattr(state, name)
+            if saved.size > log.size:
+                state = state._replace(**{name: np.zeros(2 * saved.size, log.dtype)})
+            getattr(state, name)[: saved.size] = saved
+        elif name != OPEN_ROWS:
+            here = getattr(state, name)
+            kept = {field: here[field].copy() for field in BINDINGS.get(name, ())}
+            here[...] = saved
+            for field, values in kept.items():
+                here[field] = values
+    if OPEN_ROWS in memory:
+        state.orders[working_rows(state)] = memory[OPEN_ROWS]
+    return state
+
+
+def pack(memory: Mapping[str, np.ndarray]) -> bytes:
+    """Return a copy of the memory as bytes (numpy's npz): plain arrays, nothing that could run."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **{name: np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+                        for name, array in memory.items()})
+    return buffer.getvalue()
+
+
+def unpack(data: bytes, state: State) -> dict[str, np.ndarray]:
+    """Return the memory that `pack` wrote, in the layouts of `state`."""
+    memory: dict[str, np.ndarray] = {}
+    with np.load(io.BytesIO(data), allow_pickle=False) as saved:
+        for name in saved.files:
+            raw = saved[name]
+            if name in ("nows", "checks"):
+                memory[name] = raw
+            elif name == "next":
+                memory[name] = np.frombuffer(raw.tobytes(), np.int64)
+            else:
+                like = getattr(state, name)
+                array = np.frombuffer(raw.tobytes(), like.dtype)
+                memory[name] = array if name in LOGS else array.reshape(like.shape)
+    return memory

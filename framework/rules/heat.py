@@ -1,0 +1,29 @@
+"""Portfolio heat: what would be lost if every stop were hit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from framework.risk import UNSET, Param, RiskRule, reduce
+
+
+class PortfolioHeat(RiskRule):
+    """Shrink an opening so that heat + new <= equity * max_heat.
+
+    heat = sum of max(0, side * (entry - stop)) * |qty| over positions and working entries; without a stop the full
+    notional.  A trailing stop lowers it as it tightens.
+    """
+
+    name = "portfolio_heat"
+    max_heat = Param(0.30, low=0.0, high=100.0, doc="fraction of equity")
+
+    @staticmethod
+    def check(order: Any) -> None:
+        each = order.entry
+        if order.stop != UNSET:
+            each = max(0.0, order.side * (order.entry - order.stop))
+        each *= order.instrument.multiplier
+        limit = order.account.equity * order.p.max_heat
+        after = order.heat + each * order.qty
+        if after > limit and each > 0.0:
+            reduce(order, (limit - order.heat) / each, after, limit)

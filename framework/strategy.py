@@ -1,0 +1,231 @@
+"""The contract of a strategy: what an author writes and the verbs that express a view.
+
+    class MaCross(Strategy):
+        name = "ma_cross"
+        fast = Param(20, low=2, high=200)
+        slow = Param(50, low=5, high=400)
+
+        def indicators(self, bars):
+            return {"fast": sma(bars.close, self.fast), "slow": sma(bars.close, self.slow)}
+
+        @staticmethod
+        def decide(now):
+            if now.ind.fast > now.ind.slow and now.prev.fast <= now.prev.slow:
+                buy(now)
+            elif now.position.qty > 0 and now.ind.fast < now.ind.slow:
+                close_position(now)
+
+`decide` is a pure function of what is known at a close.  It is compiled; called from Python it is the
+same function.  A verb writes an intent into `now`; the step sizes it, asks the risk rules and places the
+order, which can fill from the next open on.  Doing nothing is "no view", never an exit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from framework.boundary.jit import compiled
+from framework.model.enums import OrderKind, Side, Verb
+from framework.model.records import HEADER, MAX_ORDERS, UNSET, record
+from framework.parameters import Param, Plugin, state_fields, store_state
+
+if TYPE_CHECKING:
+    from framework.indicators import Bars, Expression
+
+__all__ = ["BUY", "SELL", "UNSET", "Now", "Param", "Strategy", "buy", "cancel", "cancel_all", "close_position",
+           "compiled", "move_stop", "place_limit", "place_stop", "sell", "target"]
+
+BUY = int(Side.BUY)
+SELL = int(Side.SELL)
+MARKET, LIMIT, STOP = int(OrderKind.MARKET), int(OrderKind.LIMIT), int(OrderKind.STOP)
+ORDER, CLOSE, TARGET = int(Verb.ORDER), int(Verb.CLOSE), int(Verb.TARGET)
+CANCEL, CANCEL_ALL, MOVE_STOP = int(Verb.CANCEL), int(Verb.CANCEL_ALL), int(Verb.MOVE_STOP)
+
+
+class Now:
+    """What a decision sees: copies of everything known at this close; only `state` and `shared` can be written.
+
+    bar       open_time, close_time [ns UTC], open, high, low, close, volume of the bar that closed
+    ind, prev the indicators by the names of `indicators`, at this bar and at the bar before
+    p         the parameters; tag: the declared tags
+    state     this slot's own memory; shared: the memory of all slots of this strategy
+    position  qty (signed), pending (signed quantity of working orders), entry_price, pnl (unrealised), stop and
+              target (UNSET without one), high_water, bars_held
+    account   equity, cash, buying_power, exposure, peak, drawdown (fraction), day_start_equity, open_positions
+    clock     time_ns, minute (of the local day), weekday (Monday 0), bars_in_session, minutes_to_close, bars_held
+    fills     since the last decision: fills[0 .. fill_count-1] with order_id, time, side, role, tag, qty, price, fee
+    orders    working ones: orders[0 .. order_count-1] with order_id, side, kind, role, tag, qty (remaining), price
+    """
+
+    bar: Any
+    ind: Any
+    prev: Any
+    p: Any
+    tag: Any
+    state: Any
+    shared: Any
+    position: Any
+    account: Any
+    clock: Any
+    fills: Any
+    orders: Any
+    fill_count: int
+    order_count: int
+    universe: int
+    fresh: bool
+    age: int
+    intents: Any
+    intent_count: int
+    intents_refused: int
+
+
+class Strategy(Plugin):
+    """Base class of strategies; one instance holds the parameters of one use of it.
+
+    state    name -> initial value of this slot's memory (numbers, truth values, arrays of fixed shape)
+    shared   the same, one for all slots of the strategy; with `decide_all` it is read at `nows[0].shared`
+    tags     names of orders, seen as `now.tag.NAME` (1, 2, ... in this order; 0 is no tag)
+    """
+
+    state: ClassVar[Mapping[str, Any]] = {}
+    shared: ClassVar[Mapping[str, Any]] = {}
+    tags: ClassVar[tuple[str, ...]] = ()
+
+    def indicators(self, bars: Bars) -> Mapping[str, Expression]:
+        """Return the named expressions that the decision reads as `now.ind.NAME` and `now.prev.NAME`."""
+        return {}
+
+    @staticmethod
+    def decide(now: Now) -> None:
+        """Look at one symbol at its close and express a view by verbs."""
+
+    decide_all: ClassVar[Any] = None
+    """decide_all(nows), instead of `decide`: once per instant over all slots of the strategy, in symbol order."""
+
+
+@compiled
+def buy(now, qty=UNSET, weight=UNSET, stop=UNSET, stop_offset=UNSET, target=UNSET, target_offset=UNSET,  # type: ignore[no-untyped-def]
+        trail=UNSET, trail_after=UNSET, priority=0.0, tag=0, group=0):
+    """Buy at the next open: close a short position first, then open a long one.
+
+    qty in units, or weight as a fraction of equity, or neither: then the sizing rule decides.
+    stop, target are prices; stop_offset, target_offset distances from the fill price; trail is the distance of
+    the stop from the high-water mark, active once the profit has reached trail_after (a distance as well).
+    """
+    _intend(now, ORDER, BUY, MARKET, 0, qty, weight, UNSET, stop, stop_offset, target, target_offset, trail,
+            trail_after, priority, tag, group)
+
+
+@compiled
+def sell(now, qty=UNSET, weight=UNSET, stop=UNSET, stop_offset=UNSET, target=UNSET, target_offset=UNSET,  # type: ignore[no-untyped-def]
+         trail=UNSET, trail_after=UNSET, priority=0.0, tag=0, group=0):
+    """Sell at the next open: close a long position first, then open a short one; arguments as for `buy`."""
+    _intend(now, ORDER, SELL, MARKET, 0, qty, weight, UNSET, stop, stop_offset, target, target_offset, trail,
+            trail_after, priority, tag, group)
+
+
+@compiled
+def place_limit(now, side, price, qty=UNSET, weight=UNSET, stop=UNSET, stop_offset=UNSET, target=UNSET,  # type: ignore[no-untyped-def]
+                target_offset=UNSET, trail=UNSET, trail_after=UNSET, priority=0.0, tag=0, group=0, reduce_only=False):
+    """Place a limit order (side BUY or SELL) that works until it is filled or cancelled."""
+    _intend(now, ORDER, side, LIMIT, reduce_only, qty, weight, price, stop, stop_offset, target, target_offset, trail,
+            trail_after, priority, tag, group)
+
+
+@compiled
+def place_stop(now, side, price, qty=UNSET, weight=UNSET, stop=UNSET, stop_offset=UNSET, target=UNSET,  # type: ignore[no-untyped-def]
+               target_offset=UNSET, trail=UNSET, trail_after=UNSET, priority=0.0, tag=0, group=0, reduce_only=False):
+    """Place a stop order (side BUY or SELL): a market order once the price has reached `price`."""
+    _intend(now, ORDER, side, STOP, reduce_only, qty, weight, price, stop, stop_offset, target, target_offset, trail,
+            trail_after, priority, tag, group)
+
+
+@compiled
+def close_position(now, fraction=1.0, priority=0.0, tag=0):  # type: ignore[no-untyped-def]
+    """Close the position, or a fraction of it, at the next open."""
+    _intend(now, CLOSE, 0, MARKET, 1, UNSET, fraction, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, priority, tag, 0)
+
+
+@compiled
+def target(now, weight=UNSET, qty=UNSET, priority=0.0, tag=0, group=0):  # type: ignore[no-untyped-def]
+    """Order the difference between a wanted position and the present one, working orders included.
+
+    weight is a signed fraction of equity, qty a signed quantity; 0 closes.
+    """
+    _intend(now, TARGET, 0, MARKET, 0, qty, weight, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, priority, tag, group)
+
+
+@compiled
+def cancel(now, tag):  # type: ignore[no-untyped-def]
+    """Cancel this slot's working orders with this tag; protective orders of the position stay."""
+    _intend(now, CANCEL, 0, MARKET, 0, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, 0.0, tag, 0)
+
+
+@compiled
+def cancel_all(now):  # type: ignore[no-untyped-def]
+    """Cancel this slot's working orders; protective orders of the position stay."""
+    _intend(now, CANCEL_ALL, 0, MARKET, 0, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, 0.0, 0, 0)
+
+
+@compiled
+def move_stop(now, price):  # type: ignore[no-untyped-def]
+    """Move the position's protective stop to `price`, or make one there."""
+    _intend(now, MOVE_STOP, 0, STOP, 1, UNSET, UNSET, price, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, 0.0, 0, 0)
+
+
+@compiled
+def _intend(now, verb, side, kind, reduce_only, qty, weight, price, stop, stop_offset, target, target_offset,  # type: ignore[no-untyped-def]
+            trail, trail_after, priority, tag, group):
+    """Write one intent behind the others; beyond MAX_ORDERS it is counted as refused."""
+    n = now.intent_count
+    if n >= MAX_ORDERS:
+        now.intents_refused += 1
+        return
+    now.intent_count = n + 1
+    intent = now.intents[n]
+    intent.verb = verb
+    intent.side = side
+    intent.kind = kind
+    intent.reduce_only = reduce_only
+    intent.qty = qty
+    intent.weight = weight
+    intent.price = price
+    intent.stop = stop
+    intent.stop_offset = stop_offset
+    intent.target = target
+    intent.target_offset = target_offset
+    intent.trail = trail
+    intent.trail_after = trail_after
+    intent.priority = priority
+    intent.tag = tag
+    intent.group = group
+
+
+def now_dtype(strategy: Strategy, indicator_names: tuple[str, ...]) -> np.dtype:
+    """Return the record layout of `now` for one strategy: the header, then its own names.
+
+    `ind` and `prev` come first, so that the step finds them at the header's end for every strategy.
+    """
+    fields = [(name, HEADER.fields[name][0]) for name in HEADER.names]
+    if indicator_names:
+        values = record(*((name, "f8") for name in indicator_names))
+        fields += [("ind", values), ("prev", values)]
+    tails = (("p", strategy.param_fields()), ("tag", [(name, "i8") for name in strategy.tags]),
+             ("state", state_fields(strategy.state)), ("shared", state_fields(strategy.shared)))
+    fields += [(name, record(*parts)) for name, parts in tails if parts]
+    return record(*fields)
+
+
+def store_constants(strategy: Strategy, now: Any) -> None:
+    """Write parameters, tags and the initial state into one record of `now`."""
+    if strategy.params():
+        strategy.store_params(now["p"])
+    for number, name in enumerate(strategy.tags, start=1):
+        now["tag"][name] = number
+    if strategy.state:
+        store_state(now["state"], strategy.state)
+    if strategy.shared:
+        store_state(now["shared"], strategy.shared)
