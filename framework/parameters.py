@@ -125,9 +125,15 @@ class Plugin:
             record[name] = param.stored(getattr(self, name))
 
 
-def state_fields(initial: Mapping[str, Any]) -> list[tuple]:
+def fields_of(layout: np.dtype) -> list[tuple[str, Any]]:
+    """Return the fields (name, dtype) of a record layout, in order."""
+    parts: Mapping[str, Any] = layout.fields or {}
+    return [(name, parts[name][0]) for name in layout.names or ()]
+
+
+def state_fields(initial: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Return the record fields of a declared state: name -> initial number, truth value or array of fixed shape."""
-    fields: list[tuple] = []
+    fields: list[tuple[Any, ...]] = []
     for name, value in initial.items():
         array = np.asarray(value)
         if array.dtype.kind not in "bif":

@@ -14,7 +14,7 @@ import numpy as np
 
 from framework.boundary.jit import compiled
 from framework.model.records import ORDER_CHECK, UNSET, record
-from framework.parameters import Param, Plugin, state_fields, store_state
+from framework.parameters import Param, Plugin, fields_of, state_fields, store_state
 
 if TYPE_CHECKING:
     from framework.indicators import Bars, Expression
@@ -25,10 +25,15 @@ __all__ = ["UNSET", "Param", "RiskRule", "Rule", "SizingRule", "check_dtype", "c
 class Rule(Plugin):
     """What sizing and risk rules share: indicators of the order's symbol and a memory of their own.
 
-    `order` carries: qty, entry (expected fill price), stop and target (UNSET without one), side, kind, reference bar, position_qty (the
-    slot's), symbol_qty (the account's net), symbol_pending (signed, working orders), available (currency), heat
-    (currency, without this order), working_notional and committed_positions (working orders counted), symbol_committed,
-    account, clock, instrument, ind, p, state.
+    `order` carries:
+
+    qty, side, kind      what is left of the opening when the rule is asked: units, BUY or SELL, OrderKind
+    entry, stop, target  expected fill price, and the protective prices known now (UNSET without one)
+    position_qty         of the slot; symbol_qty: the account's net; symbol_pending: signed, of working orders
+    available            currency that openings may cost; heat: currency at risk without this order
+    working_notional     currency, of working openings; committed_positions: symbols with a position or a working
+                         opening; symbol_committed: whether this symbol is one of them
+    bar, account, clock, instrument, ind, p, state
     """
 
     state: ClassVar[Mapping[str, Any]] = {}
@@ -59,7 +64,7 @@ class RiskRule(Rule):
 
 
 @compiled
-def reduce(order, qty, value, limit):  # type: ignore[no-untyped-def]
+def reduce(order: Any, qty: float, value: float, limit: float) -> None:
     """Let at most `qty` through; value and limit (what was measured, what is allowed) go into the record."""
     if qty < order.allowed:
         order.allowed = max(0.0, qty)
@@ -68,7 +73,7 @@ def reduce(order, qty, value, limit):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def refuse(order, value, limit):  # type: ignore[no-untyped-def]
+def refuse(order: Any, value: float, limit: float) -> None:
     """Let nothing through; value and limit go into the record."""
     order.allowed = 0.0
     order.refused = 1
@@ -78,7 +83,7 @@ def refuse(order, value, limit):  # type: ignore[no-untyped-def]
 
 def check_dtype(rule: Rule, indicator_names: tuple[str, ...]) -> np.dtype:
     """Return the record layout of `order` for one rule: the header, `ind`, then its own names."""
-    fields = [(name, ORDER_CHECK.fields[name][0]) for name in ORDER_CHECK.names]
+    fields: list[tuple[Any, ...]] = [*fields_of(ORDER_CHECK)]
     tails = (("ind", [(name, "f8") for name in indicator_names]), ("p", rule.param_fields()),
              ("state", state_fields(rule.state)))
     fields += [(name, record(*parts)) for name, parts in tails if parts]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from framework.model.records import FILL_REQUEST, record
-from framework.parameters import Param, Plugin
+from framework.parameters import Param, Plugin, fields_of
 
 __all__ = ["Param", "SlippageModel", "fill_dtype"]
 
@@ -41,7 +41,7 @@ class SlippageModel(Plugin):
 
 def fill_dtype(model: SlippageModel) -> np.dtype:
     """Return the record layout of `fill` for one model."""
-    fields = [(name, FILL_REQUEST.fields[name][0]) for name in FILL_REQUEST.names]
+    fields = fields_of(FILL_REQUEST)
     if model.params():
         fields.append(("p", record(*model.param_fields())))
     return record(*fields)

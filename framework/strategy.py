@@ -30,7 +30,7 @@ import numpy as np
 from framework.boundary.jit import compiled
 from framework.model.enums import OrderKind, Side, Verb
 from framework.model.records import HEADER, MAX_ORDERS, UNSET, record
-from framework.parameters import Param, Plugin, state_fields, store_state
+from framework.parameters import Param, Plugin, fields_of, state_fields, store_state
 
 if TYPE_CHECKING:
     from framework.indicators import Bars, Expression
@@ -107,8 +107,9 @@ class Strategy(Plugin):
 
 
 @compiled
-def buy(now, qty=UNSET, weight=UNSET, stop=UNSET, stop_offset=UNSET, target=UNSET, target_offset=UNSET,  # type: ignore[no-untyped-def]
-        trail=UNSET, trail_after=UNSET, priority=0.0, tag=0, group=0):
+def buy(now: Any, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET, stop_offset: float = UNSET,
+        target: float = UNSET, target_offset: float = UNSET, trail: float = UNSET, trail_after: float = UNSET,
+        priority: float = 0.0, tag: int = 0, group: int = 0) -> None:
     """Buy at the next open: close a short position first, then open a long one.
 
     qty in units, or weight as a fraction of equity, or neither: then the sizing rule decides.
@@ -120,65 +121,74 @@ def buy(now, qty=UNSET, weight=UNSET, stop=UNSET, stop_offset=UNSET, target=UNSE
 
 
 @compiled
-def sell(now, qty=UNSET, weight=UNSET, stop=UNSET, stop_offset=UNSET, target=UNSET, target_offset=UNSET,  # type: ignore[no-untyped-def]
-         trail=UNSET, trail_after=UNSET, priority=0.0, tag=0, group=0):
+def sell(now: Any, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET, stop_offset: float = UNSET,
+         target: float = UNSET, target_offset: float = UNSET, trail: float = UNSET, trail_after: float = UNSET,
+         priority: float = 0.0, tag: int = 0, group: int = 0) -> None:
     """Sell at the next open: close a long position first, then open a short one; arguments as for `buy`."""
     _intend(now, ORDER, SELL, MARKET, 0, qty, weight, UNSET, stop, stop_offset, target, target_offset, trail,
             trail_after, priority, tag, group)
 
 
 @compiled
-def place_limit(now, side, price, qty=UNSET, weight=UNSET, stop=UNSET, stop_offset=UNSET, target=UNSET,  # type: ignore[no-untyped-def]
-                target_offset=UNSET, trail=UNSET, trail_after=UNSET, priority=0.0, tag=0, group=0, reduce_only=False):
+def place_limit(now: Any, side: int, price: float, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET,
+                stop_offset: float = UNSET, target: float = UNSET, target_offset: float = UNSET,
+                trail: float = UNSET, trail_after: float = UNSET, priority: float = 0.0, tag: int = 0,
+                group: int = 0, reduce_only: bool = False) -> None:
     """Place a limit order (side BUY or SELL) that works until it is filled or cancelled."""
     _intend(now, ORDER, side, LIMIT, reduce_only, qty, weight, price, stop, stop_offset, target, target_offset, trail,
             trail_after, priority, tag, group)
 
 
 @compiled
-def place_stop(now, side, price, qty=UNSET, weight=UNSET, stop=UNSET, stop_offset=UNSET, target=UNSET,  # type: ignore[no-untyped-def]
-               target_offset=UNSET, trail=UNSET, trail_after=UNSET, priority=0.0, tag=0, group=0, reduce_only=False):
+def place_stop(now: Any, side: int, price: float, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET,
+               stop_offset: float = UNSET, target: float = UNSET, target_offset: float = UNSET,
+               trail: float = UNSET, trail_after: float = UNSET, priority: float = 0.0, tag: int = 0,
+               group: int = 0, reduce_only: bool = False) -> None:
     """Place a stop order (side BUY or SELL): a market order once the price has reached `price`."""
     _intend(now, ORDER, side, STOP, reduce_only, qty, weight, price, stop, stop_offset, target, target_offset, trail,
             trail_after, priority, tag, group)
 
 
 @compiled
-def close_position(now, fraction=1.0, priority=0.0, tag=0):  # type: ignore[no-untyped-def]
+def close_position(now: Any, fraction: float = 1.0, priority: float = 0.0, tag: int = 0) -> None:
     """Close the position, or a fraction of it, at the next open."""
-    _intend(now, CLOSE, 0, MARKET, 1, UNSET, fraction, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, priority, tag, 0)
+    _intend(now, CLOSE, 0, MARKET, 1, UNSET, fraction, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, priority,
+            tag, 0)
 
 
 @compiled
-def target(now, weight=UNSET, qty=UNSET, priority=0.0, tag=0, group=0):  # type: ignore[no-untyped-def]
+def target(now: Any, weight: float = UNSET, qty: float = UNSET, priority: float = 0.0, tag: int = 0,
+           group: int = 0) -> None:
     """Order the difference between a wanted position and the present one, working orders included.
 
     weight is a signed fraction of equity, qty a signed quantity; 0 closes.
     """
-    _intend(now, TARGET, 0, MARKET, 0, qty, weight, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, priority, tag, group)
+    _intend(now, TARGET, 0, MARKET, 0, qty, weight, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, priority, tag,
+            group)
 
 
 @compiled
-def cancel(now, tag):  # type: ignore[no-untyped-def]
+def cancel(now: Any, tag: int) -> None:
     """Cancel this slot's working orders with this tag; protective orders of the position stay."""
     _intend(now, CANCEL, 0, MARKET, 0, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, 0.0, tag, 0)
 
 
 @compiled
-def cancel_all(now):  # type: ignore[no-untyped-def]
+def cancel_all(now: Any) -> None:
     """Cancel this slot's working orders; protective orders of the position stay."""
     _intend(now, CANCEL_ALL, 0, MARKET, 0, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, 0.0, 0, 0)
 
 
 @compiled
-def move_stop(now, price):  # type: ignore[no-untyped-def]
+def move_stop(now: Any, price: float) -> None:
     """Move the position's protective stop to `price`, or make one there."""
     _intend(now, MOVE_STOP, 0, STOP, 1, UNSET, UNSET, price, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, 0.0, 0, 0)
 
 
 @compiled
-def _intend(now, verb, side, kind, reduce_only, qty, weight, price, stop, stop_offset, target, target_offset,  # type: ignore[no-untyped-def]
-            trail, trail_after, priority, tag, group):
+def _intend(now: Any, verb: int, side: int, kind: int, reduce_only: int, qty: float, weight: float, price: float,
+            stop: float, stop_offset: float, target: float, target_offset: float, trail: float, trail_after: float,
+            priority: float, tag: int, group: int) -> None:
     """Write one intent behind the others; beyond MAX_ORDERS it is counted as refused."""
     n = now.intent_count
     if n >= MAX_ORDERS:
@@ -209,7 +219,7 @@ def now_dtype(strategy: Strategy, indicator_names: tuple[str, ...]) -> np.dtype:
 
     `ind` and `prev` come first, so that the step finds them at the header's end for every strategy.
     """
-    fields = [(name, HEADER.fields[name][0]) for name in HEADER.names]
+    fields: list[tuple[Any, ...]] = [*fields_of(HEADER)]
     if indicator_names:
         values = record(*((name, "f8") for name in indicator_names))
         fields += [("ind", values), ("prev", values)]

@@ -18,9 +18,17 @@ from framework.indicators import Bars, ColumnCache, Expression, evaluate, first_
 from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK
 from framework.risk import RiskRule, Rule, SizingRule, check_dtype, store_rule
 from framework.slippage import SlippageModel, fill_dtype
+from framework.source_check import check_names
 from framework.strategy import Strategy, now_dtype, store_constants
 
 FOREVER = (1 << 63) - 1
+
+
+COSTLY = {
+    layout.USES_FILLS: {"fills", "fill_count"}, layout.USES_ORDERS: {"orders", "order_count"},
+    layout.USES_BAR: {"bar"}, layout.USES_CLOCK: {"clock"}, layout.USES_ACCOUNT: {"account"},
+}
+"""Parts of `now` that are filled in only for strategies that name one of these words anywhere."""
 
 
 @attrs.frozen
@@ -87,6 +95,7 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     if slippage is not None:
         plugs.append(slippage_plug(made, slippage, request))
     for plug in plugs:
+        check_names(plug.function, plug.dtype, plug.form, plug.owner)
         plug.interpreted = interpreted
         plug.bind(made)
     return Simulation(made, state.tape_of(tape), nows, checks, plugs, tape.symbols,
@@ -197,8 +206,7 @@ def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slot
 def uses_of(strategy: Strategy) -> int:
     """Return which costly parts of `now` a strategy's decision, or a helper of it, names."""
     names = names_used(strategy.decide_all or strategy.decide)
-    uses = layout.USES_FILLS if names & {"fills", "fill_count"} else 0
-    uses |= layout.USES_ORDERS if names & {"orders", "order_count"} else 0
+    uses = sum(bit for bit, marks in COSTLY.items() if names & marks or "getattr" in names)
     return uses | (layout.USES_SHARED if strategy.shared else 0)
 
 
