@@ -24,13 +24,6 @@ from framework.strategy import Strategy, now_dtype, store_constants
 FOREVER = (1 << 63) - 1
 
 
-COSTLY = {
-    layout.USES_FILLS: {"fills", "fill_count"}, layout.USES_ORDERS: {"orders", "order_count"},
-    layout.USES_BAR: {"bar"}, layout.USES_CLOCK: {"clock"}, layout.USES_ACCOUNT: {"account"},
-}
-"""Parts of `now` that are filled in only for strategies that name one of these words anywhere."""
-
-
 @attrs.frozen
 class Terms:
     """The terms of trade of a run: costs, fills and the account."""
@@ -206,7 +199,8 @@ def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slot
 def uses_of(strategy: Strategy) -> int:
     """Return which costly parts of `now` a strategy's decision, or a helper of it, names."""
     names = names_used(strategy.decide_all or strategy.decide)
-    uses = sum(bit for bit, marks in COSTLY.items() if names & marks or "getattr" in names)
+    uses = layout.USES_FILLS if names & {"fills", "fill_count"} else 0
+    uses |= layout.USES_ORDERS if names & {"orders", "order_count"} else 0
     return uses | (layout.USES_SHARED if strategy.shared else 0)
 
 
