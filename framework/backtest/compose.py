@@ -24,6 +24,13 @@ from framework.strategy import Strategy, now_dtype, store_constants
 FOREVER = (1 << 63) - 1
 
 
+COSTLY = {
+    layout.USES_FILLS: {"fills", "fill_count"}, layout.USES_ORDERS: {"orders", "order_count"},
+    layout.USES_BAR: {"bar"}, layout.USES_CLOCK: {"clock"}, layout.USES_ACCOUNT: {"account"},
+}
+"""Parts of `now` that are filled in only for strategies that name one of these words anywhere."""
+
+
 @attrs.frozen
 class Terms:
     """The terms of trade of a run: costs, fills and the account."""
@@ -78,7 +85,7 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     made = state.allocate(
         tape.n_symbols, slots.strategies, slots.symbols, len(all_rules),
         max(len(columns[0]) for columns in rule_columns), sum(len(c) for c in slots.columns), nows, checks,
-        shared_bytes, shared_at, terms.log_marks)
+        shared_bytes, shared_at, tape.n_bars if terms.log_marks else 0)
     request = state.RecordMemory(FILL_REQUEST, 1, [fill_dtype(slippage).itemsize] if slippage else [])
     made = made._replace(request=request.heads)
     set_terms(made, tape, terms, request.address(0))
@@ -199,8 +206,7 @@ def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slot
 def uses_of(strategy: Strategy) -> int:
     """Return which costly parts of `now` a strategy's decision, or a helper of it, names."""
     names = names_used(strategy.decide_all or strategy.decide)
-    uses = layout.USES_FILLS if names & {"fills", "fill_count"} else 0
-    uses |= layout.USES_ORDERS if names & {"orders", "order_count"} else 0
+    uses = sum(bit for bit, marks in COSTLY.items() if names & marks or "getattr" in names)
     return uses | (layout.USES_SHARED if strategy.shared else 0)
 
 

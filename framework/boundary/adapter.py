@@ -164,11 +164,9 @@ def names_used(function: Any) -> frozenset[str]:
         if id(reached) in seen:
             continue
         seen.add(id(reached))
-        own = _global_names(reached.__code__)
-        names |= own
-        values = [reached.__globals__[name] for name in own if name in reached.__globals__]
-        values += [cell.cell_contents for cell in reached.__closure__ or ()]
-        waiting += [plain_function(v) for v in values if isinstance(plain_function(v), python_types.FunctionType)]
+        names |= _global_names(reached.__code__)
+        values = [plain_function(value) for _, value in _values_reached(reached)]
+        waiting += [value for value in values if isinstance(value, python_types.FunctionType)]
     return frozenset(names)
 
 
@@ -183,12 +181,9 @@ def _reach(function: Any, seen: set[int]) -> Iterator[bytes]:
     seen.add(id(function))
     code = function.__code__
     yield from _code(code)
-    for name in sorted(_global_names(code)):
-        if name in function.__globals__:
-            yield name.encode()
-            yield from _constant(function.__globals__[name], seen)
-    for cell in function.__closure__ or ():
-        yield from _constant(cell.cell_contents, seen)
+    for name, value in _values_reached(function):
+        yield name.encode()
+        yield from _constant(value, seen)
     yield repr(function.__defaults__).encode() + repr(function.__kwdefaults__).encode()
 
 
@@ -200,6 +195,35 @@ def _code(code: python_types.CodeType) -> Iterator[bytes]:
             yield from _code(constant)
         else:
             yield repr(constant).encode()
+
+
+VERSIONED = ("numpy", "numba", "math", "cmath", "builtins")
+"""Modules whose content a key does not need: their versions are in it."""
+
+
+def _values_reached(function: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every global, module attribute and closed-over value that a function's code names."""
+    names = sorted(_global_names(function.__code__))
+    modules: list[Any] = []
+    for name in names:
+        if name in function.__globals__:
+            value = function.__globals__[name]
+            yield name, value
+            if isinstance(value, python_types.ModuleType):
+                modules.append(value)
+    while modules:
+        module = modules.pop()
+        if module.__name__.partition(".")[0] in VERSIONED:
+            continue
+        for name in names:
+            value = getattr(module, name, None)
+            if isinstance(value, python_types.ModuleType):
+                if value.__name__.startswith(module.__name__ + "."):
+                    modules.append(value)
+            elif value is not None:
+                yield f"{module.__name__}.{name}", value
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        yield name, cell.cell_contents
 
 
 def _global_names(code: python_types.CodeType) -> set[str]:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import llvmlite
 import numba
 import numpy as np
-from numba import config, njit
+from numba import config, njit, types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.extending import register_jitable
 
@@ -36,7 +36,32 @@ def kernel(function: F) -> F:
 
     Kernels own no memory, so numba's reference counting is left out: it costs more than what they do.
     """
-    return njit(nogil=True, _nrt=False, error_model="numpy")(function)  # type: ignore[no-any-return,call-overload]
+    return _kernel(function)
+
+
+def inlined(function: F) -> F:
+    """Compile a kernel that runs for every bar into each of its callers."""
+    return _kernel(function, forceinline=True)
+
+
+def _kernel(function: F, **options: Any) -> F:
+    dispatcher = njit(nogil=True, _nrt=False, error_model="numpy", **options)(function)  # type: ignore[call-overload]
+    if JIT:
+        _compile_once_for_all_literals(dispatcher)
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def _compile_once_for_all_literals(dispatcher: Any) -> None:
+    """Type the literal arguments of compiled callers as plain numbers.
+
+    numba compiles a function anew for every constant that it is called with; one version serves them all.
+    """
+    resolve = dispatcher.get_call_template
+
+    def resolve_plain(args: Any, kws: Any) -> Any:
+        return resolve([types.unliteral(arg) for arg in args], {name: types.unliteral(arg) for name, arg in kws.items()})
+
+    dispatcher.get_call_template = resolve_plain
 
 
 def compiled(function: F) -> F:

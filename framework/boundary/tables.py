@@ -41,18 +41,19 @@ INT64 = ir.IntType(64)
 class Tables(types.Type):
     """numba's type of a block: which arrays it describes, by name."""
 
-    def __init__(self, name: str, fields: dict[str, Any]) -> None:
-        self.fields = {field: Borrowed(array) for field, array in fields.items()}
+    def __init__(self, name: str, fields: dict[str, Any], examples: dict[str, np.ndarray]) -> None:
+        self.examples = examples
+        self.fields = {field: Borrowed(f"{name}.{field}", array) for field, array in fields.items()}
         self.places = {field: place for place, field in enumerate(fields)}
-        super().__init__(name=f"Tables({name}, {fields})")
+        super().__init__(name=name)
 
 
 class Borrowed(types.Type):
-    """numba's type of one array of a block."""
+    """numba's type of one array of a block; its name is short, numba spells it out in every symbol."""
 
-    def __init__(self, array: Any) -> None:
+    def __init__(self, name: str, array: Any) -> None:
         self.array = array
-        super().__init__(name=f"Borrowed({array})")
+        super().__init__(name=name)
 
 
 @register_model(Tables)
@@ -187,7 +188,8 @@ def _lower_setitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 def tables_type(name: str, example: NamedTuple) -> Tables:
     """Return the type of a block that describes arrays like those of the example."""
-    return Tables(name, {field: typeof(getattr(example, field)) for field in example._fields})
+    arrays = example._asdict()
+    return Tables(name, {field: typeof(array) for field, array in arrays.items()}, arrays)
 
 
 def opener(tables: Tables) -> Any:
@@ -212,8 +214,11 @@ class Block:
         self.arrays = arrays
         self.words = np.zeros(len(arrays) * WORDS, np.int64)
         for place, (field, array) in enumerate(zip(arrays._fields, arrays, strict=True)):
-            if typeof(array) != tables.fields[field].array:
-                raise TypeError(f"{field} is {typeof(array)}, the kernels take {tables.fields[field].array}")
+            expected = tables.examples[field]
+            if array.dtype != expected.dtype or array.ndim != expected.ndim or (
+                    expected.flags.c_contiguous and not array.flags.c_contiguous):
+                raise TypeError(f"{field} is {array.dtype} {array.shape}, the kernels take {expected.dtype} "
+                                f"with {expected.ndim} dimensions")
             words = self.words[place * WORDS : (place + 1) * WORDS]
             words[0] = array.ctypes.data
             words[1 : 1 + array.ndim] = array.shape

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from framework.boundary.address import call_at, read_column
-from framework.boundary.jit import kernel
+from framework.boundary.jit import inlined, kernel
 from framework.engine.layout import FAULT_RULE, FAULT_WATCH
 from framework.engine.ledger import buying_power
 from framework.engine.prices import FAULT, copy_bar, copy_instrument
 
 
-@kernel
+@inlined
 def write_account(view, s):
     """Copy the account into an ACCOUNT_VIEW record."""
     account = s.account[0]
@@ -18,20 +18,18 @@ def write_account(view, s):
     view.buying_power = buying_power(s)
     view.exposure = account.exposure
     view.peak = account.peak
-    view.drawdown = account.drawdown
+    view.drawdown = 1.0 - account.equity / account.peak
     view.day_start_equity = account.day_start_equity
     view.open_positions = account.open_positions
 
 
-@kernel
-def write_clock(view, t, bar, bars_held):
-    """Copy the time of a bar's close, in the account's clock and the exchange's, into a CLOCK record."""
-    view.time_ns = t.close_time[bar]
+@inlined
+def write_clock(view, t, bar):
+    """Copy the exchange's time of a bar's close into a CLOCK record; time_ns and bars_held are the caller's."""
     view.minute = t.local_minute[bar]
     view.weekday = t.weekday[bar]
     view.bars_in_session = t.bars_in_session[bar]
     view.minutes_to_close = t.minutes_to_close[bar]
-    view.bars_held = bars_held
 
 
 @kernel
@@ -48,7 +46,9 @@ def write_check(s, t, slot_number, side, kind, entry, stop, target, available):
     check.available, check.heat, check.working_notional = available, account.heat, account.working_notional
     copy_bar(check.bar, t, symbol.closed)
     write_account(check.account, s)
-    write_clock(check.clock, t, symbol.closed, slot.bars_held)
+    write_clock(check.clock, t, symbol.closed)
+    check.clock.time_ns = account.time
+    check.clock.bars_held = slot.bars_held if slot.qty != 0.0 else 0
     copy_instrument(check.instrument, symbol)
 
 
@@ -82,7 +82,7 @@ def ask_rule(s, t, number, symbol_number, qty):
         rule_failed(s, number, FAULT_RULE)
 
 
-@kernel
+@inlined
 def watch(s, t, bar):
     """Let every rule that watches the account see it after a mark; `bar` is the first that closed."""
     for number in range(s.rules.size):
@@ -90,7 +90,9 @@ def watch(s, t, bar):
             continue
         check = s.checks[number]
         write_account(check.account, s)
-        write_clock(check.clock, t, bar, 0)
+        write_clock(check.clock, t, bar)
+        check.clock.time_ns = s.account[0].time
+        check.clock.bars_held = 0
         if call_at(s.rules[number].watch, s.rules[number].pointer) != 0:
             rule_failed(s, number, FAULT_WATCH)
 

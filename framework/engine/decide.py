@@ -2,49 +2,60 @@
 
 from __future__ import annotations
 
+import math
+
 from framework.boundary.address import call_at, read_column
-from framework.boundary.jit import kernel
+from framework.boundary.jit import inlined, kernel
 from framework.engine.checks import write_account, write_clock
-from framework.engine.layout import FAULT_DECIDE, USES_FILLS, USES_ORDERS, USES_SHARED
-from framework.engine.orders import ROLE_TARGET
+from framework.engine.layout import (
+    FAULT_DECIDE,
+    USES_ACCOUNT,
+    USES_BAR,
+    USES_CLOCK,
+    USES_FILLS,
+    USES_ORDERS,
+    USES_SHARED,
+)
 from framework.engine.ledger import ROLE_STOP, ROLE_TRAIL
+from framework.engine.orders import ROLE_TARGET
 from framework.engine.prices import FAULT, copy_bar
-from framework.model.enums import Reason, Verb
+from framework.engine.refusals import ORDER, TOO_MANY_ORDERS, refuse
 from framework.model.records import MAX_ORDERS, UNSET
-from framework.engine.intake import refuse
-
-TOO_MANY_ORDERS = int(Reason.TOO_MANY_ORDERS)
-ORDER = int(Verb.ORDER)
 
 
-@kernel
+@inlined
 def write_market(s, t, slot_number, bar):
     """Copy the bar that closed, its clock and the indicators at it and before it into the slot's `now`."""
     slot = s.slots[slot_number]
     now = s.nows[slot_number]
-    copy_bar(now.bar, t, bar)
-    write_clock(now.clock, t, bar, slot.bars_held)
+    now.bar.close_time = t.close_time[bar]
+    if slot.uses & USES_BAR:
+        copy_bar(now.bar, t, bar)
+    if slot.uses & USES_CLOCK:
+        write_clock(now.clock, t, bar)
     index = bar - t.series[slot.symbol]
     count = slot.indicators
     for j in range(count):
         address = s.columns[slot.first_column + j]
         s.tails[slot_number, j] = read_column(address, index)
-        s.tails[slot_number, count + j] = read_column(address, index - 1) if index > 0 else s.tails[slot_number, j]
+        s.tails[slot_number, count + j] = read_column(address, index - 1) if index > 0 else math.nan
 
 
-@kernel
+@inlined
 def write_position(s, slot_number):
-    """Copy the slot's position and the account into its `now`."""
+    """Copy the slot's position, the account and the time into its `now`."""
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     now = s.nows[slot_number]
     view = now.position
+    has_position = slot.qty != 0.0
     view.qty = slot.qty
     view.pending = slot.pending
-    view.entry_price = slot.entry_price if slot.qty != 0.0 else 0.0
+    view.entry_price = slot.entry_price if has_position else 0.0
     view.pnl = slot.qty * (symbol.mark - slot.entry_price) * symbol.multiplier
-    view.high_water = slot.high_water
-    view.bars_held = slot.bars_held if slot.qty != 0.0 else 0
+    view.high_water = slot.high_water if has_position else 0.0
+    view.bars_held = now.clock.bars_held = slot.bars_held if has_position else 0
+    now.clock.time_ns = s.account[0].time
     view.stop = view.target = UNSET
     for k in range(slot.working):
         order = s.working[slot_number, k]
@@ -52,7 +63,8 @@ def write_position(s, slot_number):
             view.stop = order.price
         elif order.role == ROLE_TARGET:
             view.target = order.price
-    write_account(now.account, s)
+    if slot.uses & USES_ACCOUNT:
+        write_account(now.account, s)
 
 
 @kernel
@@ -95,22 +107,24 @@ def write_fills(s, slot_number):
     slot.fills_seen = s.account[0].fills
 
 
-@kernel
-def prepare(s, t, slot_number, bar, fresh):
-    """Fill in the slot's `now`; what the strategy does not read and what costs is left out."""
+@inlined
+def prepare(s, t, slot_number, bar, age):
+    """Fill in the slot's `now` at its last closed bar; what the strategy does not read and what costs is left out."""
     slot = s.slots[slot_number]
-    if fresh:
+    now = s.nows[slot_number]
+    now.age, now.fresh = age, age == 0 and bar >= slot.ready
+    if bar >= 0 and (age == 0 or now.bar.close_time != t.close_time[bar]):
         write_market(s, t, slot_number, bar)
     write_position(s, slot_number)
     if slot.uses & USES_ORDERS:
         write_orders(s, slot_number)
     if slot.uses & USES_FILLS:
         write_fills(s, slot_number)
-    s.nows[slot_number].intent_count = 0
-    s.nows[slot_number].intents_refused = 0
+    now.intent_count = 0
+    now.intents_refused = 0
 
 
-@kernel
+@inlined
 def call_strategy(s, slot_number, address):
     """Call a strategy at an address with the slot's `now`; its shared memory goes in before and comes out after."""
     slot = s.slots[slot_number]
@@ -125,7 +139,7 @@ def call_strategy(s, slot_number, address):
             s.shared[slot.strategy, i] = s.shared_at[slot_number, i]
 
 
-@kernel
+@inlined
 def queue_intents(s, slot_number, count, time):
     """Append the slot's intents to the queue; return how many it holds now."""
     now = s.nows[slot_number]
@@ -138,13 +152,13 @@ def queue_intents(s, slot_number, count, time):
     return count
 
 
-@kernel
+@inlined
 def decide_slot(s, t, slot_number, bar, count, time):
     """Ask the slot's strategy about the bar that closed; return the length of the queue."""
     slot = s.slots[slot_number]
     if slot.decide == 0 or bar < slot.ready:
         return count
-    prepare(s, t, slot_number, bar, True)
+    prepare(s, t, slot_number, bar, 0)
     call_strategy(s, slot_number, slot.decide)
     return queue_intents(s, slot_number, count, time)
 
@@ -156,22 +170,16 @@ def decide_universe(s, t, number, count, time):
     first, last = strategy.first_slot, strategy.first_slot + strategy.slots
     asked = False
     for slot_number in range(first, last):
-        slot = s.slots[slot_number]
-        symbol = s.symbols[slot.symbol]
-        now = s.nows[slot_number]
-        now.fresh = False
-        if symbol.closed < 0:
-            now.age = -1
-            continue
-        now.age = time - t.close_time[symbol.closed]
-        now.fresh = now.age == 0 and symbol.closed >= slot.ready
-        asked = asked or now.fresh
+        bar = s.symbols[s.slots[slot_number].symbol].closed
+        if bar >= s.slots[slot_number].ready and t.close_time[bar] == time:
+            asked = True
     if not asked:
         return count
     for slot_number in range(first, last):
-        symbol = s.symbols[s.slots[slot_number].symbol]
-        prepare(s, t, slot_number, symbol.closed, s.nows[slot_number].fresh)
+        bar = s.symbols[s.slots[slot_number].symbol].closed
+        prepare(s, t, slot_number, bar, time - t.close_time[bar] if bar >= 0 else -1)
     call_strategy(s, first, strategy.decide_all)
     for slot_number in range(first, last):
-        count = queue_intents(s, slot_number, count, time)
+        if s.symbols[s.slots[slot_number].symbol].closed >= 0:
+            count = queue_intents(s, slot_number, count, time)
     return count

@@ -18,6 +18,9 @@ WORKING_MAX = MAX_ORDERS + 2
 USES_FILLS = 1
 USES_ORDERS = 2
 USES_SHARED = 4
+USES_BAR = 8
+USES_CLOCK = 16
+USES_ACCOUNT = 32
 """Bits of `slot.uses`: what of `now` costs something to fill in and is read by the strategy."""
 
 USES_VOLUME = 1
@@ -32,13 +35,14 @@ SETTINGS = record(
 """taker, maker: fractions; participation: a fraction, 0 without a cap; start, end: decisions in [start, end), ns."""
 
 ACCOUNT = record(
-    ("cash", "f8"), ("equity", "f8"), ("exposure", "f8"), ("peak", "f8"), ("drawdown", "f8"), ("day_start_equity", "f8"),
-    ("reserved", "f8"), ("proceeds", "f8"), ("heat", "f8"), ("working_notional", "f8"), ("day_exposure", "f8"),
-    ("day", "i8"), ("day_time", "i8"), ("time", "i8"), ("open_positions", "i8"), ("committed_positions", "i8"), ("working", "i8"),
+    ("cash", "f8"), ("equity", "f8"), ("exposure", "f8"), ("peak", "f8"), ("day_start_equity", "f8"),
+    ("reserved", "f8"), ("proceeds", "f8"), ("heat", "f8"), ("working_notional", "f8"),
+    ("marked_equity", "f8"), ("marked_exposure", "f8"),
+    ("day", "i8"), ("time", "i8"), ("open_positions", "i8"), ("committed_positions", "i8"), ("working", "i8"),
     ("orders", "i8"), ("fills", "i8"), ("trades", "i8"), ("refusals", "i8"), ("marks", "i8"), ("days", "i8"),
     ("ambiguous", "i8"), ("gapped", "i8"), ("stamp", "i8"), ("status", "i8"), ("fault_kind", "i8"), ("fault_at", "i8"),
 )
-"""reserved, proceeds, heat, working_notional: totals of the slots; orders .. days: rows used of each log."""
+"""marked_equity, marked_exposure: at the last mark, `time`; reserved, proceeds, heat, working_notional: totals of the slots; orders .. days: rows used of each log."""
 
 FAULT_DECIDE, FAULT_SLIPPAGE, FAULT_PRICE, FAULT_RULE, FAULT_WATCH, FAULT_REFUSED = 1, 2, 3, 4, 5, 6
 """What `fault_kind` says: which plug-in failed; `fault_at` is its slot or its place among the rules."""

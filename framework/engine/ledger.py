@@ -6,7 +6,8 @@ change of equity = closed P&L + open P&L, and equity = cash + sum(net * mark * m
 
 from __future__ import annotations
 
-from framework.boundary.jit import kernel
+from framework.boundary.jit import inlined, kernel
+from framework.engine.prices import without_dust
 from framework.model.enums import OrderKind, Role, Status
 from framework.model.records import UNSET
 
@@ -22,7 +23,7 @@ def is_protective(order):
     return order.role >= ROLE_STOP
 
 
-@kernel
+@inlined
 def buying_power(s):
     """Return leverage * equity - gross exposure, in currency."""
     account = s.account[0]
@@ -37,7 +38,7 @@ def available(s):
     return max(0.0, free * (1.0 - s.settings[0].cash_buffer))
 
 
-@kernel
+@inlined
 def revalue(s, number):
     """Bring the symbol's market value, and with it equity and exposure, up to its net quantity and mark."""
     symbol = s.symbols[number]
@@ -137,16 +138,8 @@ def close_part(s, slot_number, side, qty, price, fee, slippage):
     slot.slippage += slippage
     slot.trade_fills += 1
     offer(slot, price)
-    slot.qty += side * qty
-    if is_dust(slot.qty, symbol.lot):
-        slot.qty = 0.0
+    slot.qty = without_dust(slot.qty + side * qty, symbol.lot)
     return slot.qty == 0.0
-
-
-@kernel
-def is_dust(qty, lot):
-    """Return whether a quantity is nothing but rounding."""
-    return abs(qty) < (1e-6 * lot if lot > 0.0 else 1e-12)
 
 
 @kernel
@@ -214,17 +207,17 @@ def execute(s, slot_number, side, qty, price, fee, slippage, role, bar, time, in
     net_before = symbol.net
     closing = min(qty, abs(before)) if side * before < 0.0 else 0.0
     opening = qty - closing
-    fee_each, slippage_each = fee / qty, slippage / qty
+    if closing > 0.0:
+        opening = without_dust(opening, symbol.lot)
+    fee_each, slippage_each = fee / (closing + opening), slippage / (closing + opening)
     is_closed = False
     if closing > 0.0:
         is_closed = close_part(s, slot_number, side, closing, price, fee_each * closing, slippage_each * closing)
         if is_closed:
             write_trade(s, slot_number, -side, role, time)
-    if opening > 0.0 and not is_dust(opening, symbol.lot):
+    if opening > 0.0:
         open_part(s, slot_number, side, opening, price, fee_each * opening, slippage_each * opening, bar, time, inside)
-    symbol.net += slot.qty - before
-    if is_dust(symbol.net, symbol.lot):
-        symbol.net = 0.0
+    symbol.net = without_dust(symbol.net + (slot.qty - before), symbol.lot)
     account.open_positions += (1 if symbol.net != 0.0 else 0) - (1 if net_before != 0.0 else 0)
     cost = side * qty * price * symbol.multiplier + fee
     account.cash -= cost
@@ -233,7 +226,7 @@ def execute(s, slot_number, side, qty, price, fee, slippage, role, bar, time, in
     return is_closed
 
 
-@kernel
+@inlined
 def mark_slot(s, t, slot_number, bar):
     """Let one slot's position see the bar that closed: age, excursions and high-water mark."""
     slot = s.slots[slot_number]
@@ -253,15 +246,15 @@ def mark_slot(s, t, slot_number, bar):
         slot.high_water = min(slot.high_water, close if is_entry_bar else low)
 
 
-@kernel
+@inlined
 def roll_day(s, day):
     """Close the account's day when a later one has begun: its last mark is the day's equity."""
     account = s.account[0]
-    if account.day == day:
+    if day <= account.day:
         return
     if account.day >= 0:
         close_day(s)
-        account.day_start_equity = account.equity
+        account.day_start_equity = account.marked_equity
         revalue_all(s)
     account.day = day
 
@@ -273,16 +266,15 @@ def close_day(s):
     row = s.days[account.days]
     account.days += 1
     row.day, row.time = account.day, account.time
-    row.equity, row.exposure = account.equity, account.exposure
+    row.equity, row.exposure = account.marked_equity, account.marked_exposure
 
 
-@kernel
+@inlined
 def mark_account(s, time):
-    """Follow peak and drawdown after a mark, and end the run when nothing is left."""
+    """Follow the peak after a mark, log the mark, and end the run when nothing is left."""
     account = s.account[0]
-    account.time = time
+    account.time, account.marked_equity, account.marked_exposure = time, account.equity, account.exposure
     account.peak = max(account.peak, account.equity)
-    account.drawdown = 1.0 - account.equity / account.peak
     if s.settings[0].log_marks:
         row = s.marks[account.marks]
         account.marks += 1

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from framework.boundary.jit import entry, kernel
+from framework.boundary.jit import entry, inlined, kernel
 from framework.engine.checks import watch
 from framework.engine.decide import decide_slot, decide_universe
 from framework.engine.intake import take_intents
@@ -26,7 +26,7 @@ CLOSE = int(EventKind.CLOSE)
 RUNNING, FULL, FAULT = int(Status.RUNNING), int(Status.FULL), int(Status.FAULT)
 
 
-@kernel
+@inlined
 def end_of_group(t, first):
     """Return the event behind the group that `first` begins: equal time, equal kind."""
     time, kind = t.event_time[first], t.event_kind[first]
@@ -36,7 +36,7 @@ def end_of_group(t, first):
     return last
 
 
-@kernel
+@inlined
 def mark_group(s, t, first, last, time):
     """Mark every symbol that closes, its slots and then the account."""
     day = 0
@@ -58,7 +58,7 @@ def mark_group(s, t, first, last, time):
     mark_account(s, time)
 
 
-@kernel
+@inlined
 def decide_group(s, t, first, last, time):
     """Ask every strategy whose symbols closed, slot by slot, then those that look at the whole universe."""
     settings = s.settings[0]
@@ -85,7 +85,7 @@ def decide_group(s, t, first, last, time):
         take_intents(s, t, count, time)
 
 
-@kernel
+@inlined
 def close_group(s, t, first, last, time):
     """Carry a group of closing bars through range, mark, decide, size and risk."""
     for event in range(first, last):
@@ -98,14 +98,20 @@ def close_group(s, t, first, last, time):
         decide_group(s, t, first, last, time)
 
 
-@kernel
-def has_room(s):
-    """Return whether every log can take the most that one group may write."""
+@inlined
+def logs_have_room(s):
+    """Return whether the logs of orders, fills, trades and refusals can take the most that one group may write."""
     account = s.account[0]
     margins = s.margins
     return (account.orders + margins[0] <= s.orders.size and account.fills + margins[1] <= s.fills.size
-            and account.trades + margins[2] <= s.trades.size and account.refusals + margins[3] <= s.refusals.size
-            and account.marks + margins[4] <= s.marks.size and account.days + margins[5] <= s.days.size)
+            and account.trades + margins[2] <= s.trades.size and account.refusals + margins[3] <= s.refusals.size)
+
+
+@inlined
+def marks_have_room(s):
+    """Return whether the logs of marks and days can take one more group."""
+    account = s.account[0]
+    return account.marks + s.margins[4] <= s.marks.size and account.days + s.margins[5] <= s.days.size
 
 
 @entry
@@ -118,8 +124,13 @@ def advance(state, tape, first, last):
     """
     s, t = open_state(state), open_tape(tape)
     account = s.account[0]
+    orders = fills = refusals = -1
     while first < last:
-        if not has_room(s):
+        if account.orders != orders or account.fills != fills or account.refusals != refusals:
+            if not logs_have_room(s):
+                return first, FULL
+            orders, fills, refusals = account.orders, account.fills, account.refusals
+        if not marks_have_room(s):
             return first, FULL
         end = end_of_group(t, first)
         time = t.event_time[first]

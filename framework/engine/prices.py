@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from framework.boundary.address import call_at
-from framework.boundary.jit import kernel
+from framework.boundary.jit import inlined, kernel
 from framework.engine.layout import FAULT_PRICE, FAULT_SLIPPAGE, USES_VOLATILITY, USES_VOLUME
 from framework.model.enums import OrderKind, Status
 from framework.model.records import UNSET
@@ -13,6 +13,8 @@ from framework.model.records import UNSET
 LIMIT = int(OrderKind.LIMIT)
 STOP = int(OrderKind.STOP)
 FAULT = int(Status.FAULT)
+ROUNDINGS = 4.0 * 2.0**-52
+"""The share by which a large number of steps may miss a whole one: four roundings of float64."""
 
 
 @kernel
@@ -20,7 +22,8 @@ def down(x, step):
     """Return x rounded down to a multiple of step; unchanged when step is 0."""
     if step == 0.0:
         return x
-    return math.floor(x / step + 1e-9) * step
+    n = x / step
+    return math.floor(n + (1e-9 + ROUNDINGS * abs(n))) * step
 
 
 @kernel
@@ -28,7 +31,20 @@ def up(x, step):
     """Return x rounded up to a multiple of step; unchanged when step is 0."""
     if step == 0.0:
         return x
-    return math.ceil(x / step - 1e-9) * step
+    n = x / step
+    return math.ceil(n - (1e-9 + ROUNDINGS * abs(n))) * step
+
+
+@kernel
+def is_dust(qty, lot):
+    """Return whether a quantity is nothing but rounding: below a thousandth of a lot."""
+    return abs(qty) < (1e-3 * lot if lot > 0.0 else 1e-12)
+
+
+@kernel
+def without_dust(qty, lot):
+    """Return a quantity, 0 for one that is nothing but rounding."""
+    return 0.0 if is_dust(qty, lot) else qty
 
 
 @kernel
@@ -67,7 +83,7 @@ def volatility(t, first, last, window):
     return math.sqrt(square / count)
 
 
-@kernel
+@inlined
 def copy_bar(view, t, bar):
     """Copy one bar of the tape into a BAR record."""
     view.open_time = t.open_time[bar]
@@ -144,7 +160,7 @@ def charge(s, order, qty, price, multiplier):
     return fee
 
 
-@kernel
+@inlined
 def is_set(number):
     """Return whether an optional number was given."""
     return number != UNSET

@@ -81,21 +81,26 @@ def margins(slots: int, rules: int, log_marks: bool) -> np.ndarray:
 
 def allocate_logs(sizes: Sequence[int]) -> dict[str, np.ndarray]:
     """Return empty logs of these many rows, in the order of LOGS."""
-    return {name: np.zeros(size, dtype) for name, dtype, size
+    return {name: np.empty(size, dtype) for name, dtype, size
             in zip(LOGS, (ORDER, FILL, TRADE, REFUSAL, MARK, DAY), sizes, strict=True)}
 
 
 def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequence[int], rules: int,
              rule_indicators: int, columns: int, nows: RecordMemory, checks: RecordMemory, shared_bytes: int,
-             shared_at: np.ndarray, log_marks: bool) -> State:
-    """Return a state with everything empty but the plan of slots: which strategy looks at which symbol."""
+             shared_at: np.ndarray, marks: int) -> State:
+    """Return a state with everything empty but the plan of slots: which strategy looks at which symbol.
+
+    marks: rows of the log of marks to begin with, one per instant at which bars close; 0 leaves the log out.
+    """
     slots = len(slot_strategies)
     strategies = max(slot_strategies) + 1
     slot_of = np.full((strategies, symbols), -1, np.int64)
     slot_of[list(slot_strategies), list(slot_symbols)] = np.arange(slots)
     by_symbol = np.argsort(np.asarray(slot_symbols), kind="stable").astype(np.int64)
     first = np.searchsorted(np.asarray(slot_symbols)[by_symbol], np.arange(symbols + 1)).astype(np.int64)
-    need = margins(slots, rules, log_marks)
+    need = margins(slots, rules, marks > 0)
+    rows = [2 * int(margin) + 64 for margin in need]
+    rows[LOGS.index("marks")] = marks + 1
     most = slots * layout.WORKING_MAX
     state = State(
         settings=np.zeros(1, layout.SETTINGS), account=np.zeros(1, layout.ACCOUNT),
@@ -106,7 +111,7 @@ def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequenc
         nows=nows.heads, tails=nows.tails, shared=np.zeros((strategies, shared_bytes), np.uint8), shared_at=shared_at,
         checks=checks.heads, check_tails=checks.tails, request=np.zeros(0, FILL_REQUEST),
         due=np.zeros((most, 3), np.int64), parent=np.zeros(1, layout.WORK), queue=np.zeros((slots * MAX_ORDERS, 2), np.int64),
-        wanted=np.zeros(slots * MAX_ORDERS), margins=need, **allocate_logs([2 * int(n) + 64 for n in need]))
+        wanted=np.zeros(slots * MAX_ORDERS), margins=need, **allocate_logs(rows))
     state.slots["strategy"], state.slots["symbol"] = slot_strategies, slot_symbols
     return state
 
@@ -118,7 +123,7 @@ def grow(state: State) -> State:
     for name, margin in zip(LOGS, state.margins, strict=True):
         log = getattr(state, name)
         if account[name] + margin > log.size:
-            fresh = np.zeros(max(2 * log.size, int(account[name] + 2 * margin)), log.dtype)
+            fresh = np.empty(max(2 * log.size, int(account[name] + 2 * margin)), log.dtype)
             fresh[: account[name]] = log[: account[name]]
             larger[name] = fresh
     return state._replace(**larger)
@@ -156,7 +161,7 @@ def restore_memory(state: State, memory: Mapping[str, np.ndarray], nows: RecordM
         elif name in LOGS:
             log = getattr(state, name)
             if saved.size > log.size:
-                state = state._replace(**{name: np.zeros(2 * saved.size, log.dtype)})
+                state = state._replace(**{name: np.empty(2 * saved.size, log.dtype)})
             getattr(state, name)[: saved.size] = saved
         elif name != OPEN_ROWS:
             here = getattr(state, name)
