@@ -17,12 +17,16 @@ from framework.errors import ConfigError, did_you_mean
 Value = float | int | bool | str
 
 UNIT_DTYPES = {bool: "?", int: "i8", float: "f8", str: "i8"}
-"""How a parameter of each type is stored for compiled code; a choice is stored as its position."""
+"""How a parameter of each type is stored for compiled code; a choice as its position, a duration in nanoseconds."""
+
+NO_DURATION = "none"
 
 
 @attrs.frozen
 class Param:
     """One parameter: its default (which fixes its type), its bounds, both inclusive, and its choices.
+
+    A duration is a text such as "30d" or "12h", or "none"; compiled code sees nanoseconds, 0 for none.
 
     >>> class Example(Plugin):
     ...     name = "example"
@@ -37,10 +41,11 @@ class Param:
     step: float | None = None
     choices: tuple[str, ...] | None = None
     doc: str = ""
+    is_duration: bool = False
 
     def __attrs_post_init__(self) -> None:
-        if isinstance(self.default, str) and not self.choices:
-            raise ConfigError(f"Param({self.default!r}): a text parameter needs choices=(...)")
+        if isinstance(self.default, str) and not self.choices and not self.is_duration:
+            raise ConfigError(f"Param({self.default!r}): a text parameter needs choices=(...) or is_duration=True")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ConfigError(f"Param({self.default!r}): low = {self.low} is above high = {self.high}")
 
@@ -54,7 +59,11 @@ class Param:
         where = f"{owner}: parameter {name} = {value!r}"
         if self.choices is not None:
             if value not in self.choices:
-                raise ConfigError(f"{where} is not one of {', '.join(self.choices)}{did_you_mean(str(value), self.choices)}")
+                near = did_you_mean(str(value), self.choices)
+                raise ConfigError(f"{where} is not one of {', '.join(self.choices)}{near}")
+            return str(value)
+        if self.is_duration:
+            _nanoseconds(where, value)
             return str(value)
         if self.type is bool:
             if not isinstance(value, (bool, np.bool_)):
@@ -77,8 +86,23 @@ class Param:
         return f"{low}value{high}"
 
     def stored(self, value: Value) -> float | int | bool:
-        """Return the value as compiled code sees it: a choice is its position in `choices`."""
+        """Return the value as compiled code sees it: a choice is its position in `choices`, a duration nanoseconds."""
+        if self.is_duration:
+            return _nanoseconds("", value)
         return self.choices.index(str(value)) if self.choices is not None else value  # type: ignore[return-value]
+
+
+def _nanoseconds(where: str, value: Any) -> int:
+    """Return a duration in nanoseconds, 0 for "none"; ConfigError on any other text."""
+    from framework.data.timeframe import parse_timeframe
+
+    if value == NO_DURATION:
+        return 0
+    try:
+        return parse_timeframe(value)
+    except ConfigError:
+        raise ConfigError(f"{where} must be \"none\" or a duration: a whole number and s, m, h, d or w, "
+                          'such as "12h" or "30d"') from None
 
 
 class Plugin:
@@ -106,8 +130,8 @@ class Plugin:
         """Return all parameters, given or default, in their types; ConfigError on anything else."""
         for name in params:
             if name not in cls._params:
-                known = ", ".join(cls._params) or "none"
-                raise ConfigError(f"{cls.name}: unknown parameter {name!r}{did_you_mean(name, cls._params)}; it has: {known}")
+                known, near = ", ".join(cls._params) or "none", did_you_mean(name, cls._params)
+                raise ConfigError(f"{cls.name}: unknown parameter {name!r}{near}; it has: {known}")
         return {name: param.validate(cls.name, name, params.get(name, param.default))
                 for name, param in cls._params.items()}
 
@@ -137,7 +161,8 @@ def state_fields(initial: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     for name, value in initial.items():
         array = np.asarray(value)
         if array.dtype.kind not in "bif":
-            raise ConfigError(f"state {name!r} = {value!r}: a state field is a number, a truth value or an array of them")
+            raise ConfigError(
+                f"state {name!r} = {value!r}: a state field is a number, a truth value or an array of them")
         kind = {"b": "?", "i": "i8", "f": "f8"}[array.dtype.kind]
         fields.append((name, kind, array.shape) if array.shape else (name, kind))
     return fields

@@ -7,7 +7,7 @@ never blocked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -41,6 +41,10 @@ class Rule(Plugin):
     def indicators(self, bars: Bars) -> Mapping[str, Expression]:
         """Return named expressions over the order's symbol, read as `order.ind.NAME`."""
         return {}
+
+    def notes(self, columns: Sequence[Mapping[str, np.ndarray]]) -> list[str]:
+        """Return what the reader of a result should know; columns: the indicators of each symbol, over all its bars."""
+        return []
 
 
 class SizingRule(Rule):

@@ -11,7 +11,7 @@ class PortfolioHeat(RiskRule):
     """Shrink an opening so that heat + new <= equity * max_heat.
 
     heat = sum of max(0, side * (entry - stop)) * |qty| over positions and working entries; without a stop the full
-    notional.  A trailing stop lowers it as it tightens.
+    notional.  A stop that is moved or trails lowers it.
     """
 
     name = "portfolio_heat"
@@ -19,6 +19,7 @@ class PortfolioHeat(RiskRule):
 
     @staticmethod
     def check(order: Any) -> None:
+        """Let through what fits under the limit."""
         each = order.entry
         if order.stop != UNSET:
             each = max(0.0, order.side * (order.entry - order.stop))

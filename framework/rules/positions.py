@@ -10,8 +10,9 @@ from framework.risk import Param, RiskRule, reduce, refuse
 class PositionLimits(RiskRule):
     """Reduce an opening until every limit holds; refuse it when nothing fits.
 
-    max_shares and max_notional_per_position are of the account's net position in the symbol, pending orders counted;
-    max_total_exposure is gross over all symbols; max_concentration_percent is of equity.
+    Shares, notional and concentration are of the account's net position in the symbol with its pending orders counted;
+    exposure is gross over all symbols. Positions are valued at the order's expected fill price, other symbols at their
+    marks. What of an order brings the net position nearer to zero is never limited.
     """
 
     name = "position_limits"
@@ -23,19 +24,24 @@ class PositionLimits(RiskRule):
 
     @staticmethod
     def check(order: Any) -> None:
+        """Apply the five limits; the tightest one is recorded."""
+        p = order.p
         unit = order.entry * order.instrument.multiplier
         held = order.side * (order.symbol_qty + order.symbol_pending)
-        if not order.symbol_committed and order.committed_positions >= order.p.max_open_positions:
-            refuse(order, order.committed_positions + 1, order.p.max_open_positions)
+        if not order.symbol_committed and order.committed_positions >= p.max_open_positions:
+            refuse(order, order.committed_positions + 1, p.max_open_positions)
             return
         after = held + order.qty
-        if after > order.p.max_shares:
-            reduce(order, order.p.max_shares - held, after, order.p.max_shares)
-        if after * unit > order.p.max_notional_per_position:
-            reduce(order, order.p.max_notional_per_position / unit - held, after * unit, order.p.max_notional_per_position)
-        most = order.account.equity * order.p.max_concentration_percent / 100.0
+        if after > p.max_shares:
+            reduce(order, p.max_shares - held, after, p.max_shares)
+        most = p.max_notional_per_position
         if after * unit > most:
             reduce(order, most / unit - held, after * unit, most)
+        most = order.account.equity * p.max_concentration_percent / 100.0
+        if after * unit > most:
+            reduce(order, most / unit - held, after * unit, most)
+        covering = max(0.0, -held)
         gross = order.account.exposure + order.working_notional
-        if gross + order.qty * unit > order.p.max_total_exposure:
-            reduce(order, (order.p.max_total_exposure - gross) / unit, gross + order.qty * unit, order.p.max_total_exposure)
+        exposure = gross + (order.qty - covering) * unit
+        if exposure > p.max_total_exposure:
+            reduce(order, (p.max_total_exposure - gross) / unit + covering, exposure, p.max_total_exposure)
