@@ -1,0 +1,62 @@
+# make demo    install into .venv and backtest a plug-in strategy on real daily bars
+# make test    checks, all quick tests with branch coverage, the plug-ins' tests
+# make slow    the slow tests: built wheels in clean environments
+# make check   ruff, mypy, import contract
+# make docs    run every block of README.md and docs/
+# make bench   compare speed and trades with other backtesters, in environments of their own
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
+
+PLUGINS := $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/*/pyproject.toml))
+PROJECTS := pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml)
+EDITABLE := $(foreach plugin,$(PLUGINS),-e $(plugin))
+
+COVERAGE_LEAST := 90
+
+.PHONY: demo test slow check docs bench
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.demo
+	@$(BIN)/framework demo
+
+test: $(VENV)/.test check
+	$(BIN)/coverage erase
+	$(BIN)/coverage run --data-file=.coverage.compiled -m pytest -q -m "not slow"
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run --data-file=.coverage.plain -m pytest -q -m "kernels and not slow"
+	$(BIN)/coverage combine -q .coverage.compiled .coverage.plain
+	$(BIN)/coverage report --skip-covered --sort=cover --fail-under=$(COVERAGE_LEAST)
+
+slow: $(VENV)/.test
+	$(BIN)/python -m pytest -q -m slow
+
+check: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+docs: $(VENV)/.test
+	$(BIN)/python -m pytest -q tests/test_docs.py $(wildcard tests/test_*_docs.py)
+
+bench: $(VENV)/.test
+	$(BIN)/python benchmarks/backtest.py
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); this project needs Python 3.11 or newer." >&2; \
+	  echo "Name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(PROJECTS) | $(BIN)/python
+	@echo "installing into $(VENV), once"
+	@$(PIP) setuptools wheel
+	@$(PIP) --no-build-isolation -e ".[demo]" $(EDITABLE)
+	@touch $@
+
+$(VENV)/.test: $(PROJECTS) | $(BIN)/python
+	@echo "installing with the test tools into $(VENV), once"
+	@$(PIP) setuptools wheel
+	@$(PIP) --no-build-isolation -e ".[demo,test]" $(EDITABLE)
+	@touch $@ $(VENV)/.demo

@@ -1,0 +1,19 @@
+"""Settings of all tests: property tests draw the same cases on every run and have no deadline on slow machines."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("deterministic", derandomize=True, deadline=None)
+settings.load_profile("deterministic")
+
+KERNELS = ("test_boundary", "test_engine", "test_indicators_values", "test_indicators_columns", "test_rules")
+"""How files begin whose tests also run with NUMBA_DISABLE_JIT=1, where coverage sees the branches of kernels."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of kernels."""
+    for item in items:
+        if item.path.name.startswith(KERNELS):
+            item.add_marker(pytest.mark.kernels)
