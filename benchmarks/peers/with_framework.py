@@ -1,0 +1,110 @@
+"""The scenario here: python with_framework.py FOLDER REPEATS OUT WAY (compiled, interpreted) SLIPPAGE (both, entry).
+
+The whole step runs: working orders, ledger, sizing and risk, every mark of the account; nothing is left out for speed.
+Each repetition computes the indicators again.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scenario import CAPITAL, FAST, FEE, QTY, SLIPPAGE, SLOW, Clock, load_bars, tell
+
+from framework import Param, SlippageModel, Strategy, buy, close_position
+from framework.backtest.compose import Plan, Terms, compose
+from framework.backtest.config import Fees
+from framework.boundary.jit import engine_key
+from framework.data.series import BarSeries
+from framework.data.tape import Tape, build_tape
+from framework.engine.simulation import Simulation
+from framework.engine.state import used_logs
+from framework.indicators import sma
+from framework.model.instrument import Instrument
+from framework.rules import PercentOfEquity
+
+BAR_NS = 300_000_000_000
+
+
+class Crossing(Strategy):
+    """Hold `qty` units from the cross upwards to the cross downwards."""
+
+    name = "crossing"
+    fast = Param(FAST, low=2)
+    slow = Param(SLOW, low=2)
+    qty = Param(QTY, low=0.0)
+
+    def indicators(self, bars: Any) -> dict[str, Any]:
+        """Return the two averages of the close."""
+        return {"fast": sma(bars.close, self.fast), "slow": sma(bars.close, self.slow)}
+
+    @staticmethod
+    def decide(now: Any) -> None:
+        """Buy on the cross upwards, close on the cross downwards."""
+        if now.position.qty == 0 and now.ind.fast > now.ind.slow and now.prev.fast <= now.prev.slow:
+            buy(now, qty=now.p.qty)
+        elif now.position.qty > 0 and now.ind.fast < now.ind.slow and now.prev.fast >= now.prev.slow:
+            close_position(now)
+
+
+class Both(SlippageModel):
+    """Worsen every fill by a fraction of the price."""
+
+    name = "both"
+    rate = Param(SLIPPAGE, low=0.0)
+
+    @staticmethod
+    def price(fill: Any) -> float:
+        """Return the reference moved against the order."""
+        return fill.reference * (1.0 + math.copysign(fill.p.rate, fill.qty))
+
+
+class Entry(SlippageModel):
+    """Worsen buys only."""
+
+    name = "entry"
+    rate = Param(SLIPPAGE, low=0.0)
+
+    @staticmethod
+    def price(fill: Any) -> float:
+        """Return the reference, for a buy moved upwards."""
+        return fill.reference * (1.0 + fill.p.rate) if fill.qty > 0 else fill.reference
+
+
+def tape_of(bars: dict[str, np.ndarray]) -> Tape:
+    """Return the bars of one symbol as a tape."""
+    series = BarSeries(Instrument("A"), "5m", bars["open_time"], bars["open_time"] + BAR_NS,
+                       *(bars[name] for name in ("open", "high", "low", "close", "volume")))
+    return build_tape([series])
+
+
+def simulate(tape: Tape, slippage: str, interpreted: bool) -> Simulation:
+    """Return a finished simulation."""
+    made = compose(tape, [Plan(Crossing())], PercentOfEquity(), [], Both() if slippage == "both" else Entry(),
+                   Terms(capital=CAPITAL, fees=Fees(taker_bps=FEE * 10_000.0)), interpreted=interpreted)
+    for _ in made.chunks():
+        pass
+    return made
+
+
+def main(folder: Path, repeats: int, out: Path, way: str, slippage: str) -> None:
+    """Run, then tell times, trades and the final equity."""
+    tape = tape_of(load_bars(folder))
+    clock = Clock()
+    for _ in range(repeats + 1):
+        clock.start()
+        made = simulate(tape, slippage, way == "interpreted")
+        clock.stop()
+    assert not made.notes, made.notes
+    trades = used_logs(made.state)["trades"]
+    entry, leave = (np.searchsorted(tape.open_time, trades[name]) for name in ("entry_time", "exit_time"))
+    tell(out, {"entry_bar": entry, "exit_bar": leave, "entry_price": trades["entry_price"],
+               "exit_price": trades["exit_price"]},
+         **clock.told(), equity=float(made.state.account["equity"][0]), version=engine_key())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], sys.argv[5])
