@@ -12,8 +12,9 @@ import polars as pl
 import pytest
 
 from framework.backtest import frames, write
+from framework.backtest.plain import plain
 from framework.backtest.result import Records
-from framework.backtest.write import plain, write_run
+from framework.backtest.write import write_run
 from framework.errors import ConfigError
 from framework.model.enums import OrderStatus, Reason, Role, Side, Status
 from framework.model.records import DAY, FILL, MARK, ORDER, REFUSAL, TRADE, UNSET

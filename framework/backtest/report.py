@@ -27,8 +27,8 @@ from framework.backtest.charts import (
     link_path,
     marker_path,
 )
+from framework.backtest.plain import plain
 from framework.backtest.stats import NOT_AVAILABLE, Value, format_time, moment
-from framework.backtest.write import plain
 
 if TYPE_CHECKING:
     from framework.backtest.result import Result

@@ -7,19 +7,15 @@ holds a wall-clock time; stats.json and the tables depend on the run alone.
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from enum import Enum
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from framework.backtest.stats import duration_text
+from framework.backtest.plain import plain
 from framework.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -116,31 +112,6 @@ def run_document(result: Result, command: Sequence[str], created: datetime) -> d
 def write_json(path: Path, document: Mapping[str, object]) -> None:
     """Write a document as JSON, indented, in the order given; NaN and infinity become null."""
     path.write_text(json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def plain(value: object) -> object:
-    """Return value as JSON can carry it: names as text, times in ISO 8601, arrays as lists, NaN and inf as None."""
-    if value is None or isinstance(value, bool | str):
-        return value
-    if isinstance(value, Enum):
-        return value.name.lower()
-    if isinstance(value, np.generic | np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return duration_text(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return [plain(item) for item in sorted(value, key=str)]
-    if isinstance(value, Sequence):
-        return [plain(item) for item in value]
-    return str(value)
 
 
 def write_table(path: Path, frame: pl.DataFrame) -> None:
