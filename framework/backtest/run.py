@@ -14,6 +14,7 @@ from framework.backtest.compose import FOREVER, Plan, Terms, compose
 from framework.backtest.config import Config, Use
 from framework.backtest.result import Counters, Records, Result
 from framework.data.load import load_tape
+from framework.data.series import RepairReport
 from framework.data.tape import Tape
 from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
@@ -159,9 +160,7 @@ def no_decision(config: Config, tape: Tape, simulation: Simulation) -> str:
 def notes_of(tape: Tape, simulation: Simulation) -> list[str]:
     """Return what the reader of a result must know."""
     notes = list(simulation.notes)
-    for symbol, report in zip(tape.symbols, tape.repairs, strict=True):
-        if str(report):
-            notes.append(f"{symbol}: {report}")
+    notes += [str(report) for report in tape.repairs if report != RepairReport(report.symbol)]
     if simulation.status == Status.RUINED:
         notes.append("the account was ruined: equity reached zero and the run ended there")
     return notes

@@ -68,32 +68,44 @@ def compile_adapter(function: Callable[..., Any], dtype: np.dtype, form: str = R
 def interpret_adapter(function: Callable[..., Any], dtype: np.dtype, form: str = RECORD) -> Adapter:
     """Wrap `function` as it is: the loop calls back into Python, a debugger stops in it."""
     function = plain_function(function)
-    views: dict[int, Any] = {}
+    views = _Views(dtype, form)
     adapter = Adapter(0, False, None)
 
-    def show(pointer: int) -> Any:
-        first = view_at(pointer, dtype)
-        if form != RECORDS:
-            return first
-        return [first] + [view_at(pointer + i * dtype.itemsize, dtype) for i in range(1, first.universe)]
-
-    def callback(pointer: int) -> int:
+    def show(pointer: int) -> int:
         try:
-            shown = views.get(pointer)
-            if shown is None:
-                shown = views[pointer] = show(pointer)
-            if form == RESULT:
-                shown.result = function(shown)
-            else:
-                function(shown)
+            function(views[pointer])
         except BaseException as exception:  # noqa: BLE001 - Ctrl-C too must stop the loop, then rise again outside
             adapter.fault = exception
             return FAULT
         return OK
 
-    adapter.owner = CALLBACK(callback)
+    def ask(pointer: int) -> int:
+        try:
+            shown = views[pointer]
+            shown.result = function(shown)
+        except BaseException as exception:  # noqa: BLE001
+            adapter.fault = exception
+            return FAULT
+        return OK
+
+    adapter.owner = CALLBACK(ask if form == RESULT else show)
     adapter.address = int(ctypes.cast(adapter.owner, ctypes.c_void_p).value or 0)
     return adapter
+
+
+class _Views(dict[int, Any]):
+    """What interpreted functions are shown, by address: made at the first call, kept for all others."""
+
+    def __init__(self, dtype: np.dtype, form: str) -> None:
+        super().__init__()
+        self.dtype, self.form = dtype, form
+
+    def __missing__(self, pointer: int) -> Any:
+        shown = first = view_at(pointer, self.dtype)
+        if self.form == RECORDS:
+            shown = [first, *(view_at(pointer + i * self.dtype.itemsize, self.dtype) for i in range(1, first.universe))]
+        self[pointer] = shown
+        return shown
 
 
 def _guarded(body: Any, record: Any, form: str) -> Callable[[Any], int]:

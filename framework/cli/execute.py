@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from framework.cli.interrupt import answer_interrupts
 from framework.cli.options import RunOptions, answer
 from framework.cli.progress import announce_compiling, progress_bar
 from framework.errors import ConfigError
@@ -29,7 +30,7 @@ def execute(config: Config, options: RunOptions) -> int:
     from framework.backtest.write import write_run
 
     announce_compiling()
-    with progress_bar(config.name) as progress:
+    with answer_interrupts(), progress_bar(config.name) as progress:
         result = api.execute(config, None, progress, options.interpreted)
     written = write_run(result, folder, report=options.report, command=["framework", *sys.argv[1:]])
     if options.as_json:

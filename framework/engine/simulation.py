@@ -6,8 +6,11 @@ chunk is run again from its snapshot with the function as plain Python.
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -119,13 +122,12 @@ class Simulation:
         """
         before = state.copy_memory(self.state, self.nows, self.checks, logs=False)
         began = self.next
-        try:
+        with held_interrupts() as interrupts:
             self._run(last)
-        except BaseException:
-            self._back(began, before)
-            raise
-        if self.status == Status.FAULT:
-            self._explain(began, last, before)
+            if self.status == Status.FAULT:
+                self._explain(began, last, before)
+        if interrupts:
+            raise KeyboardInterrupt
         return self.status
 
     def step(self) -> Status:
@@ -222,6 +224,29 @@ class Simulation:
             f"[run] strict = true: an order of {symbol} at {moment} names {row['value']:g} where the expected price is "
             f"{row['limit']:g}; a stop belongs on the losing side, a target on the winning side",
             function="decide", symbol=symbol, bar_time=moment)
+
+
+@contextmanager
+def held_interrupts() -> Iterator[list[int]]:
+    """Keep Ctrl-C for the end of a chunk: raised inside a callback from compiled code it would be lost.
+
+    A second Ctrl-C is raised where it arrives, for a function of an author that does not come back.
+    """
+    pending: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield pending
+        return
+
+    def keep(number: int, frame: Any) -> None:
+        if pending:
+            raise KeyboardInterrupt
+        pending.append(number)
+
+    previous = signal.signal(signal.SIGINT, keep)
+    try:
+        yield pending
+    finally:
+        signal.signal(signal.SIGINT, previous if previous is not None else signal.SIG_DFL)
 
 
 def author_part(fault: BaseException) -> Any:
