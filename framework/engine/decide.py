@@ -20,7 +20,10 @@ from framework.engine.ledger import ROLE_STOP, ROLE_TRAIL
 from framework.engine.orders import ROLE_TARGET
 from framework.engine.prices import FAULT, copy_bar
 from framework.engine.refusals import ORDER, TOO_MANY_ORDERS, refuse
+from framework.model.enums import Status
 from framework.model.records import MAX_ORDERS, UNSET
+
+RUNNING = int(Status.RUNNING)
 
 
 @inlined
@@ -131,8 +134,8 @@ def call_strategy(s, slot_number, address):
     if slot.uses & USES_SHARED:
         for i in range(s.shared.shape[1]):
             s.shared_at[slot_number, i] = s.shared[slot.strategy, i]
-    if call_at(address, slot.pointer) != 0:
-        account = s.account[0]
+    account = s.account[0]
+    if account.status == RUNNING and call_at(address, slot.pointer) != 0:
         account.status, account.fault_kind, account.fault_at = FAULT, FAULT_DECIDE, slot_number
     if slot.uses & USES_SHARED:
         for i in range(s.shared.shape[1]):

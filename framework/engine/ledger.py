@@ -7,7 +7,7 @@ change of equity = closed P&L + open P&L, and equity = cash + sum(net * mark * m
 from __future__ import annotations
 
 from framework.boundary.jit import inlined, kernel
-from framework.engine.prices import without_dust
+from framework.engine.prices import on_lots, without_dust
 from framework.model.enums import OrderKind, Role, Status
 from framework.model.records import UNSET
 
@@ -138,7 +138,7 @@ def close_part(s, slot_number, side, qty, price, fee, slippage):
     slot.slippage += slippage
     slot.trade_fills += 1
     offer(slot, price)
-    slot.qty = without_dust(slot.qty + side * qty, symbol.lot)
+    slot.qty = on_lots(slot.qty + side * qty, symbol.lot)
     return slot.qty == 0.0
 
 
@@ -153,11 +153,11 @@ def open_part(s, slot_number, side, qty, price, fee, slippage, bar, time, inside
         slot.bars_held = slot.trade_fills = 0
         slot.qty_in = slot.cost_in = slot.qty_out = slot.value_out = 0.0
         slot.realised = slot.fees = slot.slippage = slot.worst = slot.best = 0.0
-        slot.qty = side * qty
+        slot.qty = on_lots(side * qty, s.symbols[slot.symbol].lot)
     else:
         held = abs(slot.qty)
-        slot.entry_price = (slot.entry_price * held + price * qty) / (held + qty)
-        slot.qty += side * qty
+        slot.entry_price += (price - slot.entry_price) * (qty / (held + qty))
+        slot.qty = on_lots(slot.qty + side * qty, s.symbols[slot.symbol].lot)
     slot.qty_in += qty
     slot.cost_in += qty * price
     slot.fees += fee
@@ -217,7 +217,7 @@ def execute(s, slot_number, side, qty, price, fee, slippage, role, bar, time, in
             write_trade(s, slot_number, -side, role, time)
     if opening > 0.0:
         open_part(s, slot_number, side, opening, price, fee_each * opening, slippage_each * opening, bar, time, inside)
-    symbol.net = without_dust(symbol.net + (slot.qty - before), symbol.lot)
+    symbol.net = on_lots(symbol.net + (slot.qty - before), symbol.lot)
     account.open_positions += (1 if symbol.net != 0.0 else 0) - (1 if net_before != 0.0 else 0)
     cost = side * qty * price * symbol.multiplier + fee
     account.cash -= cost

@@ -6,12 +6,12 @@ docs/fills.md tells the rules in words; the functions here follow its sections *
 
 from __future__ import annotations
 
-import numpy as np
-
 import math
 
+import numpy as np
+
 from framework.boundary.jit import kernel
-from framework.engine.ledger import MARKET, ROLE_STOP, buying_power, execute, is_dust, is_protective, refresh
+from framework.engine.ledger import MARKET, ROLE_STOP, buying_power, execute, is_protective, refresh
 from framework.engine.orders import (
     FILLED,
     LIMIT,
@@ -23,7 +23,19 @@ from framework.engine.orders import (
     make_bracket,
     set_price,
 )
-from framework.engine.prices import STOP, charge, down, fee_rate, is_set, mean_volume, slipped, up
+from framework.engine.prices import (
+    STOP,
+    charge,
+    down,
+    fee_rate,
+    is_dust,
+    is_set,
+    mean_volume,
+    on_lots,
+    slipped,
+    up,
+    without_dust,
+)
 from framework.model.enums import OrderStatus, Status
 from framework.model.records import UNSET
 
@@ -61,13 +73,17 @@ def affordable_quantity(s, number, order, price):
 
 @kernel
 def fill_price(s, t, slot_number, order, reference, qty):
-    """Return the price of a fill: a limit's own, else the reference with slippage, on the tick against the order."""
+    """Return the price of a fill: a limit's own, else the reference with slippage, on the tick against the order.
+
+    A price that rounds to nothing becomes one tick.
+    """
     if order.kind == LIMIT:
         return reference
     number = s.slots[slot_number].symbol
     symbol = s.symbols[number]
     price = slipped(s, t, number, order.side, qty, reference, symbol.closed)
-    return up(price, symbol.tick) if order.side > 0 else down(price, symbol.tick)
+    price = up(price, symbol.tick) if order.side > 0 else down(price, symbol.tick)
+    return price if price > 0.0 else symbol.tick
 
 
 @kernel
@@ -85,7 +101,6 @@ def exit_if_gapped(s, t, slot_number, stop_id, side, price, bar, time, inside):
     k = find_order(s, slot_number, stop_id)
     stop = s.working[slot_number, k]
     if is_set(stop.price) and side * (price - stop.price) <= 0.0:
-        s.account[0].gapped += 1
         attempt(s, t, slot_number, k, price, bar, time, inside, True)
 
 
@@ -125,8 +140,7 @@ def keep_as_market(s, slot_number, order):
     if order.kind != STOP:
         return
     order.kind = MARKET
-    symbol = s.symbols[s.slots[slot_number].symbol]
-    order.proceeds_each = symbol.mark * symbol.multiplier * (1.0 - s.settings[0].taker)
+    s.orders[order.id - 1].kind = MARKET
     refresh(s, slot_number)
 
 
@@ -140,7 +154,7 @@ def settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, inside, 
     has_ended = execute(s, slot_number, order.side, qty, price, fee, slippage, order.role, bar, time, inside)
     write_fill(s, slot_number, order, qty, price, reference, fee, slippage, bar, time, gapped, is_cross)
     order.filled = 1
-    order.remaining = max(0.0, order.remaining - qty)
+    order.remaining = on_lots(max(0.0, order.remaining - qty), symbol.lot)
     makes_bracket = not order.reduce_only and not order.bracketed and order.side * slot.qty > 0.0
     if makes_bracket:
         order.bracketed = 1
@@ -159,6 +173,8 @@ def settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, inside, 
     stop_id = 0
     if makes_bracket:
         stop_id = make_bracket(s, t, slot_number, parent, price, bar, time, inside)
+        if inside:
+            note_touched(s, t, slot_number, bar, True)
     refresh(s, slot_number)
     return stop_id
 
@@ -174,6 +190,7 @@ def write_fill(s, slot_number, order, qty, price, reference, fee, slippage, bar,
     fill.slot, fill.symbol, fill.side, fill.role, fill.tag = slot_number, slot.symbol, order.side, order.role, order.tag
     fill.qty, fill.price, fill.reference, fill.fee, fill.slippage = qty, price, reference, fee, slippage
     fill.position, fill.is_maker, fill.is_cross, fill.is_gapped = slot.qty, order.kind == LIMIT, cross, gapped
+    account.gapped += gapped
     row = s.orders[order.id - 1]
     total = row.filled + qty
     row.average_price = (row.average_price * row.filled + price * qty) / total
@@ -214,8 +231,10 @@ def is_touched_in(t, order, bar, through, step):
 @kernel
 def range_reference(t, order, bar, step):
     """Return the price at which the range fills an order, before slippage."""
-    if step == BRACKET_STOPS or step == BRACKET_TARGETS:
+    if step == BRACKET_TARGETS:
         return order.price
+    if step == BRACKET_STOPS:
+        return max(order.price, t.low[bar]) if order.side > 0 else min(order.price, t.high[bar])
     if (order.kind == STOP) == (order.side > 0):
         return max(order.price, t.open[bar])
     return min(order.price, t.open[bar])
@@ -241,33 +260,32 @@ def nearest_touched(s, t, number, bar, step, stamp):
 
 
 @kernel
-def note_touched(s, t, number, bar, born):
-    """Remember which classes of each slot's orders the bar touches: more than one makes the bar ambiguous."""
-    through = s.settings[0].limit_through * s.symbols[number].tick
-    for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
-        slot_number = s.symbol_slots[i]
-        slot = s.slots[slot_number]
-        if not born:
-            slot.touched = 0
-        for k in range(slot.working):
-            order = s.working[slot_number, k]
-            if order.active_from > t.open_time[bar] or (order.born_inside == bar) != born or order.kind == MARKET:
-                continue
-            if touches(t, order, bar, through):
-                if not order.reduce_only:
-                    slot.touched |= ENTRY_TOUCHED
-                else:
-                    slot.touched |= STOP_TOUCHED if order.kind == STOP else TARGET_TOUCHED
+def note_touched(s, t, slot_number, bar, born):
+    """Remember which classes of a slot's orders the bar touches: more than one makes the bar ambiguous.
+
+    born: look at those that were born inside the bar, else at the others.
+    """
+    slot = s.slots[slot_number]
+    through = s.settings[0].limit_through * s.symbols[slot.symbol].tick
+    for k in range(slot.working):
+        order = s.working[slot_number, k]
+        if order.active_from > t.open_time[bar] or (order.born_inside == bar) != born:
+            continue
+        if touches(t, order, bar, through):
+            if not order.reduce_only:
+                slot.touched |= ENTRY_TOUCHED
+            else:
+                slot.touched |= STOP_TOUCHED if order.kind == STOP else TARGET_TOUCHED
 
 
 @kernel
 def match_range(s, t, number, bar, time):
     """Match one symbol's working orders against the range of the bar that closes."""
     account = s.account[0]
-    note_touched(s, t, number, bar, False)
+    for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
+        s.slots[s.symbol_slots[i]].touched = 0
+        note_touched(s, t, s.symbol_slots[i], bar, False)
     for step in range(5):
-        if step == BRACKET_STOPS:
-            note_touched(s, t, number, bar, True)
         account.stamp += 1
         stamp = account.stamp
         while account.status == RUNNING:
@@ -322,54 +340,83 @@ def begin_bar(s, t, number, bar):
 
 
 @kernel
+def is_due_market(t, order, bar):
+    """Return whether an order is a market order that the open of the bar fills."""
+    return order.kind == MARKET and order.active_from <= t.open_time[bar]
+
+
+@kernel
+def crossing_quantity(s, t, slot_number, bar, stamp):
+    """Return what a slot's due market orders buy (> 0) or sell (< 0), marking them; 0 when they do both."""
+    slot = s.slots[slot_number]
+    reduced = opened = 0.0
+    side = 0
+    for k in range(slot.working):
+        order = s.working[slot_number, k]
+        if not is_due_market(t, order, bar):
+            continue
+        if side == -order.side:
+            return 0.0
+        side = order.side
+        if order.reduce_only:
+            reduced = min(abs(slot.qty), reduced + wanted_quantity(s, slot_number, order))
+        else:
+            opened += order.remaining
+    for k in range(slot.working):
+        if is_due_market(t, s.working[slot_number, k], bar):
+            s.working[slot_number, k].tried = stamp
+    return side * (reduced + opened)
+
+
+@kernel
 def cross_internally(s, t, number, bar, time):
-    """Fill the market orders of one symbol against each other, at the open and free of cost."""
+    """Fill the market orders of slots against those of other slots, at the open and free of cost: buys, then sells."""
+    account = s.account[0]
+    account.stamp += 1
     bought = sold = 0.0
+    for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
+        qty = crossing_quantity(s, t, s.symbol_slots[i], bar, account.stamp)
+        bought += max(0.0, qty)
+        sold += max(0.0, -qty)
+    crossed = min(bought, sold)
+    if crossed > 0.0:
+        stamp = account.stamp
+        cross_side(s, t, number, bar, time, 1, crossed, stamp)
+        cross_side(s, t, number, bar, time, -1, crossed, stamp)
+
+
+@kernel
+def next_crossing(s, number, side, stamp):
+    """Return slot and place of the next marked order of a side, reductions first, then by id; slot -1 at the end."""
+    best_slot, best_k, best_id, best_opens = -1, -1, 0, 0
     for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
         slot_number = s.symbol_slots[i]
         for k in range(s.slots[slot_number].working):
             order = s.working[slot_number, k]
-            if order.kind == MARKET and order.active_from <= t.open_time[bar]:
-                qty = wanted_quantity(s, slot_number, order)
-                if order.side > 0:
-                    bought += qty
-                else:
-                    sold += qty
-    crossed = min(bought, sold)
-    if crossed <= 0.0:
-        return
-    cross_side(s, t, number, bar, time, 1, crossed)
-    cross_side(s, t, number, bar, time, -1, crossed)
+            if order.tried != stamp or order.side != side or order.kind != MARKET:
+                continue
+            opens = 0 if order.reduce_only else 1
+            if best_slot < 0 or opens < best_opens or (opens == best_opens and order.id < best_id):
+                best_slot, best_k, best_id, best_opens = slot_number, k, order.id, opens
+    return best_slot, best_k
 
 
 @kernel
-def cross_side(s, t, number, bar, time, side, crossed):
-    """Give one side's share of a cross to its orders: reductions first, then by id."""
-    account = s.account[0]
-    account.stamp += 1
-    stamp = account.stamp
-    while crossed > 1e-12:
-        best_slot, best_k, best_id, best_opens = -1, -1, 0, 0
-        for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
-            slot_number = s.symbol_slots[i]
-            for k in range(s.slots[slot_number].working):
-                order = s.working[slot_number, k]
-                if order.kind != MARKET or order.side != side or order.tried == stamp or order.active_from > t.open_time[bar]:
-                    continue
-                opens = 0 if order.reduce_only else 1
-                if best_slot < 0 or opens < best_opens or (opens == best_opens and order.id < best_id):
-                    best_slot, best_k, best_id, best_opens = slot_number, k, order.id, opens
-        if best_slot < 0:
+def cross_side(s, t, number, bar, time, side, crossed, stamp):
+    """Give one side's share of a cross to its marked orders."""
+    lot, price = s.symbols[number].lot, t.open[bar]
+    while not is_dust(crossed, lot) and s.account[0].status == RUNNING:
+        slot_number, k = next_crossing(s, number, side, stamp)
+        if slot_number < 0:
             return
-        order = s.working[best_slot, best_k]
-        order.tried = stamp
-        qty = min(crossed, wanted_quantity(s, best_slot, order))
+        order = s.working[slot_number, k]
+        order.tried = 0
+        qty = without_dust(min(crossed, wanted_quantity(s, slot_number, order)), lot)
         if qty > 0.0:
             crossed -= qty
-            price = t.open[bar]
-            stop_id = settle(s, t, best_slot, best_k, qty, price, price, 0.0, bar, time, False, False, True, False)
+            stop_id = settle(s, t, slot_number, k, qty, price, price, 0.0, bar, time, False, False, True, False)
             if stop_id > 0:
-                exit_if_gapped(s, t, best_slot, stop_id, side, price, bar, time, False)
+                exit_if_gapped(s, t, slot_number, stop_id, side, price, bar, time, False)
 
 
 @kernel

@@ -141,13 +141,15 @@ def make_bracket(s, t, slot_number, parent, price, bar, time, inside):
         level = UNSET
         role = ROLE_STOP
         if is_set(parent.stop):
-            level = order_price(STOP, -side, parent.stop, symbol.tick)
+            level = parent.stop
         elif is_set(parent.stop_offset):
-            level = order_price(STOP, -side, price - side * parent.stop_offset, symbol.tick)
+            level = price - side * parent.stop_offset
         if is_set(parent.trail) and not is_set(parent.trail_after):
-            trailed = order_price(STOP, -side, price - side * parent.trail, symbol.tick)
+            trailed = price - side * parent.trail
             if not is_set(level) or side * (trailed - level) > 0.0:
                 level, role = trailed, ROLE_TRAIL
+        if is_set(level):
+            level = order_price(STOP, -side, level, symbol.tick)
         order = make_stop(s, slot_number, level, role, active_from, time, parent.id, born)
         order.trail, order.trail_after = parent.trail, parent.trail_after
         stop_id = order.id

@@ -48,6 +48,15 @@ def without_dust(qty, lot):
 
 
 @kernel
+def on_lots(qty, lot):
+    """Return a quantity, the whole number of lots for one that only rounding keeps from it: sums do not drift."""
+    if lot == 0.0:
+        return without_dust(qty, lot)
+    whole = math.floor(qty / lot + 0.5) * lot
+    return whole if is_dust(qty - whole, lot) else qty
+
+
+@kernel
 def order_price(kind, side, price, tick):
     """Return a limit or stop price on the tick, rounded so that it does not flatter the order."""
     if (kind == LIMIT) == (side > 0):

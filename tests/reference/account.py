@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from framework.model.enums import OrderKind, OrderStatus, Role
-from tests.reference.market import NAN, Bar, Fill, Mark, Order, ReferenceResult, Settings, snap
+from tests.reference.market import NAN, Bar, Fill, Mark, Order, ReferenceResult, Settings, on_lots
 
 
 @dataclass
@@ -59,8 +59,6 @@ class Slot:
     average: float = 0.0
     high_water: float = NAN
     trade: Trade | None = None
-    waiting_stop: float | None = None
-    """A move_stop that takes effect at the symbol's next open."""
     fills: list[Fill] = field(default_factory=list)
     """Since the last decision."""
 
@@ -101,8 +99,8 @@ class Symbol:
         return sum(bar.volume for bar in bars) / len(bars) if bars else 0.0
 
     def volatility(self, window: int) -> float:
-        """Return the standard deviation of the log returns between the last `window` closed bars; 0 below two."""
-        closes = [bar.close for bar in self.closed[-window:]]
+        """Return the population standard deviation of the last `window` log returns of closes; 0 below two."""
+        closes = [bar.close for bar in self.closed[-window - 1 :]]
         returns = [math.log(b / a) for a, b in pairwise(closes)]
         if len(returns) < 2:
             return 0.0
@@ -150,6 +148,34 @@ class Account:
         )
         return max(0.0, (self.buying_power() - reserved + proceeds) * (1 - self.settings.cash_buffer))
 
+    def heat(self) -> float:
+        """Return what is lost if every stop is hit: positions at theirs, working openings at the one that was known."""
+        total = 0.0
+        for slot in self.slots:
+            stop = self.protection(slot, Role.STOP, Role.TRAIL)
+            each = slot.average
+            if stop is not None and not math.isnan(stop.price):
+                each = max(0.0, slot.side * (slot.average - stop.price))
+            total += abs(slot.position) * each * self.symbols[slot.symbol].instrument.multiplier
+        openings = [o for o in self.working if not o.reduce_only]
+        return total + sum(o.remaining * o.risk_each * self.symbols[o.symbol].instrument.multiplier for o in openings)
+
+    def working_notional(self) -> float:
+        """Return the expected value of what working openings add."""
+        return sum(
+            min(o.remaining, o.reserved_qty) * o.entry * self.symbols[o.symbol].instrument.multiplier
+            for o in self.working
+            if not o.reduce_only
+        )
+
+    def committed(self) -> set[int]:
+        """Return the symbols with a net quantity or a working opening."""
+        return {s.index for s in self.symbols if s.net} | {o.symbol for o in self.working if not o.reduce_only}
+
+    def pending(self, symbol: Symbol) -> float:
+        """Return the signed remaining quantity of all working orders of a symbol that are not protective."""
+        return sum(o.side * o.remaining for o in self.working if o.symbol == symbol.index and not o.protective)
+
     # --- orders -------------------------------------------------------------------------------------------------------
 
     def add(self, order: Order) -> Order:
@@ -196,10 +222,11 @@ class Account:
         self.cash += -order.side * qty * price * multiplier - fee
         self.fees += fee
         self.traded += qty * price * multiplier
-        symbol.net = snap(symbol.net + order.side * qty, symbol.instrument.lot)
+        symbol.net = on_lots(symbol.net + order.side * qty, symbol.instrument.lot)
         if not is_cross:
             symbol.budget -= qty
         order.filled += qty
+        order.remaining = on_lots(max(0.0, order.remaining - qty), symbol.instrument.lot)
         order.filled_value += qty * price
         ended = self._move_position(slot, symbol, order, qty, price, fee, slippage)
         fill = Fill(
@@ -240,7 +267,7 @@ class Account:
     ) -> Trade | None:
         """Close first, then open; fee and slippage of a fill that does both are shared by quantity."""
         before, multiplier = slot.position, symbol.instrument.multiplier
-        after = snap(before + order.side * qty, symbol.instrument.lot)
+        after = on_lots(before + order.side * qty, symbol.instrument.lot)
         closed = min(qty, abs(before)) if before * order.side < 0 else 0.0
         opened = qty - closed if after * order.side > 0 else 0.0
         closing_share = 1.0 if not opened else closed / qty
@@ -257,7 +284,7 @@ class Account:
             if after * before <= 0:
                 trade.exit_time, trade.exit_role = self.time, order.role
                 self.result.trades.append(trade)
-                ended, slot.trade, slot.waiting_stop, slot.position = trade, None, None, 0.0
+                ended, slot.trade, slot.position = trade, None, 0.0
         if opened:
             if slot.trade is None:
                 slot.trade = Trade(
@@ -268,9 +295,9 @@ class Account:
                     symbol.forming_row,
                     entered_at_open=not self.in_range_phase,
                 )
-                slot.high_water, slot.average = price, 0.0
-            held = abs(slot.position)
-            slot.average = (held * slot.average + opened * price) / (held + opened)
+                slot.high_water = slot.average = price
+            held = abs(before) - closed
+            slot.average += (price - slot.average) * (opened / (held + opened))
             slot.trade.qty += opened
             slot.trade.entry_value += opened * price
             _share(

@@ -43,6 +43,8 @@ from tests.reference.simulator import ReferenceStrategy
 MINUTE = 60_000_000_000
 START = 1_704_067_200_000_000_000  # 2024-01-01
 MODULUS = 2_147_483_647
+MANY = 45
+"""More intents than a decision may have."""
 
 # --- what the authors of a case wrote ---------------------------------------------------------------------------------
 
@@ -106,7 +108,7 @@ def act(now):
         if draw(now, 2) == 0:
             trail_after = grid * 0.5 * draw(now, 6)
     if draw(now, 40) == 0:
-        bad = draw(now, 8)
+        bad = draw(now, 11)
         if bad == 0:
             qty = math.nan
         elif bad == 1:
@@ -121,6 +123,12 @@ def act(now):
             trail = 0.0
         elif bad == 6:
             trail_after = -1.0
+        elif bad == 7:
+            priority = math.nan
+        elif bad == 8:
+            price = 0.01 * grid
+        elif bad == 9:
+            side = 3 * side
         else:
             goal = math.inf
     if verb < 3:
@@ -138,14 +146,15 @@ def act(now):
                    target_offset=target_offset, trail=trail, trail_after=trail_after, priority=priority, tag=tag,
                    group=group, reduce_only=reduce_only)  # fmt: skip
     elif verb == 10:
-        close_position(now, priority=priority, tag=tag)
+        close_position(now, 1.0 + 0.5 * draw(now, 2), priority=priority, tag=tag)
     elif verb == 11:
         close_position(now, 0.1 * (1 + draw(now, 9)), priority=priority, tag=tag)
     elif verb == 12:
         if draw(now, 3) == 0:
             target(now, qty=0.0, priority=priority)
         elif draw(now, 2) == 0:
-            target(now, qty=0.5 * (draw(now, 41) - 20), priority=priority, tag=tag, group=group)
+            wanted = 0.5 * (draw(now, 41) - 20)
+            target(now, qty=wanted if draw(now, 20) > 0 else UNSET, priority=priority, tag=tag, group=group)
         else:
             target(now, weight=0.1 * (draw(now, 21) - 10), priority=priority, tag=tag, group=group)
     elif verb == 13:
@@ -164,15 +173,31 @@ def look(now):
     seen = now.position.bars_held + 3 * now.order_count + 7 * now.fill_count
     if now.position.qty > 0:
         seen += 11
-    if now.position.pending > 0:
+    if now.position.pending > 1e-6:
         seen += 13
+    if now.position.pnl > 1e-6:
+        seen += 19
+    if now.position.high_water > now.bar.close + 1e-6:
+        seen += 23
+    if now.ind.before < now.bar.close:
+        seen += 29
+    if now.prev.before > now.ind.before:
+        seen += 31
+    for i in range(now.order_count):
+        seen += 37 * now.orders[i].kind + 41 * now.orders[i].tag + 43 * now.orders[i].role + 47 * now.orders[i].side
+    for i in range(now.fill_count):
+        seen += 53 * now.fills[i].role + 59 * now.fills[i].tag + 61 * now.fills[i].side
+    seen += 67 * now.account.open_positions + now.clock.minute + now.clock.bars_in_session + now.clock.bars_held
+    seen += now.age // MINUTE
+    if now.fresh:
+        seen += 71
     if now.position.stop > 0 and now.position.stop >= now.bar.close - now.p.grid:
         seen += 17
     now.state.rng = 1 + (now.state.rng + seen) % (MODULUS - 1)
 
 
 class RandomFlow(Strategy):
-    """Act at random, once to three times, on some of the bars."""
+    """Act at random, once to three times (now and then far too often), on some of the bars."""
 
     name = "random_flow"
     seed = Param(1, low=0, high=1_000_000)
@@ -181,12 +206,15 @@ class RandomFlow(Strategy):
     state = {"rng": 0}  # noqa: RUF012
     tags = ("a", "b", "c")
 
+    def indicators(self, bars):
+        return {"before": bars.close.shift(1)}
+
     @staticmethod
     def decide(now):
         stir(now)
         look(now)
         if draw(now, now.p.idle + 1) == 0:
-            for _ in range(1 + draw(now, 3)):
+            for _ in range(MANY if draw(now, 120) == 0 else 1 + draw(now, 3)):
                 act(now)
 
 
@@ -199,6 +227,9 @@ class RandomUniverse(Strategy):
     idle = Param(2, low=0, high=20)
     state = {"rng": 0}  # noqa: RUF012
     tags = ("a", "b", "c")
+
+    def indicators(self, bars):
+        return {"before": bars.close.shift(1)}
 
     @staticmethod
     def decide_all(nows):
@@ -245,14 +276,27 @@ class RandomSizing(SizingRule):
 
 
 class RandomRule(RiskRule):
-    """Cap the quantity, and refuse at some prices."""
+    """Cap the quantity, what may be lost and what working orders may cost, and refuse at some prices."""
 
     name = "random_rule"
     cap = Param(10.0)
     step = Param(7)
+    heat = Param(10.0)
+    most = Param(10)
 
     @staticmethod
     def check(order):
+        if not order.symbol_committed and order.committed_positions >= order.p.most:
+            refuse(order, order.committed_positions, order.p.most)
+            return
+        each = order.entry if order.stop == UNSET else abs(order.entry - order.stop)
+        most = order.account.equity * order.p.heat
+        if order.heat + order.qty * each > most and each > 0.0:
+            reduce(order, (most - order.heat) / each, order.heat, most)
+        if order.working_notional + order.qty * order.entry > 4.0 * most:
+            reduce(order, (4.0 * most - order.working_notional) / order.entry, order.working_notional, order.available)
+        if order.symbol_pending * order.side > order.qty + 1e-6:
+            reduce(order, order.qty * 0.75, order.symbol_pending, order.position_qty)
         if int(order.bar.close * 4.0) % order.p.step == 0:
             refuse(order, order.entry, 1.5)
         elif order.symbol_qty * order.side > 0.0:
@@ -343,10 +387,16 @@ class Case:
                 state=RandomFlow.state,
                 params=s.params,
                 tags=RandomFlow.tags,
+                columns={symbol: {"before": self.closes_before(symbol)} for symbol in s.symbols},
                 ready=self.ready(s),
             )
             for s in self.strategies
         ]
+
+    def closes_before(self, symbol: int) -> list[float]:
+        """Return at each bar of a symbol the close of the bar before."""
+        first, last = self.tape.series[symbol : symbol + 2]
+        return [math.nan, *map(float, self.tape.close[first : last - 1])]
 
     def reference_settings(self) -> Settings:
         """Return the settings as the reference takes them."""
@@ -417,7 +467,7 @@ def symbol_shapes(draw: Any, grid: float) -> SymbolShape:
         seed=draw(st.integers(0, 10**6)),
         grid=grid,
         tick=draw(chance(0.0, grid, 2 * grid, 0.3 * grid)),
-        lot=draw(chance(1.0, 0.1, 3.0, 1e-4)),
+        lot=draw(chance(1.0, 0.1, 3.0, 1e-4, 1e-8)),
         min_qty=draw(chance(0.0, 0.0, 2.0)),
         min_notional=draw(chance(0.0, 0.0, 100.0)),
         multiplier=draw(chance(1.0, 1.0, 2.0)),
@@ -453,6 +503,7 @@ def cases(draw: Any) -> Case:
     }
     slippage = {"fraction": draw(chance(0.0, 0.0, 0.01, -0.01)), "impact": draw(chance(0.0, 0.0, 0.1)),
                 "spread": draw(chance(0.0, 0.0, 0.2)), "noise": draw(chance(0.0, 0.0, 0.5))}  # fmt: skip
-    rule = st.fixed_dictionaries({"cap": chance(100.0, 6.0, 0.7), "step": chance(1_000, 7, 3)})
+    rule = st.fixed_dictionaries({"cap": chance(100.0, 6.0, 0.7), "step": chance(1_000, 7, 3), "heat": chance(10.0, 0.2),
+                                  "most": chance(10, 1)})
     return Case(symbols, tuple(uses), numbers, slippage, {"fraction": draw(chance(0.1, 0.5, 2.0))},
                 tuple(draw(st.lists(rule, max_size=2))), draw(chance((0, 0), (0, 0), (10, 5))))  # fmt: skip

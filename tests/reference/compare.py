@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from framework.model.enums import OrderKind, Reason
+from framework.model.enums import OrderKind
 
 TOLERANCE = 1e-9
 
-FILL = ("time", "order_id", "slot", "symbol", "side", "role", "tag", "qty", "price", "reference", "fee", "slippage",
-        "position", "is_maker", "is_cross", "is_gapped")  # fmt: skip
-ORDER = ("id", "slot", "symbol", "side", "kind", "role", "status", "reduce_only", "tag", "placed_time", "ended_time",
-         "qty", "filled")  # fmt: skip
+FILL = ("time", "order_id", "bar", "slot", "symbol", "side", "role", "tag", "qty", "price", "reference", "fee",
+        "slippage", "position", "is_maker", "is_cross", "is_gapped")  # fmt: skip
+ORDER = ("id", "parent", "slot", "symbol", "side", "kind", "role", "status", "reduce_only", "tag", "group",
+         "placed_time", "ended_time", "qty", "filled")  # fmt: skip
 TRADE = ("slot", "symbol", "side", "exit_role", "bars", "fills", "entry_time", "exit_time", "qty", "entry_price",
          "exit_price", "pnl", "fees", "slippage", "mae", "mfe")  # fmt: skip
-REFUSAL = ("time", "slot", "symbol", "verb", "reason", "allowed", "value", "limit")
+REFUSAL = ("time", "slot", "symbol", "side", "verb", "reason", "asked", "allowed", "value", "limit")
 MARK = ("time", "equity", "cash", "exposure")
+DAY = ("day", "time", "equity", "exposure")
 
 
 def order_fields(order: Any) -> tuple[str, ...]:
-    """A market order has no price to compare, an unfilled one no average."""
-    extra = () if order.kind == OrderKind.MARKET else ("price",)
-    return (*ORDER, *extra, *(("average_price",) if order.filled > 0 else ()))
-
-
-def refusal_fields(refusal: Any) -> tuple[str, ...]:
-    """What was asked is defined where a quantity was reduced."""
-    return (*REFUSAL, "asked") if refusal.reason in (Reason.NO_BUYING_POWER, *range(Reason.RULE, 200)) else REFUSAL
+    """A market order has no price to compare, a stop that waits for its trail neither, an unfilled one no average."""
+    has_price = order.kind != OrderKind.MARKET and not math.isnan(order.price)
+    return (*ORDER, *(("price",) if has_price else ()), *(("average_price",) if order.filled > 0 else ()))
 
 
 def is_close(expected: float, actual: float, scale: float) -> bool:
@@ -43,15 +39,16 @@ def first_difference(expected: Any, actual: Any, capital: float) -> str | None:
 
     Fills come first: they are what a wrong order shows up in.
     """
-    tables: tuple[tuple[str, Callable[[Any], tuple[str, ...]], Callable[[Sequence[Any]], list[Any]]], ...] = (
-        ("fills", lambda row: FILL, list),
-        ("orders", order_fields, list),
-        ("refusals", refusal_fields, by_instant),
-        ("marks", lambda row: MARK, list),
-        ("trades", lambda row: TRADE, list),
+    tables: tuple[tuple[str, Callable[[Any], tuple[str, ...]]], ...] = (
+        ("fills", lambda row: FILL),
+        ("orders", order_fields),
+        ("refusals", lambda row: REFUSAL),
+        ("marks", lambda row: MARK),
+        ("trades", lambda row: TRADE),
+        ("days", lambda row: DAY),
     )
-    for table, fields, arrange in tables:
-        left, right = arrange(getattr(expected, table)), arrange(getattr(actual, table))
+    for table, fields in tables:
+        left, right = getattr(expected, table), getattr(actual, table)
         for number, (a, b) in enumerate(zip(left, right, strict=False)):
             for name in fields(a):
                 mine, theirs = getattr(a, name), getattr(b, name)
@@ -60,9 +57,9 @@ def first_difference(expected: Any, actual: Any, capital: float) -> str | None:
         if len(left) != len(right):
             rows = (left if len(left) > len(right) else right)[min(len(left), len(right))]
             return f"{table}: reference {len(left)} rows, engine {len(right)}; the first one that is missing:\n  {rows}"
-    return None
-
-
-def by_instant(refusals: Sequence[Any]) -> list[Any]:
-    """Return refusals in order of time; those of one instant by slot, verb and reason."""
-    return sorted(refusals, key=lambda r: (r.time, r.slot, r.verb, r.reason, round(float(r.allowed), 6)))
+    for name in ("counters", "positions"):
+        if getattr(expected, name) != getattr(actual, name) and name == "counters":
+            return f"{name}: reference {getattr(expected, name)}, engine {getattr(actual, name)}"
+    far = [slot for slot, (a, b) in enumerate(zip(expected.positions, actual.positions, strict=True))
+           if not is_close(a, b, 1.0)]  # fmt: skip
+    return f"positions of slots {far}: reference {expected.positions}, engine {actual.positions}" if far else None

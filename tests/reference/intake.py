@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from framework.model.enums import OrderKind, OrderStatus, Reason, Role, Verb
 from framework.model.records import MAX_ORDERS, UNSET
 from tests.reference.account import Account, Slot, Symbol, is_market_reduction
-from tests.reference.market import Bracket, Intent, Order, Refusal, down, freed, round_limit, round_stop
-from tests.reference.matching import set_stop, slipped
+from tests.reference.market import Bracket, Intent, Order, Refusal, down, freed, on_lots, round_limit, round_stop, snap
+from tests.reference.matching import STOPS, set_stop, slipped
 
 
 @dataclass
@@ -33,10 +33,14 @@ class Ask:
 
 def take_in(account: Account, decided: list[tuple[Slot, list[Intent]]], symbols_now: set[int]) -> None:
     """Turn the intents of one instant into orders; `symbols_now` are those whose bar closed."""
+    for slot, intents in decided:
+        if len(intents) > MAX_ORDERS:
+            ask = Ask(slot, Intent(), MAX_ORDERS)
+            refuse(account, ask, Reason.TOO_MANY_ORDERS, len(intents), MAX_ORDERS, len(intents))
     asks = [
         Ask(slot, replace(intent), call, intent.side, verb=intent.verb, group=group_of(slot, intent))
         for slot, intents in sorted(decided, key=lambda d: d[0].index)
-        for call, intent in enumerate(intents)
+        for call, intent in enumerate(intents[:MAX_ORDERS])
     ]
     lost = {ask.group for ask in asks if not numbers_are_good(account, ask) and ask.group}
     asks = [ask for ask in asks if ask.verb >= 0]
@@ -98,6 +102,10 @@ def numbers_are_good(account: Account, ask: Ask) -> bool:
     intent = ask.intent
     if intent.verb in (Verb.CANCEL, Verb.CANCEL_ALL):
         return True
+    if intent.verb == Verb.ORDER and intent.side not in (1, -1):
+        return drop(account, ask, Reason.NOT_A_NUMBER, intent.side)
+    if not math.isfinite(intent.priority):
+        return drop(account, ask, Reason.NOT_A_NUMBER, intent.priority)
     signed = intent.verb == Verb.TARGET
     for name, must_be_positive in (
         ("qty", not signed),
@@ -111,6 +119,8 @@ def numbers_are_good(account: Account, ask: Ask) -> bool:
         ("trail_after", False),
     ):
         number = intent.given(name)
+        if number is None and is_missing(intent, name):
+            number = math.nan
         if number is None:
             continue
         is_distance = name in ("stop_offset", "target_offset", "trail")
@@ -119,11 +129,35 @@ def numbers_are_good(account: Account, ask: Ask) -> bool:
             reason = Reason.NOT_A_NUMBER
         elif must_be_positive and number <= 0:
             reason = Reason.WRONG_SIDE if is_distance else Reason.NOT_A_NUMBER
+        elif name == "price" and rounded_price(account, ask) <= 0:
+            reason = Reason.NOT_A_NUMBER
         if reason is not None:
-            refuse(account, ask, reason, number, 0.0)
-            ask.verb = -1
-            return False
+            return drop(account, ask, reason, 0.0 if is_missing(intent, name) else number)
     return True
+
+
+def drop(account: Account, ask: Ask, reason: Reason, number: float) -> bool:
+    """Refuse an intent for one of its numbers; nothing more is made of it."""
+    refuse(account, ask, reason, number, 0.0)
+    ask.verb = -1
+    return False
+
+
+def is_missing(intent: Intent, name: str) -> bool:
+    """Return whether a number must be given: the price of a limit, a stop or a move, one of a target's two."""
+    if intent.given(name) is not None:
+        return False
+    if name == "price":
+        return intent.kind != OrderKind.MARKET
+    return name == "weight" and intent.verb == Verb.TARGET and intent.given("qty") is None
+
+
+def rounded_price(account: Account, ask: Ask) -> float:
+    """Return the price of a limit, a stop or a move on the tick; a move without a position is not rounded."""
+    symbol = account.symbols[ask.slot.symbol]
+    if ask.verb != Verb.MOVE_STOP:
+        return reference_of(symbol, ask)
+    return round_stop(ask.intent.price, -ask.slot.side, symbol.instrument.tick) if ask.slot.side else ask.intent.price
 
 
 def cancel(account: Account, ask: Ask) -> None:
@@ -144,10 +178,10 @@ def move_stop(account: Account, ask: Ask, symbols_now: set[int]) -> None:
         refuse(account, ask, Reason.NOTHING_TO_CLOSE)
     elif slot.side * (close - price) <= 0:
         refuse(account, ask, Reason.WRONG_SIDE, price, close)
-    elif slot.symbol in symbols_now:
+    elif (stop := account.protection(slot, *STOPS)) is None or slot.symbol in symbols_now:
         set_stop(account, slot, price)
     else:
-        slot.waiting_stop = price
+        stop.next_price = round_stop(price, -slot.side, account.symbols[slot.symbol].instrument.tick)
 
 
 def later_of_a_tag(account: Account, asks: list[Ask]) -> list[Ask]:
@@ -167,7 +201,7 @@ def later_of_a_tag(account: Account, asks: list[Ask]) -> list[Ask]:
 def held(account: Account, slot: Slot) -> float:
     """Return what of the position is not on its way out by market reductions."""
     out = sum(o.remaining for o in account.orders_of(slot) if is_market_reduction(o))
-    return max(0.0, abs(slot.position) - out)
+    return on_lots(max(0.0, abs(slot.position) - out), account.symbols[slot.symbol].instrument.lot)
 
 
 def close(account: Account, ask: Ask) -> None:
@@ -175,11 +209,11 @@ def close(account: Account, ask: Ask) -> None:
     slot, lot = ask.slot, account.symbols[ask.slot.symbol].instrument.lot
     fraction = ask.intent.weight
     ask.side = -slot.side
-    if fraction == 1:
+    if fraction >= 1:
         for order in [o for o in account.placed_by(slot) if not o.reduce_only and o.filled > 0]:
             account.end(order, OrderStatus.CANCELED)
     most = held(account, slot)
-    quantity = most if fraction == 1 else min(most, down(abs(slot.position) * fraction, lot))
+    quantity = most if fraction >= 1 else min(most, down(abs(slot.position) * fraction, lot))
     if quantity > 0:
         place_reduction(account, ask, quantity)
     else:
@@ -193,7 +227,7 @@ def aim(account: Account, ask: Ask) -> None:
     if wanted == UNSET:
         wanted = intent.weight * account.equity() / (symbol.mark * symbol.instrument.multiplier)
     pending = sum(o.side * o.remaining for o in account.placed_by(slot))
-    difference = wanted - (slot.position + pending)
+    difference = on_lots(wanted - (slot.position + pending), symbol.instrument.lot)
     quantity = abs(difference) if wanted == 0 else down(abs(difference), symbol.instrument.lot)
     if quantity <= 0:
         return
@@ -205,7 +239,7 @@ def aim(account: Account, ask: Ask) -> None:
 def split(account: Account, ask: Ask) -> None:
     """Place the part of an order that reduces the slot's position; leave the rest for pass two."""
     slot, intent, instrument = ask.slot, ask.intent, account.symbols[ask.slot.symbol].instrument
-    ask.opening = quantity_of(account, ask)
+    ask.opening = wanted = quantity_of(account, ask)
     reduction = 0.0
     if ask.side * slot.position < 0:
         most = held(account, slot)
@@ -219,7 +253,7 @@ def split(account: Account, ask: Ask) -> None:
     if intent.reduce_only:
         ask.opening = 0.0
         if reduction <= 0:
-            refuse(account, ask, Reason.NOTHING_TO_CLOSE)
+            refuse(account, ask, Reason.NOTHING_TO_CLOSE, asked=wanted or 0.0)
 
 
 def quantity_of(account: Account, ask: Ask) -> float | None:
@@ -271,7 +305,8 @@ def place(account: Account, ask: Ask, quantity: float, role: Role) -> Order:
         account.time,
         account.time,
         intent.tag,
-        intent.group,
+        intent.group if role == Role.ENTRY else 0,
+        remaining=quantity,
         accepted_mark=symbol.mark,
     )
     return account.add(order)
@@ -286,7 +321,9 @@ def accept(account: Account, ask: Ask) -> Order | None:
     if quantity is None or is_below_minimum(account, ask, quantity) or is_full(account, ask, ask.wanted):
         return None
     order = place(account, ask, quantity, Role.ENTRY)
-    order.bracket = Bracket.of(ask.intent)
+    order.bracket, order.entry = Bracket.of(ask.intent), ask.entry
+    stop = order.bracket.stop_at(ask.entry, ask.side)[0]
+    order.risk_each = ask.entry if stop is None else max(0.0, ask.side * (ask.entry - stop))
     multiplier = account.symbols[ask.slot.symbol].instrument.multiplier
     order.unit_cost = account.settings.unit_cost(ask.entry, multiplier, order.kind)
     order.reserved_qty = max(0.0, quantity - ask.free)
@@ -313,27 +350,32 @@ def cleared_quantity(account: Account, ask: Ask) -> float | None:
         ask.wanted = settings.sizing(check)
         if not math.isfinite(ask.wanted) or ask.wanted <= 0:
             return refuse(account, ask, Reason.BELOW_MINIMUM, ask.wanted, 0.0)
-    coming = sum(o.side * o.remaining for o in account.working if o.symbol == symbol.index and not o.protective)
-    ask.free = freed(symbol.net + coming, side)
+    ask.free = freed(symbol.net + account.pending(symbol), side, instrument.lot)
     unit = settings.unit_cost(ask.entry, instrument.multiplier, intent.kind)
-    most = ask.free + max(0.0, available - settings.fixed_cost) / unit
+    most = snap(ask.free + max(0.0, available - settings.fixed_cost) / unit, instrument.lot)
     quantity = ask.wanted
-    if quantity > most:
+    if is_less(most, quantity):
         refuse(account, ask, Reason.NO_BUYING_POWER, quantity * unit, available, quantity, most)
         quantity = most
+        if most <= 0:
+            return None
     for number, rule in enumerate(settings.rules):
         check.qty = quantity
         allowed, refused, value, limit = rule(check)
-        if refused:
-            refuse(account, ask, Reason.RULE + number, value, limit, quantity)
-            if ask.free <= 0:
-                return None
-            quantity = 0.0
+        allowed = 0.0 if refused else snap(max(0.0, allowed), instrument.lot)
+        if is_less(allowed, quantity):
+            refuse(account, ask, Reason.RULE + number, value, limit, quantity, allowed)
+            quantity = allowed
+        if quantity <= 0:
             break
-        if allowed < quantity:
-            refuse(account, ask, Reason.RULE + number, value, limit, quantity, max(0.0, allowed))
-            quantity = max(0.0, allowed)
+    if quantity <= 0 and ask.free <= 0:
+        return None
     return down(max(quantity, min(ask.wanted, ask.free)), instrument.lot)
+
+
+def is_less(allowed: float, quantity: float) -> bool:
+    """Return whether a quantity is reduced by more than the rounding of sums."""
+    return allowed < quantity * (1 - 1e-12)
 
 
 def is_below_minimum(account: Account, ask: Ask, quantity: float) -> bool:
@@ -364,10 +406,16 @@ def order_check(account: Account, ask: Ask, bracket: Bracket, available: float) 
         kind=ask.intent.kind,
         position_qty=ask.slot.position,
         symbol_qty=symbol.net,
+        symbol_pending=account.pending(symbol),
+        symbol_committed=symbol.index in account.committed(),
+        committed_positions=len(account.committed()),
+        working_notional=account.working_notional(),
+        heat=account.heat(),
         available=available,
         bar=symbol.last_bar,
-        account=SimpleNamespace(equity=account.equity(), cash=account.cash),
-        time=account.time,
+        account=SimpleNamespace(equity=account.equity(), cash=account.cash, exposure=account.exposure()),
+        clock=SimpleNamespace(time_ns=account.time),
+        instrument=symbol.instrument,
     )
 
 
@@ -391,14 +439,14 @@ def accept_group(account: Account, legs: list[Ask], is_lost: bool) -> None:
         account.result.orders.remove(order)
     for leg in legs:
         if leg is not failed:
-            refuse(account, leg, Reason.GROUP_REFUSED, asked=leg.wanted)
+            refuse(account, leg, Reason.GROUP_REFUSED, asked=leg.wanted or leg.opening or 0.0)
 
 
 def scale_group(account: Account, legs: list[Ask], accepted: list[Order]) -> Ask | None:
     """Scale the legs by the smallest share that was accepted; return one that falls below a minimum by it."""
     factor = min(order.qty / leg.wanted for leg, order in zip(legs, accepted, strict=True))
     for leg, order in zip(legs, accepted, strict=True):
-        order.qty = down(leg.wanted * factor, account.symbols[order.symbol].instrument.lot)
+        order.qty = order.remaining = down(leg.wanted * factor, account.symbols[order.symbol].instrument.lot)
         order.reserved_qty = max(0.0, order.qty - leg.free)
         if is_below_minimum(account, leg, order.qty):
             return leg

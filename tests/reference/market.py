@@ -14,14 +14,19 @@ NAN = math.nan
 PROTECTIVE = (Role.STOP, Role.TRAIL, Role.TARGET)
 
 
+def forgiven(n: float) -> float:
+    """Return by how much a number of steps may miss a whole one: a billionth, and four roundings of a large number."""
+    return 1e-9 + 4 * 2**-52 * abs(n)
+
+
 def down(x: float, step: float) -> float:
     """Round x down to a multiple of step; 0 is no step."""
-    return x if step == 0 else math.floor(x / step + 1e-9) * step
+    return x if step == 0 else math.floor(x / step + forgiven(x / step)) * step
 
 
 def up(x: float, step: float) -> float:
     """Round x up to a multiple of step; 0 is no step."""
-    return x if step == 0 else math.ceil(x / step - 1e-9) * step
+    return x if step == 0 else math.ceil(x / step - forgiven(x / step)) * step
 
 
 def round_limit(price: float, side: int, tick: float) -> float:
@@ -35,13 +40,21 @@ def round_stop(price: float, side: int, tick: float) -> float:
 
 
 def snap(quantity: float, lot: float) -> float:
-    """Return 0 for a quantity that is too small to count: below 1e-6 lots, or 1e-12 without a lot."""
-    return 0.0 if abs(quantity) < (1e-6 * lot if lot else 1e-12) else quantity
+    """Return 0 for a quantity that is too small to count: below 1e-3 lots, or 1e-12 without a lot."""
+    return 0.0 if abs(quantity) < (1e-3 * lot if lot else 1e-12) else quantity
 
 
-def freed(net: float, side: int) -> float:
+def on_lots(quantity: float, lot: float) -> float:
+    """Return the whole number of lots that a quantity is but for a thousandth of one; else the quantity."""
+    if not lot:
+        return snap(quantity, lot)
+    whole = math.floor(quantity / lot + 0.5) * lot
+    return whole if abs(quantity - whole) < 1e-3 * lot else quantity
+
+
+def freed(net: float, side: int, lot: float) -> float:
     """Return how much of an order only takes a net quantity back, and so needs no buying power."""
-    return max(0.0, -side * net)
+    return on_lots(max(0.0, -side * net), lot)
 
 
 @dataclass
@@ -184,6 +197,7 @@ class Order:
     id: int = -1
     status: int = OrderStatus.WORKING
     ended_time: int = -1
+    remaining: float = 0.0
     filled: float = 0.0
     filled_value: float = 0.0
     born_inside: int = -1
@@ -192,6 +206,11 @@ class Order:
     """None for reductions, protective orders and openings that have made theirs."""
     trail: float | None = None
     trail_after: float | None = None
+    next_price: float | None = None
+    """A move_stop that takes effect at the symbol's next open."""
+    entry: float = 0.0
+    """Expected entry price of an opening, and what one unit of it loses at the stop that was known."""
+    risk_each: float = 0.0
     reserved_qty: float = 0.0
     unit_cost: float = 0.0
     accepted_mark: float = 0.0
@@ -206,10 +225,6 @@ class Order:
     @property
     def working(self) -> bool:
         return self.status == OrderStatus.WORKING
-
-    @property
-    def remaining(self) -> float:
-        return self.qty - self.filled
 
     @property
     def average_price(self) -> float:

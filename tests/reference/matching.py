@@ -22,10 +22,9 @@ def open_phase(account: Account, symbols: list[Symbol]) -> None:
     for symbol in symbols:
         share = settings.participation
         symbol.budget = math.inf if share is None else share * symbol.mean_volume(settings.volume_window)
-        for slot in account.slots:
-            if slot.symbol == symbol.index and slot.waiting_stop is not None:
-                price, slot.waiting_stop = slot.waiting_stop, None
-                set_stop(account, slot, price)
+        for order in account.working:
+            if order.symbol == symbol.index and order.next_price is not None:
+                order.price, order.role, order.next_price = order.next_price, Role.STOP, None
     opening = {symbol.index for symbol in symbols}
     orders = sorted((o for o in account.working if o.symbol in opening), key=matching_order)
     for symbol in symbols:
@@ -59,24 +58,26 @@ def through(account: Account, symbol: Symbol) -> float:
 
 
 def cross(account: Account, symbol: Symbol, orders: list[Order]) -> None:
-    """Fill the market orders of a symbol against each other at the open, as far as both sides reach."""
+    """Fill the market orders of slots against those of other slots at the open, as far as both sides reach."""
     due = [o for o in orders if o.working and o.kind == OrderKind.MARKET and o.active_from <= symbol.forming.open_time]
-    wanted = {1: 0.0, -1: 0.0}
+    sides = {(o.slot, o.side) for o in due}
+    due = [o for o in due if (o.slot, -o.side) not in sides]
+    wanted: dict[Order, float] = {}
     left = {slot.index: abs(slot.position) for slot in account.slots}
     for order in due:
-        quantity = capped(account, order)
+        wanted[order] = capped(account, order)
         if order.reduce_only:
-            quantity = min(quantity, left[order.slot])
-            left[order.slot] -= quantity
-        wanted[order.side] += quantity
-    crossed = min(wanted.values())
-    rest = {1: crossed, -1: crossed}
-    for order in due:
-        quantity = min(capped(account, order), rest[order.side]) if order.working else 0.0
-        if snap(quantity, symbol.instrument.lot) > 0:
-            rest[order.side] -= quantity
-            price = symbol.forming.open
-            execute(account, order, quantity, price, price, is_cross=True)
+            wanted[order] = min(wanted[order], left[order.slot])
+            left[order.slot] -= wanted[order]
+    crossed = min(sum(qty for order, qty in wanted.items() if order.side == side) for side in (1, -1))
+    for side in (1, -1):
+        rest = crossed
+        for order in due:
+            quantity = min(wanted[order], rest) if order.side == side and order.working else 0.0
+            if snap(quantity, symbol.instrument.lot) > 0:
+                rest -= quantity
+                price = symbol.forming.open
+                execute(account, order, quantity, price, price, is_cross=True)
 
 
 # --- range ------------------------------------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ def range_phase(account: Account, symbol: Symbol) -> None:
     sweep(account, bar, lambda o: is_old(o) and class_of(o) == "stop" and touched(o), gap_reference)
     sweep(account, bar, lambda o: is_old(o) and class_of(o) == "entry" and touched(o), gap_reference)
     seen |= {(o.slot, class_of(o)) for o in account.born if is_reached(o, bar, beyond)}
-    sweep(account, bar, lambda o: o.born_inside == row and class_of(o) == "stop" and touched(o), own_price)
+    sweep(account, bar, lambda o: o.born_inside == row and class_of(o) == "stop" and touched(o), traded_price)
     sweep(
         account,
         bar,
@@ -151,6 +152,11 @@ def own_price(order: Order, bar: Bar) -> float:
     return order.price
 
 
+def traded_price(order: Order, bar: Bar) -> float:
+    """Return the own price of a stop that was born inside a bar, or the nearest one at which the bar traded."""
+    return min(order.price, bar.high) if order.side < 0 else max(order.price, bar.low)
+
+
 def sweep(
     account: Account, bar: Bar, is_candidate: Callable[[Order], bool], reference: Callable[[Order, Bar], float]
 ) -> None:
@@ -187,10 +193,11 @@ def attempt(account: Account, order: Order, reference: float, *, is_gapped: bool
     if quantity > 0:
         if order.kind != OrderKind.LIMIT:
             price = round_stop(slipped(account, symbol, reference, order.side, quantity), order.side, tick)
+            price = price if price > 0 else tick
         if not order.reduce_only:
             unit = settings.unit_cost(price, multiplier, order.kind)
             affordable = max(0.0, account.buying_power() - settings.fixed_cost) / unit
-            most = down(freed(symbol.net, order.side) + affordable, lot)
+            most = down(freed(symbol.net, order.side, lot) + affordable, lot)
             is_cut = most < quantity
             quantity = min(quantity, most)
     if quantity > 0:
@@ -293,7 +300,7 @@ def set_stop(account: Account, slot: Slot, price: float) -> None:
     if stop is None:
         protect(account, slot, Role.STOP, rounded)
     else:
-        stop.price, stop.role = rounded, Role.STOP
+        stop.price, stop.role, stop.next_price = rounded, Role.STOP, None
 
 
 def move_trail(account: Account, slot: Slot) -> None:

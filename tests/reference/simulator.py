@@ -55,7 +55,6 @@ class Simulation:
         self.peak = settings.capital
         self.day: int | None = None
         self.day_start_equity = settings.capital
-        self.clocks: dict[int, int] = {}
 
     def run(self) -> ReferenceResult:
         """Process every group of events, then let what still works end."""
@@ -147,10 +146,15 @@ class Simulation:
                 for slot in slots:
                     self.show(slot, rows)
                 strategy.decide_all([self.nows[slot.index] for slot in slots])
-                asked += [slot for slot in slots if self.is_ready(slot)]
+                asked += [slot for slot in slots if self.account.symbols[slot.symbol].closed]
         for slot in asked:
             slot.fills = []
-        return [(slot, self.nows[slot.index].intents[: self.nows[slot.index].intent_count]) for slot in asked]
+        return [(slot, self.intents_of(slot)) for slot in asked]
+
+    def intents_of(self, slot: Slot) -> list[Intent]:
+        """Return what a slot asked for, with blanks for what went beyond MAX_ORDERS."""
+        now = self.nows[slot.index]
+        return now.intents[: now.intent_count] + [Intent() for _ in range(now.intents_refused)]
 
     def is_ready(self, slot: Slot) -> bool:
         """Return whether a slot is warmed up: its bar number `ready` has closed."""
@@ -166,7 +170,8 @@ class Simulation:
         held = slot.trade.bars if slot.trade else 0
         now.intents = [Intent() for _ in range(MAX_ORDERS)]
         now.intent_count = now.intents_refused = 0
-        now.bar, now.fresh, now.age = bar, slot.symbol in rows, account.time - bar.close_time
+        now.bar, now.fresh = bar, slot.symbol in rows and self.is_ready(slot)
+        now.age = account.time - bar.close_time if symbol.closed else -1
         columns = strategy.columns.get(slot.symbol, {})
         now.ind = SimpleNamespace(**{n: c[local] if local >= 0 else math.nan for n, c in columns.items()})
         now.prev = SimpleNamespace(**{n: c[local - 1] if local >= 1 else math.nan for n, c in columns.items()})
@@ -175,7 +180,7 @@ class Simulation:
             pending=sum(o.side * o.remaining for o in account.placed_by(slot)),
             entry_price=slot.average if slot.position else 0.0,
             bars_held=held,
-            high_water=slot.high_water,
+            high_water=slot.high_water if slot.position else 0.0,
             pnl=slot.position * (symbol.mark - slot.average) * symbol.instrument.multiplier,
             stop=stop.price if stop and not math.isnan(stop.price) else UNSET,
             target=target.price if target else UNSET,
@@ -189,12 +194,9 @@ class Simulation:
             peak=self.peak,
             drawdown=(self.peak - equity) / self.peak,
             day_start_equity=self.day_start_equity,
-            open_positions=sum(s.position != 0 for s in account.slots),
+            open_positions=sum(s.net != 0 for s in account.symbols),
         )
-        row = rows.get(slot.symbol)
-        if row is not None:
-            self.clocks[slot.symbol] = row
-        row = self.clocks.get(slot.symbol, 0)
+        row = int(self.tape.series[slot.symbol]) + max(local, 0)
         now.clock = SimpleNamespace(
             time_ns=account.time,
             bars_held=held,
@@ -203,11 +205,12 @@ class Simulation:
             bars_in_session=int(self.tape.bars_in_session[row]),
             minutes_to_close=int(self.tape.minutes_to_close[row]),
         )
-        now.fills = slot.fills[:MAX_ORDERS]
+        now.fills = slot.fills[-MAX_ORDERS:]
         now.fill_count = len(now.fills)
         now.orders = [
             SimpleNamespace(
-                order_id=o.id, side=o.side, kind=o.kind, role=o.role, tag=o.tag, qty=o.remaining, price=o.price
+                order_id=o.id, side=o.side, kind=o.kind, role=o.role, tag=o.tag, price=o.price,
+                qty=0.0 if o.protective else o.remaining,
             )
             for o in orders[:MAX_ORDERS]
         ]
