@@ -36,6 +36,9 @@ DECLARED = {"ind": "indicators", "prev": "indicators", "p": "parameters", "tag":
 VERBS = ("framework.strategy", "framework.risk")
 """Modules whose functions write records on an author's behalf: their calls are checked, their bodies are not."""
 
+HOLDERS = (types.ModuleType, type, types.FunctionType)
+"""What data can be kept on as an attribute."""
+
 MISSING = object()
 
 CONSTANTS_MAX = 64
@@ -386,7 +389,7 @@ def reached(function: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
 def outside(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
     """Yield what a function reads that is neither an argument nor local: (name, value).
 
-    Attributes of modules and classes are followed, as in `settings.FACTOR`; defaults count as read.
+    Attributes of modules, classes and functions are followed, as in `settings.FACTOR`; defaults count as read.
     """
     import dis
 
@@ -403,7 +406,7 @@ def outside(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
                 name = str(step.argval)
                 is_cell = "DEREF" in step.opname
                 value = MISSING if is_cell and name not in plain.__code__.co_freevars else value_of(plain, name)
-            elif step.opname in ("LOAD_ATTR", "LOAD_METHOD") and isinstance(value, (types.ModuleType, type)):
+            elif step.opname in ("LOAD_ATTR", "LOAD_METHOD") and isinstance(value, HOLDERS):
                 name, value = f"{name}.{step.argval}", getattr(value, str(step.argval), MISSING)
             elif value is not MISSING:
                 yield name, value
