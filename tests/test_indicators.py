@@ -135,7 +135,7 @@ def test_a_mistake_is_named_with_the_value_and_the_mend(build: Any, message: str
 def test_the_catalogue_says_what_each_is_its_source_and_its_cost() -> None:
     """One line each."""
     for one in registered().values():
-        if one.__module__.startswith("framework."):
+        if one.__module__.startswith("framework.indicators."):
             assert one.summary.endswith(".")
             assert one.source
             assert one.cost == "O(1)"
