@@ -131,7 +131,7 @@ class Plugin:
         for name in params:
             if name not in cls._params:
                 known, near = ", ".join(cls._params) or "none", did_you_mean(name, cls._params)
-                raise ConfigError(f"{cls.name}: unknown parameter {name!r}{near}; it has: {known}")
+                raise ConfigError(f"{cls.name}: unknown parameter {name!r}{near or ';'} it has: {known}")
         return {name: param.validate(cls.name, name, params.get(name, param.default))
                 for name, param in cls._params.items()}
 
