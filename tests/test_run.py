@@ -1,0 +1,194 @@
+"""From a configuration to a folder, end to end: the same run twice, the accounting, and runs that cannot be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import framework
+from framework.backtest.result import Result
+from framework.backtest.write import write_run
+from framework.errors import ConfigError, DataError, StrategyError
+from framework.indicators import sma
+from framework.model.enums import OrderStatus
+from framework.strategy import Param, Strategy, buy, close_position, sell
+
+
+class Flipping(Strategy):
+    """Always in the market: long above the slow average, short below it."""
+
+    name = "flipping"
+    fast = Param(5, low=2, high=50)
+    slow = Param(20, low=5, high=5_000)
+
+    def indicators(self, bars):  # type: ignore[no-untyped-def]
+        return {"fast": sma(bars.close, self.fast), "slow": sma(bars.close, self.slow)}
+
+    @staticmethod
+    def decide(now):  # type: ignore[no-untyped-def]
+        if now.ind.fast > now.ind.slow and now.position.qty <= 0.0:
+            buy(now, stop=now.bar.close * 0.97, target=now.bar.close * 1.05)
+        elif now.ind.fast < now.ind.slow and now.position.qty >= 0.0:
+            sell(now, stop=now.bar.close * 1.03)
+
+
+class Idle(Strategy):
+    """Never has a view."""
+
+    name = "idle"
+
+
+class Exposed(Strategy):
+    """Buys once and holds."""
+
+    name = "exposed"
+
+    @staticmethod
+    def decide(now):  # type: ignore[no-untyped-def]
+        if now.position.qty == 0.0 and now.position.pending == 0.0:
+            buy(now, qty=10.0)
+        elif now.position.bars_held == 50:
+            close_position(now)
+
+
+def run(strategy: type[Strategy] = Flipping, **settings: object) -> Result:
+    """Run a strategy on two seeded random symbols."""
+    options = {"bars": 1_500, "timeframe": "1h", "symbols": ["AAA", "BBB"]}
+    data = {"source": "synthetic", "seed": 3, **options}
+    return framework.backtest(data=data, strategy=strategy, fees={"taker_bps": 5}, slippage="fixed", **settings)
+
+
+def test_the_same_run_twice_writes_the_same_bytes(tmp_path: Path) -> None:
+    """stats.json and every table are equal byte for byte."""
+    for name in ("one", "two"):
+        write_run(run(), tmp_path / name, report=False)
+    names = sorted(p.name for p in (tmp_path / "one").iterdir() if p.name != "run.json")
+    assert "stats.json" in names and "trades.parquet" in names and "equity.parquet" in names
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+def test_the_change_of_equity_is_closed_and_open_profit() -> None:
+    """Equity at the end - capital = P&L of all trades + P&L of open positions, costs included."""
+    result = run()
+    closed = result.records.trades["pnl"].sum()
+    still_open = result.records.open_trades["pnl"].sum()
+    assert len(result.records.trades) > 50
+    assert result.records.marks["equity"][-1] - 100_000.0 == pytest.approx(closed + still_open, abs=1e-6)
+
+
+def test_cash_and_positions_give_the_equity() -> None:
+    """Equity = cash + sum of signed quantity times last close, short positions negative."""
+    result = run()
+    value = float(np.sum(result.positions * result.last_close))
+    assert result.cash + value == pytest.approx(result.records.marks["equity"][-1], rel=1e-12)
+
+
+def test_fees_and_slippage_of_trades_are_those_of_the_fills() -> None:
+    """Nothing is charged twice and nothing is forgotten."""
+    result = run()
+    for name, own in (("fees", "fee"), ("slippage", "slippage")):
+        in_trades = result.records.trades[name].sum() + result.records.open_trades[name].sum()
+        assert in_trades == pytest.approx(result.records.fills[own].sum(), rel=1e-9)
+
+
+def test_orders_that_still_work_at_the_end_say_so() -> None:
+    """No order is left without a final status."""
+    result = run()
+    assert OrderStatus.WORKING not in set(result.records.orders["status"])
+    assert (result.records.orders["ended_time"] > 0).all()
+
+
+def test_every_day_of_the_account_is_there_once_and_the_last_one_is_the_end() -> None:
+    """Days ascend without repetition; the last one carries the last mark."""
+    result = run()
+    days = result.records.days
+    assert (np.diff(days["day"]) > 0).all()
+    assert days["equity"][-1] == result.records.marks["equity"][-1]
+    assert len(days) == len(np.unique(np.ceil(result.records.marks["time"] / 86_400e9)))
+
+
+def test_decisions_fall_into_the_window_only() -> None:
+    """Orders are placed in [start, end), although the bars before warm the indicators up."""
+    result = run(start="2020-01-20", end="2020-02-10")
+    placed = result.records.orders["placed_time"].astype("M8[ns]")
+    assert placed.min() >= np.datetime64("2020-01-20")
+    assert placed.max() < np.datetime64("2020-02-11")
+
+
+def test_a_run_in_which_nothing_is_ever_decided_is_an_error_that_says_why() -> None:
+    """A silent strategy is almost always a mistake; too few bars are told apart from conditions never met."""
+    with pytest.raises(ConfigError, match=r"no decision in the whole run: idle never bought or sold in 3000 bars"):
+        run(Idle)
+    with pytest.raises(ConfigError, match=r"needs more bars to warm up than the data has \(1500"):
+        run(Flipping, params={"slow": 4_000})
+
+
+@pytest.mark.parametrize("settings, message", [
+    ({"params": {"fats": 3}}, r"unknown parameter 'fats'; did you mean 'fast'"),
+    ({"params": {"fast": 1}}, r"fast = 1 is out of bounds: 2 <= value <= 50"),
+    ({"params": {"fast": "ten"}}, r"fast = 'ten' must be a number"),
+    ({"params": {"fast": float("nan")}}, r"must be finite"),
+    ({"risk": {"portfolio_heet": {}}}, r"portfolio_heet.*did you mean 'portfolio_heat'"),
+    ({"risk": {"portfolio_heat": {"max_heta": 1}}}, r"max_heta.*did you mean 'max_heat'"),
+    ({"instruments": {"AAC": {"lot": 1}}}, r"AAC.*did you mean 'AA"),
+])
+def test_bad_settings_are_named_with_the_nearest_good_one(settings: dict[str, object], message: str) -> None:
+    """One clear message each."""
+    with pytest.raises((ConfigError, DataError, framework.errors.PluginError), match=message):
+        run(**settings)
+
+
+def test_strict_stops_at_the_first_stop_on_the_wrong_side() -> None:
+    """The message names both prices and the rule; without strict it is a refusal."""
+
+    class WrongSide(Strategy):
+        name = "wrong_side"
+
+        @staticmethod
+        def decide(now):  # type: ignore[no-untyped-def]
+            buy(now, qty=1.0, stop=now.bar.close * 1.5)
+
+    result = run(WrongSide)
+    assert len(result.records.orders) == 0
+    assert len(result.records.refusals) == 3_000
+    with pytest.raises(StrategyError, match=r"strict = true.*where the expected price is"):
+        run(WrongSide, strict=True)
+
+
+def test_a_strategy_that_does_not_compile_runs_interpreted_and_says_so() -> None:
+    """A dictionary is beyond the compiler: same semantics, one note with the reason."""
+
+    class Dictionary(Strategy):
+        name = "dictionary"
+
+        @staticmethod
+        def decide(now):  # type: ignore[no-untyped-def]
+            views = {"up": 1, 2: "down"}
+            if views["up"] and now.position.qty == 0.0:
+                buy(now, qty=1.0)
+
+    result = run(Dictionary)
+    assert any("dictionary.decide runs interpreted" in note for note in result.notes)
+    assert len(result.records.fills) == 2
+
+
+def test_the_interpreted_run_is_the_compiled_run(tmp_path: Path) -> None:
+    """Bit for bit, to the bytes of the files."""
+    write_run(run(), tmp_path / "compiled", report=False)
+    write_run(run(interpreted=True), tmp_path / "interpreted", report=False)
+    for name in ("stats.json", "trades.parquet", "fills.parquet", "orders.parquet", "equity.parquet"):
+        assert (tmp_path / "compiled" / name).read_bytes() == (tmp_path / "interpreted" / name).read_bytes(), name
+
+
+def test_the_run_folder_says_what_was_run(tmp_path: Path) -> None:
+    """run.json carries configuration, versions, seed and the data's fingerprint."""
+    write_run(run(Exposed), tmp_path / "run", report=True)
+    told = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert told["config"]["strategy"][0]["name"] == "exposed"
+    assert len(told["fingerprint"]) == 64
+    assert told["versions"]["numba"]
+    assert "<html" in (tmp_path / "run" / "report.html").read_text()
