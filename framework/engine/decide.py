@@ -80,8 +80,8 @@ def write_orders(s, slot_number):
     for k in range(count):
         order = s.working[slot_number, k]
         view = now.orders[k]
-        view.order_id, view.side, view.kind, view.role, view.tag = order.id, order.side, order.kind, order.role, order.tag
-        view.qty, view.price = order.remaining, order.price
+        view.order_id, view.side, view.kind, view.role = order.id, order.side, order.kind, order.role
+        view.tag, view.qty, view.price = order.tag, order.remaining, order.price
 
 
 @kernel
@@ -103,8 +103,8 @@ def write_fills(s, slot_number):
             skipped -= 1
             continue
         view = now.fills[count]
-        view.order_id, view.time, view.side, view.role, view.tag = fill.order_id, fill.time, fill.side, fill.role, fill.tag
-        view.qty, view.price, view.fee = fill.qty, fill.price, fill.fee
+        view.order_id, view.time, view.side, view.role = fill.order_id, fill.time, fill.side, fill.role
+        view.tag, view.qty, view.price, view.fee = fill.tag, fill.qty, fill.price, fill.fee
         count += 1
     now.fill_count = count
     slot.fills_seen = s.account[0].fills

@@ -59,8 +59,9 @@ def take_intents(s, t, count, time):
 
 
 @kernel
-def comes_before(s, slot_a, number_a, slot_b, number_b, by_priority):
-    """Return whether intent a is taken before intent b: higher priority, then slot, then order of call."""
+def comes_before(s, slot_a, number_a, place, by_priority):
+    """Return whether intent a is taken before the one at a place: higher priority, then slot, then order of call."""
+    slot_b, number_b = s.queue[place, 0], s.queue[place, 1]
     if by_priority:
         priority_a, priority_b = s.nows[slot_a].intents[number_a].priority, s.nows[slot_b].intents[number_b].priority
         if priority_a != priority_b:
@@ -78,7 +79,7 @@ def sort_queue(s, count, by_priority):
         for i in range(gap, count):
             slot_number, number = s.queue[i, 0], s.queue[i, 1]
             j = i
-            while j >= gap and comes_before(s, slot_number, number, s.queue[j - gap, 0], s.queue[j - gap, 1], by_priority):
+            while j >= gap and comes_before(s, slot_number, number, j - gap, by_priority):
                 s.queue[j, 0], s.queue[j, 1] = s.queue[j - gap, 0], s.queue[j - gap, 1]
                 j -= gap
             s.queue[j, 0], s.queue[j, 1] = slot_number, number
@@ -207,7 +208,7 @@ def close_slot(s, t, slot_number, intent, time):
 
 @kernel
 def reduce_to_target(s, t, slot_number, intent, time):
-    """Turn a target into the order of the difference; place its reduction and return its opening, its side in intent."""
+    """Turn a target into the order of the difference; place its reduction and return what it wants to open."""
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     wanted = intent.qty

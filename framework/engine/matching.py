@@ -62,7 +62,7 @@ def wanted_quantity(s, slot_number, order):
 
 @kernel
 def affordable_quantity(s, number, order, price):
-    """Return the quantity of an opening that buying power covers at this price; what lowers the net position is free."""
+    """Return what of an opening buying power covers at this price; what lowers the net position is free."""
     settings = s.settings[0]
     symbol = s.symbols[number]
     free = max(0.0, -order.side * symbol.net)

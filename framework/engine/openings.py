@@ -115,12 +115,13 @@ def known_stop(intent, side, entry):
 def pass_rules(s, t, slot_number, side, verb, qty, time):
     """Ask the risk rules in their order; return what they let through, recording every reduction and refusal."""
     symbol_number = s.slots[slot_number].symbol
+    lot = s.symbols[symbol_number].lot
     for number in range(1, s.rules.size):
         if qty <= 0.0 or s.account[0].status != RUNNING:
             return 0.0
         ask_rule(s, t, number, symbol_number, qty)
         check = s.checks[number]
-        allowed = 0.0 if check.refused else without_dust(min(qty, max(0.0, check.allowed)), s.symbols[symbol_number].lot)
+        allowed = 0.0 if check.refused else without_dust(min(qty, max(0.0, check.allowed)), lot)
         if is_less(allowed, qty):
             refuse(s, slot_number, side, verb, RULE + number - 1, qty, allowed, check.value, check.limit, time)
             qty = allowed
@@ -217,9 +218,9 @@ def leg_below_minimum(s, first, count, strategy, group, before, factor, time):
             slot_number = s.queue[i, 0]
             row = s.orders[identity - 1]
             qty = down(s.wanted[i] * factor, s.symbols[row.symbol].lot)
-            k = find_order(s, slot_number, identity)
+            entry = s.working[slot_number, find_order(s, slot_number, identity)].entry
             verb = s.nows[slot_number].intents[s.queue[i, 1]].verb
-            if not reaches_minimum(s, slot_number, row.side, verb, s.wanted[i], qty, s.working[slot_number, k].entry, time):
+            if not reaches_minimum(s, slot_number, row.side, verb, s.wanted[i], qty, entry, time):
                 return i
     return -1
 

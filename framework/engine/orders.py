@@ -35,7 +35,8 @@ def new_order(s, slot_number, side, kind, role, reduce_only, qty, price, active_
     order.active_from, order.placed, order.born_inside = active_from, time, -1
     order.tried = order.filled = order.charged = order.bracketed = 0
     order.remaining, order.price, order.next_price, order.entry = qty, price, UNSET, 0.0
-    order.risk_each = order.unit_cost = order.free = order.reserved_qty = order.proceeds_each = order.raw_fee = order.fee = 0.0
+    order.risk_each = order.unit_cost = order.free = order.reserved_qty = order.proceeds_each = 0.0
+    order.raw_fee = order.fee = 0.0
     order.stop = order.stop_offset = order.target = order.target_offset = order.trail = order.trail_after = UNSET
     row.parent = 0
     row.slot, row.symbol, row.side, row.kind, row.role = slot_number, slot.symbol, side, kind, role
@@ -131,7 +132,7 @@ def make_stop(s, slot_number, price, role, active_from, time, parent, inside):
 
 @kernel
 def make_bracket(s, t, slot_number, parent, price, bar, time, inside):
-    """Make the stop and target that the filled opening `parent` (a copied order) asks for; return the stop's id, or 0."""
+    """Make the stop and target that the filled opening `parent` (a copy) asks for; return the stop's id, or 0."""
     symbol = s.symbols[s.slots[slot_number].symbol]
     side = parent.side
     born = bar if inside else -1

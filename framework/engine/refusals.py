@@ -30,7 +30,7 @@ def refuse(s, slot_number, side, verb, reason, asked, allowed, value, limit, tim
     account.refusals += 1
     row.time, row.slot, row.symbol, row.side, row.verb = time, slot_number, s.slots[slot_number].symbol, side, verb
     row.reason, row.asked, row.allowed, row.value, row.limit = reason, asked, allowed, value, limit
-    if s.settings[0].strict and (reason == WRONG_SIDE or reason == NOT_A_NUMBER):
+    if s.settings[0].strict and reason in (WRONG_SIDE, NOT_A_NUMBER):
         account.status, account.fault_kind, account.fault_at = FAULT, FAULT_REFUSED, slot_number
 
 
@@ -48,7 +48,7 @@ def check_numbers(s, slot_number, number, time):
 def bad_number(s, slot_number, intent):
     """Return the reason for which an intent's first bad number is refused, and the number; -1 when all are good."""
     verb = intent.verb
-    if verb == CANCEL or verb == CANCEL_ALL:
+    if verb in (CANCEL, CANCEL_ALL):
         return -1, 0.0
     if verb == ORDER and abs(intent.side) != 1:
         return NOT_A_NUMBER, float(intent.side)

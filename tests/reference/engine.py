@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,10 +11,16 @@ import numpy as np
 from framework.backtest.compose import Plan, Terms, compose
 from framework.backtest.config import Account, Fees, Fills
 from framework.backtest.run import finish
+from framework.engine.layout import Tape
 from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
 from framework.model.enums import Status
+from framework.risk import RiskRule, SizingRule, reduce, refuse
+from framework.slippage import SlippageModel
+from framework.strategy import Strategy
 from tests.reference.cases import Case, RandomRule, RandomSizing, RandomSlippage
+from tests.reference.market import Settings
+from tests.reference.simulator import ReferenceStrategy
 
 FROM_ZERO = ("id", "parent", "order_id")
 """Numbers of rows: the engine counts from 1, the reference from 0."""
@@ -43,7 +50,7 @@ def terms_of(case: Case) -> Terms:
 
 
 def run_engine(case: Case, *, interpreted: bool = False) -> Any:
-    """Return an object with orders, fills, trades, refusals, marks and days: sequences of rows with the names of records.
+    """Return an object with orders, fills, trades, refusals, marks and days: rows with the names of records.
 
     Numbers of rows count from 0 here; `counters` and `positions` (one per slot) are as in ReferenceResult.
     """
@@ -62,6 +69,85 @@ def result_of(simulation: Simulation) -> Any:
     counters["ruined"] = int(simulation.status == Status.RUINED)
     tables = {name: [as_row(row) for row in log] for name, log in used_logs(state).items()}
     return SimpleNamespace(**tables, counters=counters, positions=[float(q) for q in state.slots["qty"]])
+
+
+# --- hand-worked cases: plug-ins are plain Python functions -----------------------------------------------------------
+
+
+def simulate(tape: Any, strategies: Sequence[ReferenceStrategy], settings: Settings) -> Any:
+    """Run strategies over a tape in the engine, interpreted: the reference's own `simulate` with the same arguments."""
+    tape = arrays_of(tape)
+    plans = [Plan(strategy_of(s), tuple(tape.symbols[symbol] for symbol in s.symbols)) for s in strategies]
+    fees = Fees(settings.taker_bps, settings.maker_bps, settings.per_share, settings.per_order, settings.minimum)
+    fills = Fills("worst", settings.participation, settings.limit_through, settings.volume_window)
+    account = Account(leverage=settings.leverage, shorts=settings.shorts, cash_buffer=settings.cash_buffer)
+    terms = Terms(settings.capital, fees, fills, account, settings.start, settings.end)
+    simulation = compose(tape, plans, sizing_of(settings), [rule_of(rule) for rule in settings.rules],
+                         slippage_of(settings), terms, interpreted=True)  # fmt: skip
+    slots = simulation.state.slots
+    local = [strategies[row["strategy"]].ready.get(int(row["symbol"]), 0) for row in slots]
+    slots["ready"] = tape.series[slots["symbol"]] + local
+    simulation.advance(tape.n_events)
+    return result_of(simulation)
+
+
+def arrays_of(tape: Any) -> Any:
+    """Return a tape of lists as arrays in the types of a data tape."""
+    types = {"event_kind": np.uint8, "event_symbol": np.int32, "account_day": np.int32, "local_minute": np.int16,
+             "weekday": np.int8, "bars_in_session": np.int32, "minutes_to_close": np.int32}  # fmt: skip
+    floats = ("open", "high", "low", "close", "volume")
+    made = {name: np.array(getattr(tape, name), np.float64 if name in floats else types.get(name, np.int64))
+            for name in Tape._fields}  # fmt: skip
+    sizes = {"n_symbols": len(tape.symbols), "n_events": len(tape.event_time), "n_bars": len(tape.close)}
+    return SimpleNamespace(**made, **sizes, symbols=tape.symbols, instruments=tape.instruments,
+                           symbol_index=tape.symbols.index)  # fmt: skip
+
+
+def strategy_of(strategy: ReferenceStrategy) -> Strategy:
+    """Return a strategy that calls the functions of a reference strategy and fills in all of `now`."""
+
+    def decide(now: Any) -> None:
+        assert all((now.fills, now.orders, now.account, now.clock, now.bar))  # naming them has them filled in
+        strategy.decide(now)
+
+    def decide_all(nows: Any) -> None:
+        now = nows[0]
+        assert all((now.fills, now.orders, now.account, now.clock, now.bar))
+        strategy.decide_all(nows)
+
+    own = {"name": "scripted", "tags": strategy.tags, "state": strategy.state}
+    if strategy.decide_all is not None:
+        own["decide_all"] = staticmethod(decide_all)
+    else:
+        own["decide"] = staticmethod(decide)
+    return type("Scripted", (Strategy,), own)()
+
+
+def sizing_of(settings: Settings) -> SizingRule:
+    """Return the sizing rule of settings."""
+    return type("Sizing", (SizingRule,), {"name": "sizing", "size": staticmethod(settings.sizing)})()
+
+
+def rule_of(rule: Any) -> RiskRule:
+    """Return a rule that answers as a reference rule does: (allowed, refused, value, limit)."""
+
+    def check(order: Any) -> None:
+        allowed, refused, value, limit = rule(order)
+        if refused:
+            refuse(order, value, limit)
+        else:
+            reduce(order, allowed, value, limit)
+
+    return type("Rule", (RiskRule,), {"name": "rule", "check": staticmethod(check)})()
+
+
+def slippage_of(settings: Settings) -> SlippageModel:
+    """Return the slippage model of settings."""
+
+    def price(fill: Any) -> float:
+        return settings.slippage(fill.reference, fill.qty, fill.bar, fill.mean_volume, fill.volatility)
+
+    return type("Slippage", (SlippageModel,), {"name": "slippage", "price": staticmethod(price)})()
 
 
 def as_row(record: np.void) -> Any:
