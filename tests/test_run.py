@@ -192,3 +192,28 @@ def test_the_run_folder_says_what_was_run(tmp_path: Path) -> None:
     assert len(told["fingerprint"]) == 64
     assert told["versions"]["numba"]
     assert "<html" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_slots_of_a_strategy_share_what_it_declares_shared() -> None:
+    """One counter for both symbols: after n decisions on each, the fifth decision overall buys, once."""
+
+    class Counting(Strategy):
+        name = "counting"
+        shared = {"decisions": 0}
+
+        @staticmethod
+        def decide(now):  # type: ignore[no-untyped-def]
+            now.shared.decisions += 1
+            if now.shared.decisions == 5:
+                buy(now, qty=1.0)
+
+    for interpreted in (False, True):
+        result = run(Counting, interpreted=interpreted)
+        assert result.orders["symbol"].to_list() == ["AAA"]
+        assert len(result.records.orders) == 1
+
+
+def test_regime_sizing_tells_how_often_each_regime_held() -> None:
+    """The shares of the four regimes are among the notes of the result."""
+    result = run(sizing={"name": "regime"})
+    assert any("of 2" in note and "Normal" in note.title() for note in result.notes)

@@ -99,7 +99,8 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
         plug.interpreted = interpreted
         plug.bind(made)
     return Simulation(made, state.tape_of(tape), nows, checks, plugs, tape.symbols,
-                      (tape, slots, rule_columns, request))
+                      (tape, slots, rule_columns, request),
+                      [note for rule, columns in zip(all_rules, rule_columns, strict=True) for note in rule.notes(columns)])
 
 
 def names_of(strategy: Strategy | Rule) -> Mapping[str, Expression]:

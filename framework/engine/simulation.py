@@ -84,6 +84,7 @@ class Simulation:
     """One run of the step over one tape, from event `next` on.
 
     symbols: names, for messages.  keep: whatever must stay alive as long as addresses point into it (columns).
+    remarks: what rules say of the data they will be asked on.
     """
 
     state: State
@@ -93,6 +94,7 @@ class Simulation:
     plugs: list[Plug]
     symbols: tuple[str, ...]
     keep: Any
+    remarks: list[str] = attrs.field(factory=list)
     next: int = 0
     status: Status = Status.RUNNING
     _tape_block: Block = attrs.field(init=False)
@@ -112,8 +114,8 @@ class Simulation:
 
     @property
     def notes(self) -> list[str]:
-        """What the user is told once: plug-ins that could not be compiled."""
-        return list(dict.fromkeys(plug.note for plug in self.plugs if plug.note))
+        """What the user is told once: plug-ins that could not be compiled, and the remarks of rules."""
+        return [*dict.fromkeys(plug.note for plug in self.plugs if plug.note), *self.remarks]
 
     def advance(self, last: int) -> Status:
         """Process events until `next` >= last, growing logs as needed; raises the author's error on a fault.
