@@ -360,9 +360,9 @@ def test_a_trail_follows_the_high_and_only_tightens():
 
 
 def test_a_trail_waits_for_its_profit():
-    """trail_after 6: h - entry = 8 first at bar 2; until then the order has no price and is never touched."""
+    """trail_after 8: h - entry = 8 first at bar 2; until then the order has no price and is never touched."""
     bars = [FLAT, (100, 105, 60, 100), (100, 108, 70, 107), (107, 107, 104, 105)]
-    result = run(bars, {0: lambda now: buy(now, qty=1, trail=2, trail_after=6)})
+    result = run(bars, {0: lambda now: buy(now, qty=1, trail=2, trail_after=8)})
     assert rows(result) == [(100, 1, 100), (400, -1, 106)]  # 108 - 2; open 107, low 104
 
 

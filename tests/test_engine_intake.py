@@ -9,7 +9,7 @@ import pytest
 from framework.model.enums import OrderStatus, Reason
 from framework.strategy import BUY, SELL, buy, cancel, cancel_all, close_position, place_limit, sell, target
 from tests.reference import ReferenceStrategy, Settings
-from tests.reference.hand import FLAT, SIMULATORS, chosen, follow, refusals, run, simulate, slip, statuses
+from tests.reference.hand import FLAT, SIMULATORS, chosen, follow, refusals, rows, run, simulate, slip, statuses
 from tests.reference.tapes import instrument, tape_of
 
 
@@ -36,9 +36,10 @@ def test_excursions_count_lows_and_highs_after_an_entry_at_the_open_and_the_exit
 
 
 def test_excursions_of_an_entry_inside_a_bar_begin_at_its_close():
-    bars = [FLAT, (100, 110, 98, 99), FLAT]
+    bars = [FLAT, (100, 110, 97, 99), FLAT]
     result = run(bars, {0: lambda now: place_limit(now, BUY, 98, qty=1), 1: lambda now: close_position(now)})
-    assert result.trades[0].mfe == pytest.approx(2 / 98)  # close 99 and exit at 100; not the high 110
+    trade = result.trades[0]
+    assert (trade.mae, trade.mfe) == (0, pytest.approx(2 / 98))  # close 99 and exit at 100; not 97 or 110
 
 
 def test_days_close_with_the_last_mark_before_the_roll():
@@ -152,6 +153,15 @@ def test_close_position_takes_a_fraction_rounded_down_and_refuses_what_is_on_its
     result = run([FLAT] * 3, {0: lambda now: buy(now, qty=5), 1: twice})
     assert [o.qty for o in result.orders] == [5, 2, 3]  # down(5 * 0.55) = 2, held 5 - 2 = 3, then nothing
     assert refusals(result) == [("NOTHING_TO_CLOSE", 0, 0)]
+
+
+def test_closing_all_of_a_position_ends_what_was_left_of_its_entry():
+    """2 of 10 fill at each open (0.2 * 10); half of the position leaves the entry alone, all of it ends the entry."""
+    bars = [(*FLAT, 10.0)] * 5
+    script = {0: lambda now: buy(now, qty=10), 1: lambda now: close_position(now, 0.5)}
+    assert statuses(run(bars, script, participation=0.2)) == ["ENDED", "FILLED"]
+    result = run(bars, {0: lambda now: buy(now, qty=10), 1: lambda now: close_position(now)}, participation=0.2)
+    assert (rows(result), statuses(result)) == ([(100, 2, 100), (200, -2, 100)], ["CANCELED", "FILLED"])
 
 
 def test_target_orders_the_difference_and_counts_working_orders():
@@ -343,6 +353,11 @@ def test_a_group_is_scaled_by_one_factor_or_refused_together():
         buy(now, qty=8, group=1)
         place_limit(now, BUY, 100, qty=8, group=1)
 
+    def bad(now):
+        buy(now, qty=1, group=2)
+        buy(now, qty=-1, group=2)
+
+    assert [r[0] for r in refusals(run([FLAT], {0: bad}))] == ["NOT_A_NUMBER", "GROUP_REFUSED"]
     result = run([FLAT] * 1, {0: pair}, capital=800)
     assert result.orders == []
     assert [r[0] for r in refusals(result)] == ["NO_BUYING_POWER", "GROUP_REFUSED"]
