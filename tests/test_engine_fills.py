@@ -385,20 +385,32 @@ def test_move_stop_makes_or_moves_the_stop_and_names_what_it_refuses():
 
 
 def test_a_moved_stop_waits_for_the_next_open_while_a_bar_is_in_progress():
-    """S0 trades in bars of 200; at 300, inside its bar 200..400 with a low of 90, the stop moves from 80 to 95."""
+    """S0 trades in bars of 200; at 300, inside its bar 200..400 with a low of 90, the stop moves from 80 to 95.
+
+    It fills at 600, in the bar after; moved again at the close of 400, to 92, it is not reached by the low of 94.
+    """
+    for again, expected in ((False, [(200, 1, 100), (600, -1, 95)]), (True, [(200, 1, 100)])):
+        result = moved_inside_a_bar(again)
+        assert rows(result) == expected
+        assert result.orders[1].role == Role.STOP  # no longer the trail it was
+
+
+def moved_inside_a_bar(again):
+    """Return the run of a stop that moves inside a bar and, when asked to, again at its close."""
     tape = tape_of([FLAT, (100, 101, 90, 100), (96, 97, 94, 95)], [FLAT] * 6)
     tape.open_time[0:3], tape.close_time[0:3] = [0, 200, 400], [200, 400, 600]
     sort_events(tape, [0] * 3 + [1] * 6)
 
     def decide_all(nows):
         if nows[0].clock.time_ns == 200:
-            buy(nows[0], qty=1, stop=80)
+            buy(nows[0], qty=1, trail=20)
         elif nows[0].clock.time_ns == 300:
             assert (nows[0].fresh, nows[0].age, nows[0].position.stop) == (False, 100, 80)
             move_stop(nows[0], 95)
+        elif nows[0].clock.time_ns == 400 and again:
+            move_stop(nows[0], 92)
 
-    result = simulate(tape, [ReferenceStrategy([0, 1], decide_all=decide_all)], Settings())
-    assert rows(result) == [(200, 1, 100), (600, -1, 95)]  # not at 400, though the bar went to 90
+    return simulate(tape, [ReferenceStrategy([0, 1], decide_all=decide_all)], Settings())
 
 
 def test_a_stop_that_the_strategy_placed_is_on_its_way_out_once_touched():

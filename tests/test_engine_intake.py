@@ -95,6 +95,22 @@ def test_all_slots_of_a_universe_are_seen_and_may_act_once_one_is_warmed_up():
     assert ([(f.time, f.slot) for f in result.fills], result.refusals) == ([(200, 0), (200, 1)], [])
 
 
+def test_a_decision_sees_the_last_32_fills_since_the_one_before():
+    """32 buys of 1 to 32 at 85, beyond their stop of 90, leave at once: 64 fills, of which 17 to 32 are seen."""
+    seen = []
+
+    def enter(now):
+        for i in range(32):
+            buy(now, qty=i + 1, stop=90)
+
+    def look(now):
+        seen.append([(fill.side, fill.qty) for fill in list(now.fills)[: now.fill_count]])
+
+    result = run([FLAT, (85, 86, 84, 85), FLAT], {0: enter, 1: look, 2: look})
+    assert len(result.fills) == 64
+    assert seen == [[(side, qty) for qty in range(17, 33) for side in (1, -1)], []]
+
+
 # --- size and risk ----------------------------------------------------------------------------------------------------
 
 
