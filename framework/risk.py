@@ -69,9 +69,12 @@ class RiskRule(Rule):
 
 @compiled
 def reduce(order: Any, qty: float, value: float, limit: float) -> None:
-    """Let at most `qty` through; value and limit (what was measured, what is allowed) go into the record."""
-    if qty < order.allowed:
-        order.allowed = max(0.0, qty)
+    """Let at most `qty` through; value and limit (what was measured, what is allowed) go into the record.
+
+    A quantity that is not a number lets nothing through: a rule that cannot tell does not permit.
+    """
+    if not qty >= order.allowed:
+        order.allowed = qty if qty > 0.0 else 0.0
         order.value = value
         order.limit = limit
 

@@ -166,7 +166,8 @@ def result_in_a_new_process(folder: Path, cache: Path, through_module: bool) -> 
         assert CALLBACK(made.address)(rows.ctypes.data) == 0
         print(rows["result"][0])
     """)
-    environment = {**os.environ, "FRAMEWORK_CACHE_DIR": str(cache), "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "FRAMEWORK_CACHE_DIR": str(cache), "PYTHONPATH": str(folder),
+                   "PYTHONDONTWRITEBYTECODE": "1"}
     path = folder / "author_script.py"
     path.write_text(script)
     done = subprocess.run([sys.executable, str(path)], env=environment, capture_output=True, text=True, check=True)
@@ -204,9 +205,22 @@ def test_content_names_code_constants_helpers_and_defaults(tmp_path: Path, monke
     module_with(tmp_path, "helper_two", 3.0)
     one, two = importlib.import_module("helper_one"), importlib.import_module("helper_two")
     first, second = content_of(one.scale), content_of(two.scale)
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert content_key(first) != content_key(second)
     assert content_key(first) == content_key(content_of(one.scale) or [])
+
+
+def test_the_members_of_an_enumeration_are_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CALM = 1 and CALM = 2 are frozen into compiled code, so they make different keys; other classes make none."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name, value in (("mode_one", 1), ("mode_two", 2)):
+        (tmp_path / f"{name}.py").write_text(
+            f"from enum import IntEnum\n\nclass Mode(IntEnum):\n    CALM = {value}\n\nclass Other:\n    pass\n\n"
+            "def calm(seen):\n    return seen.count == Mode.CALM\n\ndef other(seen):\n    return Other\n")
+    one, two = importlib.import_module("mode_one"), importlib.import_module("mode_two")
+    assert content_key(content_of(one.calm) or []) != content_key(content_of(two.calm) or [])
+    assert content_of(one.other) is None
 
 
 def test_a_function_over_a_mutable_global_is_not_cached() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_the_same_run_twice_writes_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_run(run(), tmp_path / name, report=False)
     names = sorted(p.name for p in (tmp_path / "one").iterdir() if p.name != "run.json")
-    assert "stats.json" in names and "trades.parquet" in names and "equity.parquet" in names
+    assert {"stats.json", "trades.parquet", "equity.parquet"} <= set(names)
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
@@ -127,7 +128,7 @@ def test_a_run_in_which_nothing_is_ever_decided_is_an_error_that_says_why() -> N
         run(Flipping, params={"slow": 4_000})
 
 
-@pytest.mark.parametrize("settings, message", [
+@pytest.mark.parametrize(("settings", "message"), [
     ({"params": {"fats": 3}}, r"unknown parameter 'fats'; did you mean 'fast'"),
     ({"params": {"fast": 1}}, r"fast = 1 is out of bounds: 2 <= value <= 50"),
     ({"params": {"fast": "ten"}}, r"fast = 'ten' must be a number"),
@@ -199,7 +200,7 @@ def test_slots_of_a_strategy_share_what_it_declares_shared() -> None:
 
     class Counting(Strategy):
         name = "counting"
-        shared = {"decisions": 0}
+        shared: ClassVar = {"decisions": 0}
 
         @staticmethod
         def decide(now):  # type: ignore[no-untyped-def]
@@ -213,7 +214,52 @@ def test_slots_of_a_strategy_share_what_it_declares_shared() -> None:
         assert len(result.records.orders) == 1
 
 
+class SharedPlain(Strategy):
+    """Buys on the third decision of both symbols together; nothing but shared memory."""
+
+    name = "shared_plain"
+    shared: ClassVar = {"decisions": 0}
+
+    @staticmethod
+    def decide(now):  # type: ignore[no-untyped-def]
+        now.shared.decisions += 1
+        if now.shared.decisions == 3:
+            buy(now, qty=1.0)
+
+
+class SharedAmongOthers(Strategy):
+    """Has indicators, parameters and a state of each slot before its shared memory."""
+
+    name = "shared_among_others"
+    slow = Param(20, low=5, high=200)
+    state: ClassVar = {"calls": 0}
+    shared: ClassVar = {"decisions": 0, "weight": 0.5}
+
+    def indicators(self, bars):  # type: ignore[no-untyped-def]
+        return {"mean": sma(bars.close, self.slow)}
+
+    @staticmethod
+    def decide(now):  # type: ignore[no-untyped-def]
+        now.state.calls += 1
+        now.shared.decisions += 1
+        if now.state.calls == 4 and now.ind.mean > 0.0 and now.shared.weight == 0.5:
+            buy(now, qty=float(now.shared.decisions))
+
+
+def test_strategies_with_shared_memory_of_different_layouts_leave_each_other_alone() -> None:
+    """Together they do what each does alone: one order of the first; of the second 7 and 8 units at the fourth call."""
+    together = run([SharedPlain, SharedAmongOthers])  # type: ignore[arg-type]
+    quantities = {name: together.orders.filter(together.orders["strategy"] == name)["qty"].to_list()
+                  for name in ("shared_plain", "shared_among_others")}
+    assert quantities["shared_plain"] == [1.0]
+    assert quantities["shared_among_others"] == [7.0, 8.0]
+
+
 def test_regime_sizing_tells_how_often_each_regime_held() -> None:
     """The shares of the four regimes are among the notes of the result."""
     result = run(sizing={"name": "regime"})
-    assert any("of 2" in note and "Normal" in note.title() for note in result.notes)
+    told = [note for note in result.notes if note.startswith("regime: of ")]
+    shares = [float(word.rstrip(",%")) for word in told[0].split() if word.rstrip(",").endswith("%")]
+    assert len(told) == 1
+    assert len(shares) == 4
+    assert sum(shares) == pytest.approx(100.0, abs=0.3)

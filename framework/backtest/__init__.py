@@ -1,6 +1,7 @@
 """From a configuration to a result: the backtest, its statistics and its report.
 
-The package can be called: ``framework.backtest(data=frame, strategy="ema_cross")`` is `framework.backtest.api.backtest`.
+The package can be called: ``framework.backtest(data=frame, strategy="ema_cross")`` is
+`framework.backtest.api.backtest`.
 """
 
 from __future__ import annotations

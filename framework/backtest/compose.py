@@ -15,7 +15,7 @@ from framework.engine import layout, state
 from framework.engine.simulation import Plug, Simulation
 from framework.errors import ConfigError
 from framework.indicators import Bars, ColumnCache, Expression, evaluate, first_ready
-from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK
+from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK, record
 from framework.risk import RiskRule, Rule, SizingRule, check_dtype, store_rule
 from framework.slippage import SlippageModel, fill_dtype
 from framework.source_check import check_names
@@ -81,11 +81,11 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     nows = state.RecordMemory(HEADER, len(slots.symbols), [dtype.itemsize for dtype in dtypes])
     dtypes = [padded(dtype, nows.stride) for dtype in dtypes]
     checks = state.RecordMemory(ORDER_CHECK, len(all_rules), [dtype.itemsize for dtype in check_dtypes])
-    shared_at, shared_bytes = shared_memory(nows, dtypes, slots)
+    shared = [dtype["shared"].itemsize if "shared" in (dtype.names or ()) else 0 for dtype in dtypes]
     made = state.allocate(
         tape.n_symbols, slots.strategies, slots.symbols, len(all_rules),
         max(len(columns[0]) for columns in rule_columns), sum(len(c) for c in slots.columns), nows, checks,
-        shared_bytes, shared_at, tape.n_bars if terms.log_marks else 0)
+        max(shared), tape.n_bars if terms.log_marks else 0)
     request = state.RecordMemory(FILL_REQUEST, 1, [fill_dtype(slippage).itemsize] if slippage else [])
     made = made._replace(request=request.heads)
     set_terms(made, tape, terms, request.address(0))
@@ -95,12 +95,13 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     if slippage is not None:
         plugs.append(slippage_plug(made, slippage, request))
     for plug in plugs:
-        check_names(plug.function, plug.dtype, plug.form, plug.owner)
+        check_names(plug.function, shown_dtype(plug), plug.form, plug.owner)
         plug.interpreted = interpreted
         plug.bind(made)
+    show_all_to_interpreted(made, plugs)
     return Simulation(made, state.tape_of(tape), nows, checks, plugs, tape.symbols,
                       (tape, slots, rule_columns, request),
-                      [note for rule, columns in zip(all_rules, rule_columns, strict=True) for note in rule.notes(columns)])
+                      [note for rule, seen in zip(all_rules, rule_columns, strict=True) for note in rule.notes(seen)])
 
 
 def names_of(strategy: Strategy | Rule) -> Mapping[str, Expression]:
@@ -111,7 +112,8 @@ def names_of(strategy: Strategy | Rule) -> Mapping[str, Expression]:
     return declared
 
 
-def columns_of(owner: Strategy | Rule, tape: Tape, symbol: int, cache: ColumnCache) -> tuple[dict[str, np.ndarray], int]:
+def columns_of(owner: Strategy | Rule, tape: Tape, symbol: int,
+               cache: ColumnCache) -> tuple[dict[str, np.ndarray], int]:
     """Return the indicator columns over one symbol's bars and the bar at which all of them are defined."""
     declared = names_of(owner)
     columns = {name: evaluate(expression, tape, symbol, cache) for name, expression in declared.items()}
@@ -127,6 +129,8 @@ def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
     slots = Slots([], [], [], [])
     for number, plan in enumerate(plans):
         wanted = range(tape.n_symbols) if plan.symbols is None else sorted(tape.symbol_index(s) for s in plan.symbols)
+        if not wanted or len(set(wanted)) != len(wanted):
+            raise ConfigError(f"{plan.strategy.name}: symbols = {plan.symbols!r}; name at least one symbol, each once")
         for symbol in wanted:
             columns, ready = columns_of(plan.strategy, tape, symbol, cache)
             slots.strategies.append(number)
@@ -138,23 +142,10 @@ def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
 
 def padded(dtype: np.dtype, itemsize: int) -> np.dtype:
     """Return the layout with the stride of the records, so that adjacent ones are an array of it."""
-    fields = dtype.fields or {}
+    fields: Mapping[str, Any] = dtype.fields or {}
     names = list(dtype.names or ())
     return np.dtype({"names": names, "formats": [fields[n][0] for n in names], "offsets": [fields[n][1] for n in names],
                      "itemsize": itemsize, "aligned": True})
-
-
-def shared_memory(nows: state.RecordMemory, dtypes: Sequence[np.dtype], slots: Slots) -> tuple[np.ndarray, int]:
-    """Return the bytes of `shared` inside the records of `now`, and their number (0 when nobody declares any).
-
-    The memory lies at the same offset in every record: behind the longest layout.
-    """
-    places = {(dtype.fields["shared"][1], dtype.fields["shared"][0].itemsize)
-              for dtype in dtypes if dtype.fields and "shared" in dtype.fields}
-    if not places:
-        return nows.part(0, 0), 0
-    offset, size = min(place[0] for place in places), max(place[0] + place[1] for place in places)
-    return nows.part(offset, size - offset), size - offset
 
 
 def set_terms(made: layout.State, tape: Tape, terms: Terms, request: int) -> None:
@@ -199,16 +190,37 @@ def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slot
         made.strategies[number]["first_slot"] = int(np.argmax(members == number))
         made.strategies[number]["slots"] = count = int(np.sum(members == number))
         nows.heads["universe"][: members.size][members == number] = count
-    if made.shared.shape[1]:
-        for number in range(len(plans)):
-            made.shared[number] = made.shared_at[int(made.strategies[number]["first_slot"])]
+        fields: Mapping[str, Any] = dtypes[number].fields or {}
+        if "shared" in fields:
+            size, offset = fields["shared"][0].itemsize, fields["shared"][1]
+            made.strategies[number]["shared_bytes"], made.strategies[number]["shared_offset"] = size, offset
+            first = int(made.strategies[number]["first_slot"])
+            made.shared[number, :size] = made.now_bytes[first, offset : offset + size]
+
+
+def shown_dtype(plug: Plug) -> np.dtype:
+    """Return the layout of what a function is shown: of an order's record, `watch` finds only these parts filled in."""
+    fields: Mapping[str, Any] = plug.dtype.fields or {}
+    if plug.kind != layout.FAULT_WATCH:
+        return plug.dtype
+    return record(*((name, fields[name][0]) for name in ("account", "clock", "p", "state") if name in fields))
+
+
+def show_all_to_interpreted(made: layout.State, plugs: Sequence[Plug]) -> None:
+    """Leave nothing out for plain Python: it may reach what it reads in ways that its names do not tell."""
+    for plug in plugs:
+        if plug.adapter is not None and plug.adapter.is_compiled:
+            continue
+        if plug.kind == layout.FAULT_DECIDE:
+            made.slots["uses"][sorted(plug.at or ())] |= sum(COSTLY)
+        elif plug.kind == layout.FAULT_SLIPPAGE:
+            made.settings["slippage_uses"] = layout.USES_VOLUME | layout.USES_VOLATILITY
 
 
 def uses_of(strategy: Strategy) -> int:
     """Return which costly parts of `now` a strategy's decision, or a helper of it, names."""
     names = names_used(strategy.decide_all or strategy.decide)
-    uses = sum(bit for bit, marks in COSTLY.items() if names & marks or "getattr" in names)
-    return uses | (layout.USES_SHARED if strategy.shared else 0)
+    return sum(bit for bit, marks in COSTLY.items() if names & marks)
 
 
 def set_rules(made: layout.State, rules: Sequence[Rule], columns: Sequence[Sequence[Mapping[str, np.ndarray]]],
@@ -263,4 +275,5 @@ def slippage_plug(made: layout.State, model: SlippageModel, request: state.Recor
     names = names_used(model.price)
     uses = layout.USES_VOLUME if "mean_volume" in names else 0
     made.settings[0]["slippage_uses"] = uses | (layout.USES_VOLATILITY if "volatility" in names else 0)
-    return Plug(layout.FAULT_SLIPPAGE, None, f"{model.name}.price", model.price, dtype, RESULT, "settings", (0,), "slippage")
+    return Plug(layout.FAULT_SLIPPAGE, None, f"{model.name}.price", model.price, dtype, RESULT, "settings", (0,),
+                "slippage")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 import numpy as np
@@ -101,6 +101,11 @@ def tags_per_slot(tags: Sequence[str] | Sequence[Sequence[str]]) -> tuple[tuple[
     return tuple(tuple(names) for names in tags)
 
 
+def as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
+    """Return values as a tuple."""
+    return tuple(values)
+
+
 def floats(values: Sequence[float] | Floats) -> Floats:
     """Return values as a float64 array."""
     return np.asarray(values, np.float64)
@@ -120,8 +125,8 @@ class Result:
     """
 
     config: Mapping[str, object]
-    symbols: tuple[str, ...] = attrs.field(converter=tuple)
-    slots: tuple[tuple[str, str], ...] = attrs.field(converter=tuple)
+    symbols: tuple[str, ...] = attrs.field(converter=as_tuple)
+    slots: tuple[tuple[str, str], ...] = attrs.field(converter=as_tuple)
     capital: float
     annualization: float
     fingerprint: str
@@ -135,9 +140,9 @@ class Result:
     risk_free_rate: float = 0.0
     versions: Mapping[str, str] = attrs.field(factory=dict)
     counters: Counters = attrs.field(factory=Counters)
-    rule_names: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    rule_names: tuple[str, ...] = attrs.field(default=(), converter=as_tuple)
     status: Status = Status.RUNNING
-    notes: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    notes: tuple[str, ...] = attrs.field(default=(), converter=as_tuple)
     data: Mapping[str, object] = attrs.field(factory=dict)
     multipliers: Floats = attrs.field(converter=floats)
     start: int | None = None

@@ -19,7 +19,7 @@ from framework.data.tape import Tape
 from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
 from framework.errors import ConfigError
-from framework.model.enums import OrderStatus, Reason, Status
+from framework.model.enums import EventKind, OrderStatus, Status
 from framework.model.records import TRADE
 from framework.risk import RiskRule, SizingRule
 from framework.slippage import SlippageModel
@@ -114,7 +114,8 @@ def open_trades(simulation: Simulation) -> np.ndarray:
         row["exit_price"] = symbol["mark"]
         unrealised = slot["qty"] * (symbol["mark"] - slot["entry_price"]) * symbol["multiplier"]
         row["pnl"] = slot["realised"] - slot["fees"] + unrealised
-        row["fees"], row["slippage"], row["mae"], row["mfe"] = slot["fees"], slot["slippage"], slot["worst"], slot["best"]
+        row["fees"], row["slippage"] = slot["fees"], slot["slippage"]
+        row["mae"], row["mfe"] = slot["worst"], slot["best"]
     return rows
 
 
@@ -125,7 +126,8 @@ def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[RiskRul
     logs = {name: rows.copy() for name, rows in used_logs(state).items()}
     if logs["orders"].size == 0 and logs["refusals"].size == 0:
         raise ConfigError(no_decision(config, tape, simulation))
-    slots = tuple((plans[int(slot["strategy"])].strategy.name, tape.symbols[int(slot["symbol"])]) for slot in state.slots)
+    slots = tuple((plans[int(slot["strategy"])].strategy.name, tape.symbols[int(slot["symbol"])])
+                  for slot in state.slots)
     tags = tuple(("", *plans[int(slot["strategy"])].strategy.tags) for slot in state.slots)
     account = state.account[0]
     first_close, last_close = window_closes(tape, config)
@@ -137,7 +139,7 @@ def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[RiskRul
         positions=state.symbols["net"].copy(), cash=float(account["cash"]), versions=versions(),
         counters=Counters(ambiguous_bars=int(account["ambiguous"]), gapped_entries=int(account["gapped"]),
                           rejected_orders=int(np.sum(logs["refusals"]["allowed"] == 0.0)), events=simulation.next,
-                          bars=int(np.sum(tape.event_kind[:last] == 0))),
+                          bars=int(np.sum(tape.event_kind[: simulation.next] == EventKind.CLOSE))),
         rule_names=tuple(rule.name for rule in rules), status=Status(int(account["status"])),
         notes=tuple(notes_of(tape, simulation)), data=data_summary(tape), prices=tape, currency=config.account.currency,
         multipliers=np.array([instrument.multiplier for instrument in tape.instruments]),

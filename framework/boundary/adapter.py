@@ -8,6 +8,7 @@ swallow it, and both would be a wrong backtest.
 from __future__ import annotations
 
 import ctypes
+import enum
 import types as python_types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -62,7 +63,7 @@ def compile_adapter(function: Callable[..., Any], dtype: np.dtype, form: str = R
         layout = [repr(dtype.descr).encode(), str(dtype.itemsize).encode(), form.encode()]
         keep_on_disk(callback, content_key([engine_key().encode(), *layout, *parts]))
     callback.compile()
-    return Adapter(callback.address, True, (callback, body))
+    return Adapter(int(callback.address or 0), True, (callback, body))
 
 
 def interpret_adapter(function: Callable[..., Any], dtype: np.dtype, form: str = RECORD) -> Adapter:
@@ -74,7 +75,7 @@ def interpret_adapter(function: Callable[..., Any], dtype: np.dtype, form: str =
     def show(pointer: int) -> int:
         try:
             function(views[pointer])
-        except BaseException as exception:  # noqa: BLE001 - Ctrl-C too must stop the loop, then rise again outside
+        except BaseException as exception:
             adapter.fault = exception
             return FAULT
         return OK
@@ -83,7 +84,7 @@ def interpret_adapter(function: Callable[..., Any], dtype: np.dtype, form: str =
         try:
             shown = views[pointer]
             shown.result = function(shown)
-        except BaseException as exception:  # noqa: BLE001
+        except BaseException as exception:
             adapter.fault = exception
             return FAULT
         return OK
@@ -250,6 +251,13 @@ def _constant(value: Any, seen: set[int]) -> Iterator[bytes]:
     """Yield the content of one global: a function's code, a module's name or a plain value."""
     if isinstance(plain_function(value), python_types.FunctionType):
         yield from _reach(plain_function(value), seen)
+    elif isinstance(value, enum.EnumMeta):
+        members: Any = value
+        yield repr([(member.name, member.value) for member in members]).encode()
+    elif isinstance(value, enum.Enum):
+        yield repr((value.name, value.value)).encode()
+    elif isinstance(value, type) and value.__module__.partition(".")[0] not in VERSIONED:
+        raise _NoStableContent(repr(value))
     elif isinstance(value, (python_types.ModuleType, python_types.BuiltinFunctionType, type)):
         yield repr(getattr(value, "__name__", value)).encode()
     elif isinstance(value, np.ndarray):

@@ -59,7 +59,8 @@ def _compile_once_for_all_literals(dispatcher: Any) -> None:
     resolve = dispatcher.get_call_template
 
     def resolve_plain(args: Any, kws: Any) -> Any:
-        return resolve([types.unliteral(arg) for arg in args], {name: types.unliteral(arg) for name, arg in kws.items()})
+        named = {name: types.unliteral(arg) for name, arg in kws.items()}
+        return resolve([types.unliteral(arg) for arg in args], named)
 
     dispatcher.get_call_template = resolve_plain
 

@@ -38,7 +38,7 @@ def nested_view(address: int, part: np.dtype) -> Any:
     base, shape = part.subdtype
     if base.names is not None:
         return tuple(view_at(address + i * base.itemsize, base) for i in range(math.prod(shape)))
-    memory = (ctypes.c_uint8 * part.itemsize).from_address(address)
+    memory: Any = (ctypes.c_uint8 * part.itemsize).from_address(address)
     return np.frombuffer(memory, dtype=base).reshape(shape)
 
 
@@ -50,8 +50,9 @@ def view_class(dtype: np.dtype) -> tuple[type[ctypes.Structure], tuple[tuple[str
     layout: list[tuple[str, Any]] = []
     nested: list[tuple[str, np.dtype, int]] = []
     position = 0
-    for name in sorted(dtype.names, key=lambda n: dtype.fields[n][1]):
-        part, offset = dtype.fields[name][:2]
+    fields: Any = dtype.fields
+    for name in sorted(dtype.names, key=lambda n: int(fields[n][1])):
+        part, offset = fields[name][:2]
         layout.append((f"_before_{name}", ctypes.c_uint8 * (offset - position)))
         if part.names is None and part.subdtype is None:
             layout.append((name, SCALARS[part.str[1:]]))

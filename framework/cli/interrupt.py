@@ -43,7 +43,7 @@ def _watch(receiver: socket.socket, is_over: threading.Event) -> None:
     with receiver:
         while received := receiver.recv(64):
             if signal.SIGINT in received and not is_over.wait(PATIENCE_SECONDS):
-                sys.stderr.write("framework: interrupted; a function did not return in time, so the run was given up and "
-                                 "nothing of it was written\n")
+                sys.stderr.write("framework: interrupted; a function did not return in time, so the run was given up "
+                                 "and nothing of it was written\n")
                 sys.stderr.flush()
                 os._exit(INTERRUPTED)

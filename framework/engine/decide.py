@@ -14,7 +14,6 @@ from framework.engine.layout import (
     USES_CLOCK,
     USES_FILLS,
     USES_ORDERS,
-    USES_SHARED,
 )
 from framework.engine.ledger import ROLE_STOP, ROLE_TRAIL
 from framework.engine.orders import ROLE_TARGET
@@ -89,25 +88,20 @@ def write_fills(s, slot_number):
     """Copy the slot's fills since its last decision, at most the last MAX_ORDERS of them, into its `now`."""
     slot = s.slots[slot_number]
     now = s.nows[slot_number]
-    total = 0
-    for i in range(slot.fills_seen, s.account[0].fills):
-        if s.fills[i].slot == slot_number:
-            total += 1
-    skipped = total - MAX_ORDERS
     count = 0
-    for i in range(slot.fills_seen, s.account[0].fills):
-        fill = s.fills[i]
-        if fill.slot != slot_number:
-            continue
-        if skipped > 0:
-            skipped -= 1
-            continue
-        view = now.fills[count]
+    identity = slot.last_fill
+    while identity > slot.fills_seen and count < MAX_ORDERS:
+        count += 1
+        identity = s.fills[identity - 1].previous
+    now.fill_count = count
+    identity = slot.last_fill
+    for place in range(count - 1, -1, -1):
+        fill = s.fills[identity - 1]
+        view = now.fills[place]
         view.order_id, view.time, view.side, view.role = fill.order_id, fill.time, fill.side, fill.role
         view.tag, view.qty, view.price, view.fee = fill.tag, fill.qty, fill.price, fill.fee
-        count += 1
-    now.fill_count = count
-    slot.fills_seen = s.account[0].fills
+        identity = fill.previous
+    slot.fills_seen = slot.last_fill
 
 
 @inlined
@@ -131,15 +125,15 @@ def prepare(s, t, slot_number, bar, age):
 def call_strategy(s, slot_number, address):
     """Call a strategy at an address with the slot's `now`; its shared memory goes in before and comes out after."""
     slot = s.slots[slot_number]
-    if slot.uses & USES_SHARED:
-        for i in range(s.shared.shape[1]):
-            s.shared_at[slot_number, i] = s.shared[slot.strategy, i]
+    strategy = s.strategies[slot.strategy]
+    offset = strategy.shared_offset
+    for i in range(strategy.shared_bytes):
+        s.now_bytes[slot_number, offset + i] = s.shared[slot.strategy, i]
     account = s.account[0]
     if account.status == RUNNING and call_at(address, slot.pointer) != 0:
         account.status, account.fault_kind, account.fault_at = FAULT, FAULT_DECIDE, slot_number
-    if slot.uses & USES_SHARED:
-        for i in range(s.shared.shape[1]):
-            s.shared[slot.strategy, i] = s.shared_at[slot_number, i]
+    for i in range(strategy.shared_bytes):
+        s.shared[slot.strategy, i] = s.now_bytes[slot_number, offset + i]
 
 
 @inlined
@@ -149,7 +143,7 @@ def queue_intents(s, slot_number, count, time):
     if now.intents_refused > 0:
         asked = MAX_ORDERS + now.intents_refused
         refuse(s, slot_number, 0, ORDER, TOO_MANY_ORDERS, asked, 0.0, asked, MAX_ORDERS, time)
-    for number in range(now.intent_count):
+    for number in range(min(max(now.intent_count, 0), MAX_ORDERS)):
         s.queue[count, 0], s.queue[count, 1] = slot_number, number
         count += 1
     return count

@@ -17,10 +17,9 @@ WORKING_MAX = MAX_ORDERS + 2
 
 USES_FILLS = 1
 USES_ORDERS = 2
-USES_SHARED = 4
-USES_BAR = 8
-USES_CLOCK = 16
-USES_ACCOUNT = 32
+USES_BAR = 4
+USES_CLOCK = 8
+USES_ACCOUNT = 16
 """Bits of `slot.uses`: what of `now` costs something to fill in and is read by the strategy."""
 
 USES_VOLUME = 1
@@ -30,7 +29,8 @@ USES_VOLATILITY = 2
 SETTINGS = record(
     ("leverage", "f8"), ("cash_buffer", "f8"), ("shorts", "i8"), ("taker", "f8"), ("maker", "f8"), ("per_share", "f8"),
     ("per_order", "f8"), ("minimum", "f8"), ("participation", "f8"), ("volume_window", "i8"), ("limit_through", "f8"),
-    ("start", "i8"), ("end", "i8"), ("slippage", "i8"), ("slippage_uses", "i8"), ("request", "i8"), ("log_marks", "i8"), ("strict", "i8"),
+    ("start", "i8"), ("end", "i8"), ("slippage", "i8"), ("slippage_uses", "i8"), ("request", "i8"),
+    ("log_marks", "i8"), ("strict", "i8"),
 )
 """taker, maker: fractions; participation: a fraction, 0 without a cap; start, end: decisions in [start, end), ns."""
 
@@ -42,7 +42,8 @@ ACCOUNT = record(
     ("orders", "i8"), ("fills", "i8"), ("trades", "i8"), ("refusals", "i8"), ("marks", "i8"), ("days", "i8"),
     ("ambiguous", "i8"), ("gapped", "i8"), ("stamp", "i8"), ("status", "i8"), ("fault_kind", "i8"), ("fault_at", "i8"),
 )
-"""marked_equity, marked_exposure: at the last mark, `time`; reserved, proceeds, heat, working_notional: totals of the slots; orders .. days: rows used of each log."""
+"""marked_equity, marked_exposure: at the last mark, `time`.  reserved, proceeds, heat, working_notional: totals of the
+slots.  orders .. days: rows used of each log."""
 
 FAULT_DECIDE, FAULT_SLIPPAGE, FAULT_PRICE, FAULT_RULE, FAULT_WATCH, FAULT_REFUSED = 1, 2, 3, 4, 5, 6
 """What `fault_kind` says: which plug-in failed; `fault_at` is its slot or its place among the rules."""
@@ -58,8 +59,8 @@ SYMBOL = record(
 """bar: row of the bar in progress or just closed; closed: row of the last closed bar, -1 before the first."""
 
 SLOT = record(
-    ("strategy", "i8"), ("symbol", "i8"), ("decide", "i8"), ("pointer", "i8"), ("uses", "i8"), ("ready", "i8"), ("indicators", "i8"),
-    ("first_column", "i8"), ("working", "i8"), ("fills_seen", "i8"),
+    ("strategy", "i8"), ("symbol", "i8"), ("decide", "i8"), ("pointer", "i8"), ("uses", "i8"), ("ready", "i8"),
+    ("indicators", "i8"), ("first_column", "i8"), ("working", "i8"), ("fills_seen", "i8"), ("last_fill", "i8"),
     ("qty", "f8"), ("entry_price", "f8"), ("high_water", "f8"), ("worst", "f8"), ("best", "f8"),
     ("reserved", "f8"), ("proceeds", "f8"), ("heat", "f8"), ("notional", "f8"), ("pending", "f8"), ("openings", "i8"),
     ("entry_time", "i8"), ("entry_bar", "i8"), ("entered_inside", "i8"), ("bars_held", "i8"), ("touched", "i8"),
@@ -70,14 +71,18 @@ SLOT = record(
 
 WORK = record(
     ("id", "i8"), ("side", "i8"), ("kind", "i8"), ("role", "i8"), ("reduce_only", "i8"), ("tag", "i8"), ("group", "i8"),
-    ("active_from", "i8"), ("placed", "i8"), ("born_inside", "i8"), ("tried", "i8"), ("filled", "i8"), ("charged", "i8"), ("bracketed", "i8"),
-    ("remaining", "f8"), ("price", "f8"), ("next_price", "f8"), ("entry", "f8"), ("risk_each", "f8"), ("unit_cost", "f8"),
-    ("free", "f8"), ("reserved_qty", "f8"), ("proceeds_each", "f8"), ("stop", "f8"), ("stop_offset", "f8"), ("target", "f8"), ("target_offset", "f8"),
+    ("active_from", "i8"), ("born_inside", "i8"), ("tried", "i8"), ("filled", "i8"), ("charged", "i8"),
+    ("bracketed", "i8"), ("remaining", "f8"), ("price", "f8"), ("next_price", "f8"), ("entry", "f8"),
+    ("risk_each", "f8"), ("unit_cost", "f8"), ("free", "f8"), ("reserved_qty", "f8"), ("proceeds_each", "f8"),
+    ("stop", "f8"), ("stop_offset", "f8"),
+    ("target", "f8"), ("target_offset", "f8"),
     ("trail", "f8"), ("trail_after", "f8"), ("raw_fee", "f8"), ("fee", "f8"),
 )
 """One working order; price is UNSET for a market order and for a trail that is not active yet."""
 
-STRATEGY = record(("first_slot", "i8"), ("slots", "i8"), ("decide_all", "i8"), ("indicators", "i8"))
+STRATEGY = record(("first_slot", "i8"), ("slots", "i8"), ("decide_all", "i8"), ("shared_bytes", "i8"),
+                  ("shared_offset", "i8"))
+"""Its slots are adjacent; shared_offset is the place of the shared memory inside their records of `now`."""
 
 RULE = record(("address", "i8"), ("watch", "i8"), ("pointer", "i8"), ("indicators", "i8"))
 """A sizing rule (row 0) or risk rule; `pointer` is its record."""
@@ -131,8 +136,8 @@ class State(NamedTuple):
     """float64, (slots, words): the same memory from `ind` on."""
     shared: np.ndarray
     """uint8, (strategies, bytes): the shared memory of each strategy."""
-    shared_at: np.ndarray
-    """uint8, (slots, bytes): the same memory inside each record of `now`."""
+    now_bytes: np.ndarray
+    """uint8, (slots, stride): the records of `now` as bytes."""
     checks: np.ndarray
     """ORDER_CHECK, one per rule, strided over the rules' records."""
     check_tails: np.ndarray

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from framework.boundary.jit import entry, inlined, kernel
+from framework.boundary.jit import entry, inlined
+from framework.engine.blocks import open_state, open_tape
 from framework.engine.checks import watch
 from framework.engine.decide import decide_slot, decide_universe
 from framework.engine.intake import take_intents
-from framework.engine.blocks import open_state, open_tape
 from framework.engine.ledger import mark_account, mark_slot, revalue, roll_day
 from framework.engine.matching import match_open, match_range
 from framework.engine.orders import trail_stop
@@ -39,7 +39,7 @@ def end_of_group(t, first):
 @inlined
 def mark_group(s, t, first, last, time):
     """Mark every symbol that closes, its slots and then the account."""
-    day = 0
+    day = np.int64(0)
     for event in range(first, last):
         day = max(day, np.int64(t.account_day[t.event_bar[event]]))
     roll_day(s, day)
@@ -93,7 +93,8 @@ def close_group(s, t, first, last, time):
         if s.symbols[number].working > 0:
             match_range(s, t, number, t.event_bar[event], time)
     mark_group(s, t, first, last, time)
-    watch(s, t, t.event_bar[first])
+    if s.account[0].status == RUNNING:
+        watch(s, t, t.event_bar[first])
     if s.account[0].status == RUNNING:
         decide_group(s, t, first, last, time)
 

@@ -189,6 +189,8 @@ def write_fill(s, slot_number, order, qty, price, reference, fee, slippage, bar,
     fill.id, fill.order_id, fill.time, fill.bar = account.fills, order.id, time, bar
     fill.slot, fill.symbol, fill.side, fill.role, fill.tag = slot_number, slot.symbol, order.side, order.role, order.tag
     fill.qty, fill.price, fill.reference, fill.fee, fill.slippage = qty, price, reference, fee, slippage
+    fill.previous = slot.last_fill
+    slot.last_fill = fill.id
     fill.position, fill.is_maker, fill.is_cross, fill.is_gapped = slot.qty, order.kind == LIMIT, cross, gapped
     account.gapped += gapped
     row = s.orders[order.id - 1]

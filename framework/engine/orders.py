@@ -32,7 +32,7 @@ def new_order(s, slot_number, side, kind, role, reduce_only, qty, price, active_
     order.id = row.id = account.orders
     order.side, order.kind, order.role, order.reduce_only = side, kind, role, reduce_only
     order.tag = order.group = 0
-    order.active_from, order.placed, order.born_inside = active_from, time, -1
+    order.active_from, order.born_inside = active_from, -1
     order.tried = order.filled = order.charged = order.bracketed = 0
     order.remaining, order.price, order.next_price, order.entry = qty, price, UNSET, 0.0
     order.risk_each = order.unit_cost = order.free = order.reserved_qty = order.proceeds_each = 0.0

@@ -30,8 +30,8 @@ def refuse(s, slot_number, side, verb, reason, asked, allowed, value, limit, tim
     account.refusals += 1
     row.time, row.slot, row.symbol, row.side, row.verb = time, slot_number, s.slots[slot_number].symbol, side, verb
     row.reason, row.asked, row.allowed, row.value, row.limit = reason, asked, allowed, value, limit
-    if s.settings[0].strict and reason in (WRONG_SIDE, NOT_A_NUMBER):
-        account.status, account.fault_kind, account.fault_at = FAULT, FAULT_REFUSED, slot_number
+    if s.settings[0].strict and account.status == RUNNING and reason in (WRONG_SIDE, NOT_A_NUMBER):
+        account.status, account.fault_kind, account.fault_at = FAULT, FAULT_REFUSED, account.refusals - 1
 
 
 @kernel

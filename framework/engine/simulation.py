@@ -16,19 +16,21 @@ from typing import Any
 import attrs
 import numpy as np
 
+from framework.boundary import adapter
 from framework.boundary.adapter import Adapter, compile_adapter, interpret_adapter
 from framework.boundary.tables import Block
 from framework.engine import layout, state
 from framework.engine.blocks import state_block, tape_block
 from framework.engine.layout import State, Tape
 from framework.engine.loop import advance
+from framework.engine.state import RecordMemory
 from framework.errors import StrategyError
-from framework.model.enums import Status
+from framework.model.enums import Reason, Status
 
 CHUNK_SECONDS = 0.05
 """How long one chunk may take: Ctrl-C and progress wait no longer."""
 
-FIRST_CHUNK = 4096
+FIRST_CHUNK = 64
 MOST_EVENTS = 1 << 20
 
 
@@ -63,7 +65,7 @@ class Plug:
         if not wanted:
             try:
                 adapter = compile_adapter(self.function, self.dtype, self.form)
-            except Exception as error:  # noqa: BLE001 - numba raises many kinds; all mean: not compilable
+            except Exception as error:
                 self.note = f"{self.owner} runs interpreted: {first_line(error)}"
         if adapter is None:
             adapter = interpret_adapter(self.function, self.dtype, self.form)
@@ -89,8 +91,8 @@ class Simulation:
 
     state: State
     tape: Tape
-    nows: state.RecordMemory
-    checks: state.RecordMemory
+    nows: RecordMemory
+    checks: RecordMemory
     plugs: list[Plug]
     symbols: tuple[str, ...]
     keep: Any
@@ -133,16 +135,36 @@ class Simulation:
         return self.status
 
     def step(self) -> Status:
-        """Process the next group of events without a snapshot: the cheap way, one event at a time."""
-        self._run(self.next + 1)
+        """Process the next group of events without a snapshot: the cheap way, one event at a time.
+
+        Raises StrategyError when a plug-in fails; without a snapshot there is no way back, so that the simulation
+        ends there.
+        """
+        if self.status != Status.RUNNING:
+            raise StrategyError(f"the simulation has ended ({self.status.name.lower()}); put a new one together")
+        if self._run(self.next + 1) == Status.FAULT:
+            account = self.state.account[0]
+            raise self._failure(int(account["fault_kind"]), int(account["fault_at"]))
         return self.status
 
-    def _run(self, last: int) -> None:
+    def _failure(self, kind: int, at: int) -> BaseException:
+        """Return the error of a fault without running anything again."""
+        if kind == layout.FAULT_REFUSED:
+            return self._refused(self.state.refusals[at])
+        plug = self._plug(kind, at)
+        return self._fault_error(plug, kind, at, self.next, plug.adapter.take_fault() if plug.adapter else None)
+
+    def _plug(self, kind: int, at: int) -> Plug:
+        """Return the plug-in function that a fault names."""
+        asked = layout.FAULT_SLIPPAGE if kind == layout.FAULT_PRICE else kind
+        return next(p for p in self.plugs if p.kind == asked and (p.at is None or at in p.at))
+
+    def _run(self, last: int) -> Status:
         while True:
             event, status = advance(self._state_block.argument, self._tape_block.argument, self.next, last)
             self.next, self.status = int(event), Status(status)
             if self.status != Status.FULL:
-                return
+                return self.status
             self._hold(state.grow(self.state))
 
     def _back(self, event: int, memory: dict[str, np.ndarray]) -> None:
@@ -157,7 +179,7 @@ class Simulation:
             began = time.perf_counter()
             self.advance(min(last, self.next + size))
             elapsed = time.perf_counter() - began
-            size = int(max(64, min(MOST_EVENTS, size * min(4.0, CHUNK_SECONDS / max(elapsed, 1e-6)))))
+            size = int(max(1, min(MOST_EVENTS, size * min(8.0, CHUNK_SECONDS / max(elapsed, 1e-6)))))
             yield self.next
 
     def snapshot(self) -> bytes:
@@ -179,9 +201,10 @@ class Simulation:
         account = self.state.account[0]
         kind, at, event = int(account["fault_kind"]), int(account["fault_at"]), self.next
         if kind == layout.FAULT_REFUSED:
-            raise self._refused()
-        asked = layout.FAULT_SLIPPAGE if kind == layout.FAULT_PRICE else kind
-        plug = next(p for p in self.plugs if p.kind == asked and (p.at is None or at in p.at))
+            error = self._refused(self.state.refusals[at].copy())
+            self._back(began, before)
+            raise error
+        plug = self._plug(kind, at)
         fault = plug.adapter.take_fault() if plug.adapter else None
         if fault is None and kind != layout.FAULT_PRICE:
             self._back(began, before)
@@ -209,8 +232,7 @@ class Simulation:
             message = f"{where}: it returned the price {price!r}; a fill price must be finite and above 0"
             return StrategyError(message, function=plug.owner, symbol=symbol, bar_time=moment)
         if fault is None:
-            message = (f"{where}: the compiled function raised, the interpreted one did not; "
-                       "run with --interpreted to see what it does")
+            message = f"{where}: the compiled function raised; run with --interpreted to see its traceback"
             return StrategyError(message, function=plug.owner, symbol=symbol, bar_time=moment)
         details = "".join(traceback.format_exception(type(fault), fault, author_part(fault)))
         error = StrategyError(f"{where}: {type(fault).__name__}: {fault}", function=plug.owner, symbol=symbol,
@@ -218,14 +240,15 @@ class Simulation:
         error.__cause__ = fault
         return error
 
-    def _refused(self) -> StrategyError:
-        row = self.state.refusals[int(self.state.account["refusals"][0]) - 1]
+    def _refused(self, row: np.void) -> StrategyError:
         symbol = self.symbols[int(row["symbol"])]
         moment = np.datetime_as_string(np.datetime64(int(row["time"]), "ns"), unit="s") + "Z"
-        return StrategyError(
-            f"[run] strict = true: an order of {symbol} at {moment} names {row['value']:g} where the expected price is "
-            f"{row['limit']:g}; a stop belongs on the losing side, a target on the winning side",
-            function="decide", symbol=symbol, bar_time=moment)
+        told = (f"names {row['value']:g} where the expected price is {row['limit']:g}; a stop belongs on the losing "
+                "side, a target on the winning side, and a distance is above 0")
+        if row["reason"] == Reason.NOT_A_NUMBER:
+            told = f"carries the number {row['value']:g}; prices and quantities are finite and above 0"
+        return StrategyError(f"[run] strict = true: an order of {symbol} at {moment} {told}", function="decide",
+                             symbol=symbol, bar_time=moment)
 
 
 @contextmanager
@@ -254,6 +277,6 @@ def held_interrupts() -> Iterator[list[int]]:
 def author_part(fault: BaseException) -> Any:
     """Return the traceback of an exception without the frames of the boundary: the author's own comes first."""
     trace = fault.__traceback__
-    while trace is not None and trace.tb_next is not None and "framework" + "/boundary" in trace.tb_frame.f_code.co_filename:
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename == adapter.__file__:
         trace = trace.tb_next
     return trace

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +17,9 @@ from framework.model.records import (
     DAY,
     FILL,
     FILL_REQUEST,
-    HEADER,
     MARK,
     MAX_ORDERS,
     ORDER,
-    ORDER_CHECK,
     REFUSAL,
     TRADE,
 )
@@ -61,10 +60,10 @@ class RecordMemory:
         """Return one row under a plug-in's own layout, as an array without dimensions."""
         return np.ndarray((), dtype, self.bytes, row * self.stride)
 
-    def part(self, offset: int, size: int) -> np.ndarray:
-        """Return `size` bytes at `offset` of every row, as uint8 (rows, size)."""
-        rows = self.heads.shape[0]
-        return np.ndarray((rows, size), np.uint8, self.bytes, offset, (self.stride, 1))
+    @property
+    def rows(self) -> np.ndarray:
+        """All rows as bytes, uint8 (rows, stride)."""
+        return self.bytes.reshape(-1, self.stride)
 
 
 def tape_of(data: object) -> Tape:
@@ -87,7 +86,7 @@ def allocate_logs(sizes: Sequence[int]) -> dict[str, np.ndarray]:
 
 def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequence[int], rules: int,
              rule_indicators: int, columns: int, nows: RecordMemory, checks: RecordMemory, shared_bytes: int,
-             shared_at: np.ndarray, marks: int) -> State:
+             marks: int) -> State:
     """Return a state with everything empty but the plan of slots: which strategy looks at which symbol.
 
     marks: rows of the log of marks to begin with, one per instant at which bars close; 0 leaves the log out.
@@ -108,9 +107,11 @@ def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequenc
         working=np.zeros((slots, layout.WORKING_MAX), layout.WORK), strategies=np.zeros(strategies, layout.STRATEGY),
         rules=np.zeros(rules, layout.RULE), slot_of=slot_of, symbol_first=first, symbol_slots=by_symbol,
         columns=np.zeros(columns, np.int64), rule_columns=np.zeros((rules, symbols, max(1, rule_indicators)), np.int64),
-        nows=nows.heads, tails=nows.tails, shared=np.zeros((strategies, shared_bytes), np.uint8), shared_at=shared_at,
+        nows=nows.heads, tails=nows.tails, shared=np.zeros((strategies, shared_bytes), np.uint8),
+        now_bytes=nows.rows,
         checks=checks.heads, check_tails=checks.tails, request=np.zeros(0, FILL_REQUEST),
-        due=np.zeros((most, 3), np.int64), parent=np.zeros(1, layout.WORK), queue=np.zeros((slots * MAX_ORDERS, 2), np.int64),
+        due=np.zeros((most, 3), np.int64), parent=np.zeros(1, layout.WORK),
+        queue=np.zeros((slots * MAX_ORDERS, 2), np.int64),
         wanted=np.zeros(slots * MAX_ORDERS), margins=need, **allocate_logs(rows))
     state.slots["strategy"], state.slots["symbol"] = slot_strategies, slot_symbols
     return state
@@ -177,8 +178,9 @@ def restore_memory(state: State, memory: Mapping[str, np.ndarray], nows: RecordM
 def pack(memory: Mapping[str, np.ndarray]) -> bytes:
     """Return a copy of the memory as bytes (numpy's npz): plain arrays, nothing that could run."""
     buffer = io.BytesIO()
-    np.savez(buffer, **{name: np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
-                        for name, array in memory.items()})
+    raw: dict[str, Any] = {name: np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+                           for name, array in memory.items()}
+    np.savez(buffer, **raw)
     return buffer.getvalue()
 
 

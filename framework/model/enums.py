@@ -42,7 +42,7 @@ class OrderStatus(IntEnum):
     CUT_AT_FILL = 4
     """The part of an opening that buying power at its fill did not cover."""
     REPLACED = 5
-    """A protective order that a newer entry or a move replaced."""
+    """A protective order in whose place a newer entry put its own."""
     ENDED = 6
     """Still working when the data ended."""
 
@@ -72,15 +72,13 @@ class Reason(IntEnum):
     NOTHING_TO_CLOSE = 4
     """A reduction without a position, or with all of it already on its way out."""
     TOO_MANY_ORDERS = 5
-    """More working orders or intents than `max_orders`."""
+    """More than 32 working orders of a slot, or intents of a decision."""
     SHORTS_NOT_ALLOWED = 6
     """`[account] shorts = false` and the order would open a short position."""
     UNKNOWN_TAG = 7
     """A cancel that names no working order."""
     GROUP_REFUSED = 8
     """Another leg of the group was refused."""
-    HALTED = 9
-    """A rule has halted openings."""
     RULE = 100
     """RULE + i: the i-th rule of the config."""
 
@@ -91,9 +89,9 @@ class Status(IntEnum):
     RUNNING = 0
     """All events up to `last` are processed."""
     FULL = 1
-    """A buffer is nearly full: grow it and call again."""
+    """A log is nearly full: enlarge it and call again."""
     FAULT = 2
-    """A plug-in's function raised."""
+    """A plug-in failed, or `strict` stopped the run."""
     RUINED = 3
     """Equity is zero or below: the run is over."""
 

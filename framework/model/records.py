@@ -8,6 +8,7 @@ nanoseconds UTC.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ MAX_ORDERS = 32
 """Intents per decision and working orders per slot."""
 
 
-def record(*fields: tuple) -> np.dtype:
+def record(*fields: tuple[Any, ...]) -> np.dtype:
     """Return a dtype of (name, type) or (name, type, shape), aligned, and read by attribute in plain Python too.
 
     Records inside records begin and end on 8 bytes: numpy forgets their alignment once they are attribute-readable.
@@ -32,7 +33,7 @@ def record(*fields: tuple) -> np.dtype:
         offsets.append(end)
         formats.append(part)
         end += part.itemsize
-    layout = {"names": [field[0] for field in fields], "formats": formats, "offsets": offsets,
+    layout: Any = {"names": [field[0] for field in fields], "formats": formats, "offsets": offsets,
               "itemsize": -(-end // 8) * 8, "aligned": True}
     return np.dtype((np.record, np.dtype(layout)))
 
@@ -95,11 +96,15 @@ ORDER = record(("id", "i8"), ("parent", "i8"), ("slot", "i8"), ("symbol", "i8"),
                ("price", "f8"), ("stop", "f8"), ("target", "f8"))
 """One order from acceptance to its end.  qty of a protective order is 0: the whole position at its fill."""
 
-FILL = record(("id", "i8"), ("order_id", "i8"), ("time", "i8"), ("bar", "i8"), ("slot", "i8"), ("symbol", "i8"),
+FILL = record(("id", "i8"), ("previous", "i8"), ("order_id", "i8"), ("time", "i8"), ("bar", "i8"), ("slot", "i8"),
+              ("symbol", "i8"),
               ("side", "i8"), ("role", "i8"), ("tag", "i8"), ("qty", "f8"), ("price", "f8"), ("reference", "f8"),
               ("fee", "f8"), ("slippage", "f8"), ("position", "f8"), ("is_maker", "?"), ("is_cross", "?"),
               ("is_gapped", "?"))
-"""One execution.  slippage is its cost in currency, >= 0; position is the slot's signed quantity after it."""
+"""One execution.  slippage is its cost in currency, >= 0; position is the slot's signed quantity after it.
+
+previous is the id of the slot's fill before, 0 for its first: a decision finds its own fills without those of others.
+"""
 
 TRADE = record(("id", "i8"), ("slot", "i8"), ("symbol", "i8"), ("side", "i8"), ("exit_role", "i8"), ("bars", "i8"),
                ("fills", "i8"), ("entry_time", "i8"), ("exit_time", "i8"), ("qty", "f8"), ("entry_price", "f8"),
