@@ -94,12 +94,12 @@ def test_a_fault_leaves_the_simulation_where_the_chunk_began() -> None:
     """Nothing of the failed chunk stays: neither the author's state nor the position in the tape."""
     simulation = compose(market(), [Plan(Raising())], PercentOfEquity())
     simulation.advance(100)
-    calls = simulation.nows.bytes.copy()
+    calls = simulation.nows.tails.tobytes()
     began = simulation.next
     with pytest.raises(StrategyError):
         simulation.advance(simulation.events)
     assert simulation.next == began
-    assert np.array_equal(simulation.nows.bytes, calls)
+    assert simulation.nows.tails.tobytes() == calls
 
 
 class BrokenSlippage(SlippageModel):

@@ -76,7 +76,8 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     slots = plan_slots(tape, plans, cache)
     dtypes = [now_dtype(plan.strategy, tuple(names_of(plan.strategy))) for plan in plans]
     all_rules: list[Rule] = [sizing, *rules]
-    rule_columns = [[columns_of(rule, tape, s, cache)[0] for s in range(tape.n_symbols)] for rule in all_rules]
+    rule_columns = [[columns_of(declared, tape, s, cache)[0] for s in range(tape.n_symbols)]
+                    for declared in map(names_of, all_rules)]
     check_dtypes = [check_dtype(rule, tuple(columns[0])) for rule, columns in zip(all_rules, rule_columns, strict=True)]
     nows = state.RecordMemory(HEADER, len(slots.symbols), [dtype.itemsize for dtype in dtypes])
     dtypes = [padded(dtype, nows.stride) for dtype in dtypes]
@@ -112,10 +113,9 @@ def names_of(strategy: Strategy | Rule) -> Mapping[str, Expression]:
     return declared
 
 
-def columns_of(owner: Strategy | Rule, tape: Tape, symbol: int,
+def columns_of(declared: Mapping[str, Expression], tape: Tape, symbol: int,
                cache: ColumnCache) -> tuple[dict[str, np.ndarray], int]:
     """Return the indicator columns over one symbol's bars and the bar at which all of them are defined."""
-    declared = names_of(owner)
     columns = {name: evaluate(expression, tape, symbol, cache) for name, expression in declared.items()}
     ready = [first_ready(expression, tape, symbol, cache) for expression in declared.values()]
     return columns, max(ready, default=-1)
@@ -128,11 +128,12 @@ def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
     """
     slots = Slots([], [], [], [])
     for number, plan in enumerate(plans):
+        declared = names_of(plan.strategy)
         wanted = range(tape.n_symbols) if plan.symbols is None else sorted(tape.symbol_index(s) for s in plan.symbols)
         if not wanted or len(set(wanted)) != len(wanted):
             raise ConfigError(f"{plan.strategy.name}: symbols = {plan.symbols!r}; name at least one symbol, each once")
         for symbol in wanted:
-            columns, ready = columns_of(plan.strategy, tape, symbol, cache)
+            columns, ready = columns_of(declared, tape, symbol, cache)
             slots.strategies.append(number)
             slots.symbols.append(symbol)
             slots.columns.append(columns)
@@ -175,12 +176,13 @@ def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slot
               dtypes: Sequence[np.dtype]) -> None:
     """Write the slots' columns, constants and places into the state."""
     column = 0
+    uses = [uses_of(plan.strategy) for plan in plans]
     for number, columns in enumerate(slots.columns):
         slot = made.slots[number]
         strategy = plans[slots.strategies[number]].strategy
         slot["pointer"], slot["ready"] = nows.address(number), slots.ready[number]
         slot["indicators"], slot["first_column"] = len(columns), column
-        slot["uses"] = uses_of(strategy)
+        slot["uses"] = uses[slots.strategies[number]]
         for values in columns.values():
             made.columns[column] = values.ctypes.data
             column += 1

@@ -31,6 +31,9 @@ BINDINGS = {"slots": ("decide", "pointer"), "settings": ("slippage", "request"),
             "rules": ("address", "watch", "pointer")}
 """Fields that hold addresses of this process: a snapshot never carries them over."""
 
+NEVER = -1
+"""A close time that no bar has: what a decision is shown of the market is filled in afresh after a restore."""
+
 OPEN_ROWS = "open_rows"
 """In a copy without logs: the rows of the orders that were working."""
 
@@ -138,13 +141,14 @@ def used_logs(state: State) -> dict[str, np.ndarray]:
 
 def copy_memory(state: State, nows: RecordMemory, checks: RecordMemory, logs: bool) -> dict[str, np.ndarray]:
     """Return copies of all that changes; of the logs, without `logs`, only the rows that may still change."""
-    names = [name for name in MEMORY if name not in LOGS]
+    names = [name for name in MEMORY if name not in LOGS and name != "working"]
     memory = {name: np.array(getattr(state, name)) for name in names}
+    memory["working"] = state.working[:, : int(state.slots["working"].max())].copy()
     if logs:
         memory.update({name: rows.copy() for name, rows in used_logs(state).items()})
     else:
         memory[OPEN_ROWS] = state.orders[working_rows(state)].copy()
-    memory["nows"], memory["checks"] = nows.bytes.copy(), checks.bytes.copy()
+    memory["nows"], memory["checks"] = nows.tails.copy(), checks.tails.copy()
     return memory
 
 
@@ -158,7 +162,9 @@ def restore_memory(state: State, memory: Mapping[str, np.ndarray], nows: RecordM
     """Put a copy back, keeping this process's addresses; return the state (its logs may be other arrays now)."""
     for name, saved in memory.items():
         if name in ("nows", "checks"):
-            (nows if name == "nows" else checks).bytes[:] = saved
+            (nows if name == "nows" else checks).tails[:] = saved
+        elif name == "working":
+            state.working[:, : saved.shape[1]] = saved
         elif name in LOGS:
             log = getattr(state, name)
             if saved.size > log.size:
@@ -170,6 +176,7 @@ def restore_memory(state: State, memory: Mapping[str, np.ndarray], nows: RecordM
             here[...] = saved
             for field, values in kept.items():
                 here[field] = values
+    nows.heads["bar"]["close_time"][:] = NEVER
     if OPEN_ROWS in memory:
         state.orders[working_rows(state)] = memory[OPEN_ROWS]
     return state
@@ -191,11 +198,12 @@ def unpack(data: bytes, state: State) -> dict[str, np.ndarray]:
         for name in saved.files:
             raw = saved[name]
             if name in ("nows", "checks"):
-                memory[name] = raw
+                like = state.tails if name == "nows" else state.check_tails
+                memory[name] = np.frombuffer(raw.tobytes(), like.dtype).reshape(like.shape)
             elif name == "next":
                 memory[name] = np.frombuffer(raw.tobytes(), np.int64)
             else:
                 like = getattr(state, name)
                 array = np.frombuffer(raw.tobytes(), like.dtype)
-                memory[name] = array if name in LOGS else array.reshape(like.shape)
+                memory[name] = array if name in LOGS else array.reshape(like.shape[0], -1) if like.ndim > 1 else array
     return memory

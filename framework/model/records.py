@@ -64,12 +64,15 @@ ORDER_VIEW = record(("order_id", "i8"), ("side", "i8"), ("kind", "i8"), ("role",
                     ("price", "f8"))
 
 HEADER = record(
-    ("intent_count", "i8"), ("intents_refused", "i8"), ("fill_count", "i8"), ("order_count", "i8"),
-    ("universe", "i8"), ("age", "i8"), ("fresh", "?"),
-    ("bar", BAR), ("position", POSITION_VIEW), ("account", ACCOUNT_VIEW), ("clock", CLOCK),
     ("fills", FILL_VIEW, (MAX_ORDERS,)), ("orders", ORDER_VIEW, (MAX_ORDERS,)), ("intents", INTENT, (MAX_ORDERS,)),
+    ("account", ACCOUNT_VIEW), ("bar", BAR), ("clock", CLOCK), ("universe", "i8"), ("age", "i8"), ("fresh", "?"),
+    ("fill_count", "i8"), ("order_count", "i8"), ("intent_count", "i8"), ("intents_refused", "i8"),
+    ("position", POSITION_VIEW),
 )
-"""The fixed head of `now`; `ind`, `prev`, `p`, `state` and `shared` of one strategy follow it."""
+"""The fixed head of `now`; `ind`, `prev`, `p`, `state` and `shared` of one strategy follow it.
+
+What every decision touches stands at the end, next to the strategy's own names: a few lines of the cache per slot.
+"""
 
 # --- what a slippage model and a risk rule see ------------------------------------------------------------------------
 
