@@ -212,15 +212,16 @@ def test_content_names_code_constants_helpers_and_defaults(tmp_path: Path, monke
 
 
 def test_the_members_of_an_enumeration_are_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CALM = 1 and CALM = 2 are frozen into compiled code, so they make different keys; other classes make none."""
+    """CALM = 1 and CALM = 2 are frozen into compiled code, so they make different keys, as constants of classes do."""
     monkeypatch.syspath_prepend(str(tmp_path))
     for name, value in (("mode_one", 1), ("mode_two", 2)):
         (tmp_path / f"{name}.py").write_text(
-            f"from enum import IntEnum\n\nclass Mode(IntEnum):\n    CALM = {value}\n\nclass Other:\n    pass\n\n"
-            "def calm(seen):\n    return seen.count == Mode.CALM\n\ndef other(seen):\n    return Other\n")
+            f"from enum import IntEnum\n\nclass Mode(IntEnum):\n    CALM = {value}\n\n"
+            f"class Other:\n    LIMIT = {value}\n\n"
+            "def calm(seen):\n    return seen.count == Mode.CALM\n\ndef other(seen):\n    return Other.LIMIT\n")
     one, two = importlib.import_module("mode_one"), importlib.import_module("mode_two")
     assert content_key(content_of(one.calm) or []) != content_key(content_of(two.calm) or [])
-    assert content_of(one.other) is None
+    assert content_key(content_of(one.other) or []) != content_key(content_of(two.other) or [])
 
 
 def test_a_function_over_a_mutable_global_is_not_cached() -> None:

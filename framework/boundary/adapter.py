@@ -247,6 +247,17 @@ def _global_names(code: python_types.CodeType) -> set[str]:
     return names
 
 
+def _class_content(value: type) -> Iterator[bytes]:
+    """Yield what compiled code can freeze of a class: its name and its plain attributes, its bases' as well."""
+    for part in value.__mro__:
+        yield f"{part.__module__}.{part.__qualname__}".encode()
+        if part.__module__.partition(".")[0] in VERSIONED:
+            continue
+        for name, attribute in sorted(vars(part).items()):
+            if not name.startswith("__") and isinstance(attribute, (bool, int, float, str, bytes, type(None))):
+                yield f"{name}={attribute!r}".encode()
+
+
 def _constant(value: Any, seen: set[int]) -> Iterator[bytes]:
     """Yield the content of one global: a function's code, a module's name or a plain value."""
     if isinstance(plain_function(value), python_types.FunctionType):
@@ -257,7 +268,7 @@ def _constant(value: Any, seen: set[int]) -> Iterator[bytes]:
     elif isinstance(value, enum.Enum):
         yield repr((value.name, value.value)).encode()
     elif isinstance(value, type) and value.__module__.partition(".")[0] not in VERSIONED:
-        raise _NoStableContent(repr(value))
+        yield from _class_content(value)
     elif isinstance(value, (python_types.ModuleType, python_types.BuiltinFunctionType, type)):
         yield repr(getattr(value, "__name__", value)).encode()
     elif isinstance(value, np.ndarray):
