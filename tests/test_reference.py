@@ -14,7 +14,7 @@ from tests.reference.market import down, on_lots, up
 def test_rounding_forgives_a_billionth_of_a_step():
     assert down(0.3, 0.1) == pytest.approx(0.3)  # 0.3 / 0.1 = 2.9999999999999996, floor of it + 1e-9 is 3
     assert (down(7.9, 2), up(6.1, 2), down(1.23, 0), up(1.23, 0)) == (6, 8, 1.23, 1.23)
-    assert down(799_999_999_999.9999, 1.0) == 800_000_000_000  # 4 * 2^-52 * 8e11 = 7e-4 covers the missing 1e-4
+    assert down(799_999_999_999.9999, 1.0) == 800_000_000_000  # 64 * 2^-52 * 8e11 = 1.1e-2 covers the missing 1e-4
 
 
 def test_quantities_stay_on_whole_lots():

@@ -13,8 +13,8 @@ from framework.model.records import UNSET
 LIMIT = int(OrderKind.LIMIT)
 STOP = int(OrderKind.STOP)
 FAULT = int(Status.FAULT)
-ROUNDINGS = 4.0 * 2.0**-52
-"""The share by which a large number of steps may miss a whole one: four roundings of float64."""
+ROUNDINGS = 64.0 * 2.0**-52
+"""The share by which a large number of steps may miss a whole one: some dozens of roundings of float64."""
 
 
 @kernel

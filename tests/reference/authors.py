@@ -240,7 +240,7 @@ class RandomSlippage(SlippageModel):
     def price(fill):
         share = min(2.0, abs(fill.qty) / (fill.mean_volume + 1.0))
         cost = fill.reference * (fill.p.fraction + fill.p.impact * share + fill.p.noise * fill.volatility)
-        cost += fill.p.spread * (fill.bar.high - fill.bar.low)
+        cost = min(0.9 * fill.reference, cost + fill.p.spread * (fill.bar.high - fill.bar.low))
         return fill.reference + cost if fill.qty > 0.0 else fill.reference - cost
 
 
