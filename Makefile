@@ -1,6 +1,7 @@
 # make demo    install into .venv and backtest a plug-in strategy on real daily bars
 # make test    checks, all quick tests with branch coverage, the plug-ins' tests
-# make slow    the slow tests: built wheels in clean environments
+# make wheels  built wheels in clean environments, and a stranger's plug-in beside them
+# make slow    all slow tests: wheels, 1,200 random markets against the reference, ten million bars, bounds checks
 # make check   ruff, mypy, import contract
 # make docs    run every block of README.md and docs/
 # make bench   compare speed and trades with other backtesters, in environments of their own
@@ -16,7 +17,7 @@ EDITABLE := $(foreach plugin,$(PLUGINS),-e $(plugin))
 
 COVERAGE_LEAST := 90
 
-.PHONY: demo test slow check docs bench
+.PHONY: demo test slow wheels check docs bench
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -28,6 +29,9 @@ test: $(VENV)/.test check
 	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run --data-file=.coverage.plain -m pytest -q -m "kernels and not slow"
 	$(BIN)/coverage combine -q .coverage.compiled .coverage.plain
 	$(BIN)/coverage report --skip-covered --sort=cover --fail-under=$(COVERAGE_LEAST)
+
+wheels: $(VENV)/.test
+	$(BIN)/python -m pytest -q -m slow tests/test_wheels.py tests/test_stranger.py
 
 slow: $(VENV)/.test
 	$(BIN)/python -m pytest -q -m slow
