@@ -28,7 +28,8 @@ from tests.reference.compare import first_difference, is_close
 from tests.reference.engine import compose_case, run_engine
 
 RANDOM_MARKETS = settings(
-    max_examples=1200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=1200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate]
 )
 SOME = 50
 

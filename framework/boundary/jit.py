@@ -22,6 +22,8 @@ from numba import config, njit, types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.extending import register_jitable
 
+from framework.boundary.unit import EntryCompiler, KernelCompiler
+
 JIT = not config.DISABLE_JIT
 """False when NUMBA_DISABLE_JIT is set: kernels are then ordinary Python functions."""
 
@@ -34,9 +36,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 def kernel(function: F) -> F:
     """Compile a function that other kernels call; the caller's cache entry holds its code.
 
-    Kernels own no memory, so numba's reference counting is left out: it costs more than what they do.
+    Kernels own no memory, so numba's reference counting is left out: it costs more than what they do.  LLVM decides
+    what it inlines: unless told otherwise, numba hands `inlined` down to all that an inlined kernel calls.
     """
-    return _kernel(function)
+    return _kernel(function, forceinline=False)
 
 
 def inlined(function: F) -> F:
@@ -45,7 +48,8 @@ def inlined(function: F) -> F:
 
 
 def _kernel(function: F, **options: Any) -> F:
-    dispatcher = njit(nogil=True, _nrt=False, error_model="numpy", **options)(function)  # type: ignore[call-overload]
+    dispatcher = njit(nogil=True, _nrt=False, error_model="numpy", pipeline_class=KernelCompiler,
+                      **options)(function)  # type: ignore[call-overload]
     if JIT:
         _compile_once_for_all_literals(dispatcher)
     return dispatcher  # type: ignore[no-any-return]
@@ -75,7 +79,8 @@ def compiled(function: F) -> F:
 
 def entry(function: F) -> F:
     """Compile a kernel that Python calls and keep it on disk, keyed by the engine's sources."""
-    dispatcher = njit(nogil=True, _nrt=False, error_model="numpy")(function)  # type: ignore[call-overload]
+    dispatcher = njit(nogil=True, _nrt=False, error_model="numpy",
+                      pipeline_class=EntryCompiler)(function)  # type: ignore[call-overload]
     if JIT:
         keep_on_disk(dispatcher, engine_key())
     return dispatcher  # type: ignore[no-any-return]

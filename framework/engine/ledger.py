@@ -7,7 +7,7 @@ change of equity = closed P&L + open P&L, and equity = cash + sum(net * mark * m
 from __future__ import annotations
 
 from framework.boundary.jit import inlined, kernel
-from framework.engine.prices import on_lots, without_dust
+from framework.engine.prices import on_lots
 from framework.model.enums import OrderKind, Role, Status
 from framework.model.records import UNSET
 
@@ -208,7 +208,7 @@ def execute(s, slot_number, side, qty, price, fee, slippage, role, bar, time, in
     closing = min(qty, abs(before)) if side * before < 0.0 else 0.0
     opening = qty - closing
     if closing > 0.0:
-        opening = without_dust(opening, symbol.lot)
+        opening = on_lots(opening, symbol.lot)
     fee_each, slippage_each = fee / (closing + opening), slippage / (closing + opening)
     is_closed = False
     if closing > 0.0:

@@ -269,7 +269,7 @@ class Account:
         before, multiplier = slot.position, symbol.instrument.multiplier
         after = on_lots(before + order.side * qty, symbol.instrument.lot)
         closed = min(qty, abs(before)) if before * order.side < 0 else 0.0
-        opened = qty - closed if after * order.side > 0 else 0.0
+        opened = on_lots(qty - closed, symbol.instrument.lot) if after * order.side > 0 else 0.0
         closing_share = 1.0 if not opened else closed / qty
         ended = None
         if closed:
