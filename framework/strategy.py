@@ -33,7 +33,7 @@ from framework.model.records import HEADER, MAX_ORDERS, UNSET, record
 from framework.parameters import Param, Plugin, fields_of, state_fields, store_state
 
 if TYPE_CHECKING:
-    from framework.indicators import Bars, Expression
+    from framework.indicators import Bars, Condition, Expression
 
 __all__ = ["BUY", "SELL", "UNSET", "Now", "Param", "Strategy", "buy", "cancel", "cancel_all", "close_position",
            "compiled", "move_stop", "place_limit", "place_stop", "sell", "target"]
@@ -96,6 +96,16 @@ class Strategy(Plugin):
 
     def indicators(self, bars: Bars) -> Mapping[str, Expression]:
         """Return the named expressions that the decision reads as `now.ind.NAME` and `now.prev.NAME`."""
+        return {}
+
+    def wake(self, bars: Bars) -> Mapping[str, Condition]:
+        """Return where `decide` has to be asked: conditions under "flat", without a position, and "held", with one.
+
+        It is an optional promise that makes runs faster: `decide` would do nothing at a close where the condition is
+        false, so that it need not be asked there.  It is asked there all the same while the slot has working orders
+        other than a position's stop and target, and after a fill or the end of an order.  Without a condition it is
+        asked at every close.  `framework plugins check` proves on data that nothing is lost.
+        """
         return {}
 
     @staticmethod

@@ -62,7 +62,7 @@ def digest(simulation) -> str:
             parts.update(f"{name}.{field}".encode() + np.ascontiguousarray(log[field]).tobytes())
     for name in ("cash", "equity", "exposure", "peak", "reserved", "proceeds", "heat", "ambiguous", "gapped", "status"):
         parts.update(np.ascontiguousarray(simulation.state.account[name]).tobytes())
-    for field in ("qty", "entry_price", "high_water", "worst", "best", "realised", "fees"):
+    for field in ("qty", "entry_price", "high_water", "worst", "best", "lowest", "highest", "realised", "fees"):
         parts.update(np.ascontiguousarray(simulation.state.slots[field]).tobytes())
     return parts.hexdigest()
 

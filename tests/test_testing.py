@@ -91,7 +91,7 @@ def above_average(peeking: Any) -> type[Strategy]:
 def test_the_installed_strategies_pass(strategy: type[Strategy]) -> None:
     report = check_plugin(strategy)
     assert report.passed, str(report)
-    assert len(report.checks) == 14
+    assert len(report.checks) == 15
 
 
 class Everything(Strategy):

@@ -22,7 +22,7 @@ from framework.data.series import BarSeries
 from framework.data.tape import Tape, build_tape
 from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
-from framework.indicators import sma
+from framework.indicators import crossed_above, crossed_below, sma
 from framework.model.instrument import Instrument
 from framework.rules import PercentOfEquity
 
@@ -40,6 +40,12 @@ class Crossing(Strategy):
     def indicators(self, bars: Any) -> dict[str, Any]:
         """Return the two averages of the close."""
         return {"fast": sma(bars.close, self.fast), "slow": sma(bars.close, self.slow)}
+
+    def wake(self, bars: Any) -> dict[str, Any]:
+        """Ask where the averages cross."""
+        averages = self.indicators(bars)
+        return {"flat": crossed_above(averages["fast"], averages["slow"]),
+                "held": crossed_below(averages["fast"], averages["slow"])}
 
     @staticmethod
     def decide(now: Any) -> None:

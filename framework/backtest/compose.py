@@ -14,7 +14,7 @@ from framework.data.tape import Tape
 from framework.engine import layout, state
 from framework.engine.simulation import Plug, Simulation
 from framework.errors import ConfigError
-from framework.indicators import Bars, ColumnCache, Expression, evaluate, first_ready
+from framework.indicators import Bars, ColumnCache, Condition, Expression, evaluate, first_ready, truth
 from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK, record
 from framework.risk import RiskRule, Rule, SizingRule, check_dtype, store_rule
 from framework.slippage import SlippageModel, fill_dtype
@@ -27,8 +27,13 @@ FOREVER = (1 << 63) - 1
 COSTLY = {
     layout.USES_FILLS: {"fills", "fill_count"}, layout.USES_ORDERS: {"orders", "order_count"},
     layout.USES_BAR: {"bar"}, layout.USES_CLOCK: {"clock"}, layout.USES_ACCOUNT: {"account"},
+    layout.USES_VOLUME: {"mean_volume"}, layout.USES_VOLATILITY: {"volatility"},
 }
-"""Parts of `now` that are filled in only for strategies that name one of these words anywhere."""
+"""Parts of a record that are filled in only for functions that name one of these words anywhere."""
+
+
+WAKES = ("flat", "held")
+"""The situations of a slot that `wake` tells apart."""
 
 
 @attrs.frozen
@@ -60,6 +65,7 @@ class Slots:
     strategies: list[int]
     symbols: list[int]
     columns: list[dict[str, np.ndarray]]
+    wakes: list[dict[str, np.ndarray]]
     ready: list[int]
 
 
@@ -89,7 +95,7 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
         max(shared), tape.n_bars if terms.log_marks else 0)
     request = state.RecordMemory(FILL_REQUEST, 1, [fill_dtype(slippage).itemsize] if slippage else [])
     made = made._replace(request=request.heads)
-    set_terms(made, tape, terms, request.address(0))
+    set_terms(made, tape, terms, all_rules, request.address(0))
     set_slots(made, tape, plans, slots, nows, dtypes)
     set_rules(made, all_rules, rule_columns, check_dtypes, checks)
     plugs = [*strategy_plugs(made, plans, dtypes), *rule_plugs(all_rules, check_dtypes)]
@@ -113,6 +119,18 @@ def names_of(strategy: Strategy | Rule) -> Mapping[str, Expression]:
     return declared
 
 
+def wake_of(strategy: Strategy) -> Mapping[str, Condition]:
+    """Return where a strategy has to be asked; ConfigError when the declaration is not of that form."""
+    declared = strategy.wake(Bars())
+    for name, condition in declared.items() if isinstance(declared, Mapping) else [(None, declared)]:
+        if name not in WAKES or not isinstance(condition, Condition):
+            raise ConfigError(f"{strategy.name}: wake(bars) must return conditions under {' and '.join(WAKES)}, "
+                              f'such as {{"flat": bars.close > 100}}, not {declared!r}')
+    if declared and strategy.decide_all is not None:
+        raise ConfigError(f"{strategy.name}: wake(bars) is for `decide`; `decide_all` is asked at every close")
+    return declared
+
+
 def columns_of(declared: Mapping[str, Expression], tape: Tape, symbol: int,
                cache: ColumnCache) -> tuple[dict[str, np.ndarray], int]:
     """Return the indicator columns over one symbol's bars and the bar at which all of them are defined."""
@@ -126,9 +144,9 @@ def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
 
     A slot is asked from the bar on at which its indicators are defined now and were at the bar before.
     """
-    slots = Slots([], [], [], [])
+    slots = Slots([], [], [], [], [])
     for number, plan in enumerate(plans):
-        declared = names_of(plan.strategy)
+        declared, wake = names_of(plan.strategy), wake_of(plan.strategy)
         wanted = range(tape.n_symbols) if plan.symbols is None else sorted(tape.symbol_index(s) for s in plan.symbols)
         if not wanted or len(set(wanted)) != len(wanted):
             raise ConfigError(f"{plan.strategy.name}: symbols = {plan.symbols!r}; name at least one symbol, each once")
@@ -137,6 +155,7 @@ def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
             slots.strategies.append(number)
             slots.symbols.append(symbol)
             slots.columns.append(columns)
+            slots.wakes.append({name: truth(condition, tape, symbol, cache) for name, condition in wake.items()})
             slots.ready.append(int(tape.series[symbol]) + ready + 1)
     return slots
 
@@ -149,7 +168,7 @@ def padded(dtype: np.dtype, itemsize: int) -> np.dtype:
                      "itemsize": itemsize, "aligned": True})
 
 
-def set_terms(made: layout.State, tape: Tape, terms: Terms, request: int) -> None:
+def set_terms(made: layout.State, tape: Tape, terms: Terms, rules: Sequence[Rule], request: int) -> None:
     """Write costs, account and instruments into the state."""
     settings, fees = made.settings[0], terms.fees
     settings["leverage"], settings["cash_buffer"] = terms.account.leverage, terms.account.cash_buffer
@@ -160,6 +179,7 @@ def set_terms(made: layout.State, tape: Tape, terms: Terms, request: int) -> Non
     settings["participation"] = terms.fills.participation or 0.0
     settings["volume_window"], settings["limit_through"] = terms.fills.volume_window, terms.fills.limit_through
     settings["start"], settings["end"] = terms.start, terms.end
+    settings["watches"] = any(getattr(rule, "watch", None) is not None for rule in rules)
     settings["request"], settings["log_marks"], settings["strict"] = request, terms.log_marks, terms.strict
     account = made.account[0]
     for name in ("cash", "equity", "peak", "day_start_equity"):
@@ -176,12 +196,14 @@ def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slot
               dtypes: Sequence[np.dtype]) -> None:
     """Write the slots' columns, constants and places into the state."""
     column = 0
-    uses = [uses_of(plan.strategy) for plan in plans]
+    uses = [uses_of(plan.strategy.decide_all or plan.strategy.decide) for plan in plans]
     for number, columns in enumerate(slots.columns):
         slot = made.slots[number]
         strategy = plans[slots.strategies[number]].strategy
         slot["pointer"], slot["ready"] = nows.address(number), slots.ready[number]
         slot["indicators"], slot["first_column"] = len(columns), column
+        for name, holds in slots.wakes[number].items():
+            slot[f"wake_{name}"] = holds.ctypes.data
         slot["uses"] = uses[slots.strategies[number]]
         for values in columns.values():
             made.columns[column] = values.ctypes.data
@@ -216,18 +238,21 @@ def show_all_to_interpreted(made: layout.State, plugs: Sequence[Plug]) -> None:
         if plug.kind == layout.FAULT_DECIDE:
             made.slots["uses"][sorted(plug.at or ())] |= sum(COSTLY)
         elif plug.kind == layout.FAULT_SLIPPAGE:
-            made.settings["slippage_uses"] = layout.USES_VOLUME | layout.USES_VOLATILITY
+            made.settings["slippage_uses"] = sum(COSTLY)
+        else:
+            made.settings["check_uses"] = sum(COSTLY)
 
 
-def uses_of(strategy: Strategy) -> int:
-    """Return which costly parts of `now` a strategy's decision, or a helper of it, names."""
-    names = names_used(strategy.decide_all or strategy.decide)
+def uses_of(*functions: Any) -> int:
+    """Return which costly parts of its record a function, or a helper of it, names."""
+    names = frozenset().union(*map(names_used, functions))
     return sum(bit for bit, marks in COSTLY.items() if names & marks)
 
 
 def set_rules(made: layout.State, rules: Sequence[Rule], columns: Sequence[Sequence[Mapping[str, np.ndarray]]],
               dtypes: Sequence[np.dtype], checks: state.RecordMemory) -> None:
     """Write the rules' columns and constants into the state; the sizing rule is row 0."""
+    made.settings[0]["check_uses"] = uses_of(*(plug.function for plug in rule_plugs(rules, dtypes)))
     for number, rule in enumerate(rules):
         made.rules[number]["pointer"] = checks.address(number)
         made.rules[number]["indicators"] = len(columns[number][0])
@@ -274,8 +299,6 @@ def slippage_plug(made: layout.State, model: SlippageModel, request: state.Recor
     dtype = fill_dtype(model)
     if model.params():
         model.store_params(request.record(0, dtype)["p"])
-    names = names_used(model.price)
-    uses = layout.USES_VOLUME if "mean_volume" in names else 0
-    made.settings[0]["slippage_uses"] = uses | (layout.USES_VOLATILITY if "volatility" in names else 0)
+    made.settings[0]["slippage_uses"] = uses_of(model.price)
     return Plug(layout.FAULT_SLIPPAGE, None, f"{model.name}.price", model.price, dtype, RESULT, "settings", (0,),
                 "slippage")

@@ -51,17 +51,37 @@ class Adapter:
         return fault
 
 
+_COMPILED: dict[str, Adapter] = {}
+"""Adapters of this process by the content of what they call: the next run of the same code finds them ready."""
+
+
 def compile_adapter(function: Callable[..., Any], dtype: np.dtype, form: str = RECORD) -> Adapter:
-    """Compile `function` for records of `dtype`; raises numba's own error when it cannot be compiled."""
+    """Compile `function` for records of `dtype`, once; raises numba's own error when it cannot be compiled."""
     if not JIT:
         return interpret_adapter(function, dtype, form)
+    key = adapter_key(function, dtype, form)
+    if key is None:
+        return _compile(function, dtype, form, None)
+    if key not in _COMPILED:
+        _COMPILED[key] = _compile(function, dtype, form, key)
+    return _COMPILED[key]
+
+
+def adapter_key(function: Callable[..., Any], dtype: np.dtype, form: str) -> str | None:
+    """Return the hash of all that an adapter is made of, None when some of it has no stable content."""
+    parts = content_of(function)
+    if parts is None:
+        return None
+    layout = [repr(dtype.descr).encode(), str(dtype.itemsize).encode(), form.encode()]
+    return content_key([engine_key().encode(), *layout, *parts])
+
+
+def _compile(function: Callable[..., Any], dtype: np.dtype, form: str, key: str | None) -> Adapter:
     body = njit(nogil=True, error_model="python")(plain_function(function))
     callback = CFunc(_guarded(body, numba.from_dtype(dtype), form), ((types.CPointer(types.uint8),), types.int64),
                      locals={}, options={"nopython": True, "error_model": "python", "nogil": True})
-    parts = content_of(function)
-    if parts is not None:
-        layout = [repr(dtype.descr).encode(), str(dtype.itemsize).encode(), form.encode()]
-        keep_on_disk(callback, content_key([engine_key().encode(), *layout, *parts]))
+    if key is not None:
+        keep_on_disk(callback, key)
     callback.compile()
     return Adapter(int(callback.address or 0), True, (callback, body))
 

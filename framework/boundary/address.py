@@ -48,6 +48,17 @@ def _compiled_read(typingctx: Any, address: Any, index: Any) -> Any:
     return signature, codegen
 
 
+@intrinsic
+def _compiled_truth(typingctx: Any, address: Any, index: Any) -> Any:
+    signature = types.boolean(types.int64, types.int64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        column = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+        return builder.icmp_unsigned("!=", builder.load(builder.gep(column, [args[1]])), ir.Constant(ir.IntType(8), 0))
+
+    return signature, codegen
+
+
 def _interpreted_call(address: int, pointer: int) -> int:
     return int(CALLBACK(int(address))(int(pointer)))
 
@@ -56,8 +67,15 @@ def _interpreted_read(address: int, index: int) -> float:
     return ctypes.c_double.from_address(int(address) + 8 * int(index)).value
 
 
+def _interpreted_truth(address: int, index: int) -> bool:
+    return ctypes.c_bool.from_address(int(address) + int(index)).value
+
+
 call_at = _compiled_call if JIT else _interpreted_call
 """call_at(address, pointer) -> status: call the int64 f(void *) at `address`."""
 
 read_column = _compiled_read if JIT else _interpreted_read
 """read_column(address, index) -> float64: read one value of a float64 column."""
+
+read_truth = _compiled_truth if JIT else _interpreted_truth
+"""read_truth(address, index) -> bool: read one value of a bool column."""

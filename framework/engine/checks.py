@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from framework.boundary.address import call_at, read_column
 from framework.boundary.jit import inlined, kernel
-from framework.engine.layout import FAULT_RULE, FAULT_WATCH
+from framework.engine.layout import FAULT_RULE, FAULT_WATCH, USES_BAR, USES_CLOCK
 from framework.engine.ledger import buying_power
 from framework.engine.prices import FAULT, copy_bar, copy_instrument
 
@@ -44,9 +44,12 @@ def write_check(s, t, slot_number, side, kind, entry, stop, target, available):
     check.position_qty, check.symbol_qty, check.symbol_pending = slot.qty, symbol.net, symbol.pending
     check.symbol_committed, check.committed_positions = symbol.committed, account.committed_positions
     check.available, check.heat, check.working_notional = available, account.heat, account.working_notional
-    copy_bar(check.bar, t, symbol.closed)
     write_account(check.account, s)
-    write_clock(check.clock, t, symbol.closed)
+    uses = s.settings[0].check_uses
+    if uses & USES_BAR:
+        copy_bar(check.bar, t, symbol.closed)
+    if uses & USES_CLOCK:
+        write_clock(check.clock, t, symbol.closed)
     check.clock.time_ns = account.time
     check.clock.bars_held = slot.bars_held if slot.qty != 0.0 else 0
     copy_instrument(check.instrument, symbol)
@@ -90,7 +93,8 @@ def watch(s, t, bar):
             continue
         check = s.checks[number]
         write_account(check.account, s)
-        write_clock(check.clock, t, bar)
+        if s.settings[0].check_uses & USES_CLOCK:
+            write_clock(check.clock, t, bar)
         check.clock.time_ns = s.account[0].time
         check.clock.bars_held = 0
         if call_at(s.rules[number].watch, s.rules[number].pointer) != 0:

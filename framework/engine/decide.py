@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from framework.boundary.address import call_at, read_column
+from framework.boundary.address import call_at, read_column, read_truth
 from framework.boundary.jit import inlined, kernel
 from framework.engine.checks import write_account, write_clock
 from framework.engine.layout import (
@@ -15,7 +15,7 @@ from framework.engine.layout import (
     USES_FILLS,
     USES_ORDERS,
 )
-from framework.engine.ledger import ROLE_STOP, ROLE_TRAIL
+from framework.engine.ledger import ROLE_STOP, ROLE_TRAIL, is_protective
 from framework.engine.orders import ROLE_TARGET
 from framework.engine.prices import FAULT, copy_bar
 from framework.engine.refusals import ORDER, TOO_MANY_ORDERS, refuse
@@ -24,13 +24,16 @@ from framework.model.records import MAX_ORDERS, UNSET
 
 RUNNING = int(Status.RUNNING)
 
+SLEEP_MAX = 1024
+"""Bars that are looked ahead for the next one to wake at: bounded, so that frequent fills do not make it quadratic."""
+
 
 @inlined
-def write_market(s, t, slot_number, bar):
+def write_market(s, t, slot_number, bar, close_time):
     """Copy the bar that closed, its clock and the indicators at it and before it into the slot's `now`."""
     slot = s.slots[slot_number]
     now = s.nows[slot_number]
-    now.bar.close_time = t.close_time[bar]
+    now.bar.close_time = close_time
     if slot.uses & USES_BAR:
         copy_bar(now.bar, t, bar)
     if slot.uses & USES_CLOCK:
@@ -105,13 +108,13 @@ def write_fills(s, slot_number):
 
 
 @inlined
-def prepare(s, t, slot_number, bar, age):
+def prepare(s, t, slot_number, bar, close_time, age):
     """Fill in the slot's `now` at its last closed bar; what the strategy does not read and what costs is left out."""
     slot = s.slots[slot_number]
     now = s.nows[slot_number]
     now.age, now.fresh = age, age == 0 and bar >= slot.ready
-    if bar >= 0 and (age == 0 or now.bar.close_time != t.close_time[bar]):
-        write_market(s, t, slot_number, bar)
+    if bar >= 0 and (age == 0 or now.bar.close_time != close_time):
+        write_market(s, t, slot_number, bar, close_time)
     write_position(s, slot_number)
     if slot.uses & USES_ORDERS:
         write_orders(s, slot_number)
@@ -150,13 +153,45 @@ def queue_intents(s, slot_number, count, time):
 
 
 @inlined
+def fall_asleep(s, t, slot_number, bar):
+    """Let a slot that did nothing sleep until its `wake` says so, at most SLEEP_MAX bars; a fill wakes it earlier."""
+    slot = s.slots[slot_number]
+    column = slot.wake_flat if slot.qty == 0.0 else slot.wake_held
+    if column == 0 or (slot.working > 0 and has_own_orders(s, slot_number)):
+        return
+    first = t.series[slot.symbol]
+    end = min(t.series[slot.symbol + 1], bar + SLEEP_MAX)
+    bar += 1
+    while bar < end and not read_truth(column, bar - first):
+        bar += 1
+    slot.asleep_until = bar
+    symbol = s.symbols[slot.symbol]
+    for i in range(s.symbol_first[slot.symbol], s.symbol_first[slot.symbol + 1]):
+        bar = min(bar, s.slots[s.symbol_slots[i]].asleep_until)
+    symbol.asleep_until = bar
+
+
+@kernel
+def has_own_orders(s, slot_number):
+    """Return whether an order works in the slot that is not its position's stop or target."""
+    count = 0
+    for k in range(s.slots[slot_number].working):
+        if not is_protective(s.working[slot_number, k]):
+            count += 1
+    return count > 0
+
+
+@inlined
 def decide_slot(s, t, slot_number, bar, count, time):
     """Ask the slot's strategy about the bar that closed; return the length of the queue."""
     slot = s.slots[slot_number]
-    if slot.decide == 0 or bar < slot.ready:
+    if slot.decide == 0 or bar < slot.ready or bar < slot.asleep_until:
         return count
-    prepare(s, t, slot_number, bar, 0)
+    prepare(s, t, slot_number, bar, time, 0)
     call_strategy(s, slot_number, slot.decide)
+    if s.nows[slot_number].intent_count == 0:
+        fall_asleep(s, t, slot_number, bar)
+        return count
     return queue_intents(s, slot_number, count, time)
 
 
@@ -174,7 +209,8 @@ def decide_universe(s, t, number, count, time):
         return count
     for slot_number in range(first, last):
         bar = s.symbols[s.slots[slot_number].symbol].closed
-        prepare(s, t, slot_number, bar, time - t.close_time[bar] if bar >= 0 else -1)
+        close_time = t.close_time[bar] if bar >= 0 else time + 1
+        prepare(s, t, slot_number, bar, close_time, time - close_time)
     call_strategy(s, first, strategy.decide_all)
     for slot_number in range(first, last):
         if s.symbols[s.slots[slot_number].symbol].closed >= 0:

@@ -20,19 +20,26 @@ USES_ORDERS = 2
 USES_BAR = 4
 USES_CLOCK = 8
 USES_ACCOUNT = 16
-"""Bits of `slot.uses`: what of `now` costs something to fill in and is read by the strategy."""
+USES_VOLUME = 32
+USES_VOLATILITY = 64
+"""Bits of `uses`: what costs something to fill in, and is filled in only for functions that read it.
 
-USES_VOLUME = 1
-USES_VOLATILITY = 2
-"""Bits of `settings.slippage_uses`: which trailing figures the slippage model reads."""
+`slot.uses` tells it of a strategy, `settings.slippage_uses` of the slippage model, `settings.check_uses` of the
+sizing and risk rules.
+"""
 
 SETTINGS = record(
     ("leverage", "f8"), ("cash_buffer", "f8"), ("shorts", "i8"), ("taker", "f8"), ("maker", "f8"), ("per_share", "f8"),
     ("per_order", "f8"), ("minimum", "f8"), ("participation", "f8"), ("volume_window", "i8"), ("limit_through", "f8"),
-    ("start", "i8"), ("end", "i8"), ("slippage", "i8"), ("slippage_uses", "i8"), ("request", "i8"),
+    ("start", "i8"), ("end", "i8"), ("slippage", "i8"), ("slippage_uses", "i8"), ("check_uses", "i8"),
+    ("request", "i8"),
     ("log_marks", "i8"), ("strict", "i8"),
+    ("watches", "i8"),
 )
-"""taker, maker: fractions; participation: a fraction, 0 without a cap; start, end: decisions in [start, end), ns."""
+"""taker, maker: fractions; participation: a fraction, 0 without a cap; start, end: decisions in [start, end), ns.
+
+watches: whether a rule looks at every mark.
+"""
 
 ACCOUNT = record(
     ("cash", "f8"), ("equity", "f8"), ("exposure", "f8"), ("peak", "f8"), ("day_start_equity", "f8"),
@@ -55,19 +62,29 @@ SYMBOL = record(
     ("net", "f8"), ("mark", "f8"), ("value", "f8"), ("pending", "f8"), ("budget", "f8"),
     ("tick", "f8"), ("lot", "f8"), ("min_qty", "f8"), ("min_notional", "f8"), ("multiplier", "f8"),
     ("bar", "i8"), ("closed", "i8"), ("working", "i8"), ("openings", "i8"), ("committed", "i8"), ("moves", "i8"),
+    ("held", "i8"), ("asleep_until", "i8"),
 )
-"""bar: row of the bar in progress or just closed; closed: row of the last closed bar, -1 before the first."""
+"""bar: row of the bar in progress or just closed; closed: row of the last closed bar, -1 before the first.
+
+held: slots with a position; asleep_until: the least of its slots'.
+"""
 
 SLOT = record(
     ("strategy", "i8"), ("symbol", "i8"), ("decide", "i8"), ("pointer", "i8"), ("uses", "i8"), ("ready", "i8"),
+    ("wake_flat", "i8"), ("wake_held", "i8"), ("asleep_until", "i8"),
     ("indicators", "i8"), ("first_column", "i8"), ("working", "i8"), ("fills_seen", "i8"), ("last_fill", "i8"),
-    ("qty", "f8"), ("entry_price", "f8"), ("high_water", "f8"), ("worst", "f8"), ("best", "f8"),
+    ("qty", "f8"), ("entry_price", "f8"), ("high_water", "f8"),
+    ("worst", "f8"), ("best", "f8"), ("lowest", "f8"), ("highest", "f8"),
     ("reserved", "f8"), ("proceeds", "f8"), ("heat", "f8"), ("notional", "f8"), ("pending", "f8"), ("openings", "i8"),
     ("entry_time", "i8"), ("entry_bar", "i8"), ("entered_inside", "i8"), ("bars_held", "i8"), ("touched", "i8"),
     ("qty_in", "f8"), ("cost_in", "f8"), ("qty_out", "f8"), ("value_out", "f8"), ("realised", "f8"), ("fees", "f8"),
     ("slippage", "f8"), ("trade_fills", "i8"),
 )
-"""One strategy on one symbol: its position, the trade in progress and the totals of its working orders."""
+"""One strategy on one symbol: its position, the trade in progress and the totals of its working orders.
+
+wake_flat, wake_held: addresses of bool columns, 0 for none; asleep_until: the row of the bar at which it is asked next.
+worst, best: excursions up to the last change of entry_price; lowest, highest: prices since then.
+"""
 
 WORK = record(
     ("id", "i8"), ("side", "i8"), ("kind", "i8"), ("role", "i8"), ("reduce_only", "i8"), ("tag", "i8"), ("group", "i8"),

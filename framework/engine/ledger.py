@@ -137,7 +137,8 @@ def close_part(s, slot_number, side, qty, price, fee, slippage):
     slot.fees += fee
     slot.slippage += slippage
     slot.trade_fills += 1
-    offer(slot, price)
+    offer(slot, price, price)
+    settle_excursions(slot)
     slot.qty = on_lots(slot.qty + side * qty, symbol.lot)
     return slot.qty == 0.0
 
@@ -147,8 +148,7 @@ def open_part(s, slot_number, side, qty, price, fee, slippage, bar, time, inside
     """Book the opening part of an execution: average the entry price, or begin a trade."""
     slot = s.slots[slot_number]
     if slot.qty == 0.0:
-        slot.entry_price = price
-        slot.high_water = price
+        slot.entry_price = slot.high_water = slot.lowest = slot.highest = price
         slot.entry_time, slot.entry_bar, slot.entered_inside = time, bar, inside
         slot.bars_held = slot.trade_fills = 0
         slot.qty_in = slot.cost_in = slot.qty_out = slot.value_out = 0.0
@@ -156,7 +156,9 @@ def open_part(s, slot_number, side, qty, price, fee, slippage, bar, time, inside
         slot.qty = on_lots(side * qty, s.symbols[slot.symbol].lot)
     else:
         held = abs(slot.qty)
+        settle_excursions(slot)
         slot.entry_price += (price - slot.entry_price) * (qty / (held + qty))
+        slot.lowest = slot.highest = slot.entry_price
         slot.qty = on_lots(slot.qty + side * qty, s.symbols[slot.symbol].lot)
     slot.qty_in += qty
     slot.cost_in += qty * price
@@ -165,14 +167,22 @@ def open_part(s, slot_number, side, qty, price, fee, slippage, bar, time, inside
     slot.trade_fills += 1
 
 
+@inlined
+def offer(slot, low, high):
+    """Let the trade's excursions see prices."""
+    slot.lowest = min(slot.lowest, low)
+    slot.highest = max(slot.highest, high)
+
+
 @kernel
-def offer(slot, price):
-    """Let the trade's worst and best excursion see a price."""
-    change = (price - slot.entry_price) / slot.entry_price
+def settle_excursions(slot):
+    """Express the prices seen since the last change of the entry price as fractions of it."""
+    down = (slot.lowest - slot.entry_price) / slot.entry_price
+    up = (slot.highest - slot.entry_price) / slot.entry_price
     if slot.qty < 0.0:
-        change = -change
-    slot.worst = min(slot.worst, change)
-    slot.best = max(slot.best, change)
+        down, up = -up, -down
+    slot.worst = min(slot.worst, down)
+    slot.best = max(slot.best, up)
 
 
 @kernel
@@ -217,6 +227,7 @@ def execute(s, slot_number, side, qty, price, fee, slippage, role, bar, time, in
             write_trade(s, slot_number, -side, role, time)
     if opening > 0.0:
         open_part(s, slot_number, side, opening, price, fee_each * opening, slippage_each * opening, bar, time, inside)
+    symbol.held += (1 if slot.qty != 0.0 else 0) - (1 if before != 0.0 else 0)
     symbol.net = on_lots(symbol.net + (slot.qty - before), symbol.lot)
     account.open_positions += (1 if symbol.net != 0.0 else 0) - (1 if net_before != 0.0 else 0)
     cost = side * qty * price * symbol.multiplier + fee
@@ -230,16 +241,13 @@ def execute(s, slot_number, side, qty, price, fee, slippage, role, bar, time, in
 def mark_slot(s, t, slot_number, bar):
     """Let one slot's position see the bar that closed: age, excursions and high-water mark."""
     slot = s.slots[slot_number]
-    if slot.qty == 0.0:
-        return
     slot.bars_held += 1
     high, low, close = t.high[bar], t.low[bar], t.close[bar]
     is_entry_bar = slot.entry_bar == bar
     if is_entry_bar and slot.entered_inside:
-        offer(slot, close)
+        offer(slot, close, close)
     else:
-        offer(slot, low)
-        offer(slot, high)
+        offer(slot, low, high)
     if slot.qty > 0.0:
         slot.high_water = max(slot.high_water, close if is_entry_bar else high)
     else:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from framework.boundary.jit import entry, inlined
+from framework.boundary.jit import entry, inlined, kernel
 from framework.engine.blocks import open_state, open_tape
 from framework.engine.checks import watch
 from framework.engine.decide import decide_slot, decide_universe
@@ -37,25 +37,36 @@ def end_of_group(t, first):
 
 
 @inlined
-def mark_group(s, t, first, last, time):
-    """Mark every symbol that closes, its slots and then the account."""
-    day = np.int64(0)
-    for event in range(first, last):
-        day = max(day, np.int64(t.account_day[t.event_bar[event]]))
-    roll_day(s, day)
-    for event in range(first, last):
-        number, bar = np.int64(t.event_symbol[event]), t.event_bar[event]
-        symbol = s.symbols[number]
-        symbol.closed = bar
-        symbol.mark = t.close[bar]
-        if symbol.net != 0.0:
-            revalue(s, number)
+def mark_symbol(s, t, number, bar):
+    """Mark a symbol at its close, and the slots that hold it; return whether a slot of it is awake."""
+    symbol = s.symbols[number]
+    symbol.closed = bar
+    symbol.mark = t.close[bar]
+    if symbol.net != 0.0:
+        revalue(s, number)
+    if symbol.held > 0:
         for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
             slot_number = s.symbol_slots[i]
             if s.slots[slot_number].qty != 0.0:
                 mark_slot(s, t, slot_number, bar)
-                trail_stop(s, slot_number)
+                if s.slots[slot_number].working > 0:
+                    trail_stop(s, slot_number)
+    return symbol.asleep_until <= bar
+
+
+@inlined
+def mark_group(s, t, first, last, time):
+    """Mark every symbol that closes, its slots and then the account; return whether a slot is to be asked."""
+    bar = t.event_bar[first]
+    day = np.int64(t.account_day[bar])
+    for event in range(first + 1, last):
+        day = max(day, np.int64(t.account_day[t.event_bar[event]]))
+    roll_day(s, day)
+    is_awake = mark_symbol(s, t, np.int64(t.event_symbol[first]), bar)
+    for event in range(first + 1, last):
+        is_awake |= mark_symbol(s, t, np.int64(t.event_symbol[event]), t.event_bar[event])
     mark_account(s, time)
+    return is_awake
 
 
 @inlined
@@ -66,17 +77,11 @@ def decide_group(s, t, first, last, time):
         return
     count = 0
     for number in range(s.strategies.size):
-        strategy = s.strategies[number]
-        if strategy.decide_all != 0:
-            continue
-        if last - first == 1:
-            slot_number = s.slot_of[number, np.int64(t.event_symbol[first])]
-            if slot_number >= 0:
-                count = decide_slot(s, t, slot_number, t.event_bar[first], count, time)
+        if s.strategies[number].decide_all != 0:
             continue
         for event in range(first, last):
             slot_number = s.slot_of[number, np.int64(t.event_symbol[event])]
-            if slot_number >= 0:
+            if slot_number >= 0 and s.slots[slot_number].asleep_until <= t.event_bar[event]:
                 count = decide_slot(s, t, slot_number, t.event_bar[event], count, time)
     for number in range(s.strategies.size):
         if s.strategies[number].decide_all != 0:
@@ -88,14 +93,16 @@ def decide_group(s, t, first, last, time):
 @inlined
 def close_group(s, t, first, last, time):
     """Carry a group of closing bars through range, mark, decide, size and risk."""
-    for event in range(first, last):
-        number = np.int64(t.event_symbol[event])
-        if s.symbols[number].working > 0:
-            match_range(s, t, number, t.event_bar[event], time)
-    mark_group(s, t, first, last, time)
-    if s.account[0].status == RUNNING:
+    account = s.account[0]
+    if account.working > 0:
+        for event in range(first, last):
+            number = np.int64(t.event_symbol[event])
+            if s.symbols[number].working > 0:
+                match_range(s, t, number, t.event_bar[event], time)
+    is_awake = mark_group(s, t, first, last, time)
+    if account.status == RUNNING and s.settings[0].watches != 0:
         watch(s, t, t.event_bar[first])
-    if s.account[0].status == RUNNING:
+    if is_awake and account.status == RUNNING:
         decide_group(s, t, first, last, time)
 
 
@@ -115,6 +122,32 @@ def marks_have_room(s):
     return account.marks + s.margins[4] <= s.marks.size and account.days + s.margins[5] <= s.days.size
 
 
+@kernel
+def pass_quiet(s, t, first, last):
+    """Mark bar after bar while no order works, nobody is to be asked and no rule looks; return the first other event.
+
+    What happens here is what `mark_group` does for one symbol; most bars of a long run go through this loop.
+    """
+    account, settings = s.account[0], s.settings[0]
+    end = min(last, t.event_time.size - 1)
+    room = s.marks.size - s.margins[4] - account.marks
+    while first < end and account.status == RUNNING:
+        if t.event_kind[first] != CLOSE:
+            first += 1
+            continue
+        time, bar = t.event_time[first], t.event_bar[first]
+        number = np.int64(t.event_symbol[first])
+        is_group = t.event_time[first + 1] == time and t.event_kind[first + 1] == CLOSE
+        is_asked = s.symbols[number].asleep_until <= bar and settings.start <= time < settings.end
+        if is_group or is_asked or room <= 0 or t.account_day[bar] > account.day:
+            break
+        mark_symbol(s, t, number, bar)
+        mark_account(s, time)
+        room -= 1
+        first += 1
+    return first
+
+
 @entry
 def advance(state, tape, first, last):
     """Process the events of the tape from `first` on, whole groups at a time, while first < last.
@@ -126,7 +159,12 @@ def advance(state, tape, first, last):
     s, t = open_state(state), open_tape(tape)
     account = s.account[0]
     orders = fills = refusals = -1
+    is_watched = s.settings[0].watches != 0
     while first < last:
+        if account.working == 0 and not is_watched:
+            first = pass_quiet(s, t, first, last)
+            if first >= last or account.status != RUNNING:
+                return first, account.status
         if account.orders != orders or account.fills != fills or account.refusals != refusals:
             if not logs_have_room(s):
                 return first, FULL

@@ -22,6 +22,7 @@ from framework.engine.orders import (
     find_order,
     make_bracket,
     set_price,
+    wake,
 )
 from framework.engine.prices import (
     STOP,
@@ -191,6 +192,7 @@ def write_fill(s, slot_number, order, qty, price, reference, fee, slippage, bar,
     fill.qty, fill.price, fill.reference, fill.fee, fill.slippage = qty, price, reference, fee, slippage
     fill.previous = slot.last_fill
     slot.last_fill = fill.id
+    wake(s, slot_number)
     fill.position, fill.is_maker, fill.is_cross, fill.is_gapped = slot.qty, order.kind == LIMIT, cross, gapped
     account.gapped += gapped
     row = s.orders[order.id - 1]
@@ -307,9 +309,9 @@ def match_range(s, t, number, bar, time):
 
 
 @kernel
-def is_due(t, order, bar, through):
-    """Return whether the open of the bar fills an order."""
-    if order.active_from > t.open_time[bar]:
+def is_due(t, order, bar, through, time):
+    """Return whether the open of the bar, at `time`, fills an order."""
+    if order.active_from > time:
         return False
     if order.kind == MARKET:
         return True
@@ -342,20 +344,20 @@ def begin_bar(s, t, number, bar):
 
 
 @kernel
-def is_due_market(t, order, bar):
-    """Return whether an order is a market order that the open of the bar fills."""
-    return order.kind == MARKET and order.active_from <= t.open_time[bar]
+def is_due_market(order, time):
+    """Return whether an order is a market order that an open at `time` fills."""
+    return order.kind == MARKET and order.active_from <= time
 
 
 @kernel
-def crossing_quantity(s, t, slot_number, bar, stamp):
+def crossing_quantity(s, slot_number, time, stamp):
     """Return what a slot's due market orders buy (> 0) or sell (< 0), marking them; 0 when they do both."""
     slot = s.slots[slot_number]
     reduced = opened = 0.0
     side = 0
     for k in range(slot.working):
         order = s.working[slot_number, k]
-        if not is_due_market(t, order, bar):
+        if not is_due_market(order, time):
             continue
         if side == -order.side:
             return 0.0
@@ -365,7 +367,7 @@ def crossing_quantity(s, t, slot_number, bar, stamp):
         else:
             opened += order.remaining
     for k in range(slot.working):
-        if is_due_market(t, s.working[slot_number, k], bar):
+        if is_due_market(s.working[slot_number, k], time):
             s.working[slot_number, k].tried = stamp
     return side * (reduced + opened)
 
@@ -377,7 +379,7 @@ def cross_internally(s, t, number, bar, time):
     account.stamp += 1
     bought = sold = 0.0
     for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
-        qty = crossing_quantity(s, t, s.symbol_slots[i], bar, account.stamp)
+        qty = crossing_quantity(s, s.symbol_slots[i], time, account.stamp)
         bought += max(0.0, qty)
         sold += max(0.0, -qty)
     crossed = min(bought, sold)
@@ -456,7 +458,7 @@ def match_open(s, t, first, last, time):
         number, bar = np.int64(t.event_symbol[event]), t.event_bar[event]
         if s.symbols[number].working == 0:
             continue
-        count = collect_due(s, t, number, bar, count)
+        count = collect_due(s, t, number, bar, count, time)
     for event in range(first, last):
         number = np.int64(t.event_symbol[event])
         if s.symbols[number].working > 1 and s.symbol_first[number + 1] - s.symbol_first[number] > 1:
@@ -473,14 +475,14 @@ def match_open(s, t, first, last, time):
 
 
 @kernel
-def collect_due(s, t, number, bar, count):
+def collect_due(s, t, number, bar, count, time):
     """Append the orders of a symbol that its open fills to the scratch; return how many there are now."""
     through = s.settings[0].limit_through * s.symbols[number].tick
     for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
         slot_number = s.symbol_slots[i]
         for k in range(s.slots[slot_number].working):
             order = s.working[slot_number, k]
-            if is_due(t, order, bar, through):
+            if is_due(t, order, bar, through, time):
                 s.due[count, 0], s.due[count, 1] = order.id, slot_number
                 s.due[count, 2] = 0 if order.reduce_only else 1
                 count += 1

@@ -60,7 +60,8 @@ def open_position(s, t, slot_number, number, wanted, time):
     target = intent.target
     if not is_set(target) and is_set(intent.target_offset):
         target = entry + side * intent.target_offset
-    write_check(s, t, slot_number, side, kind, entry, stop, target, budget)
+    if s.rules.size > 1 or not is_set(wanted):
+        write_check(s, t, slot_number, side, kind, entry, stop, target, budget)
     if not is_set(wanted):                                                                                  # 5
         wanted = ask_size(s, t, slot.symbol)
         if not (math.isfinite(wanted) and wanted > 0.0):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framework.boundary.jit import kernel
+from framework.boundary.jit import inlined, kernel
 from framework.engine.ledger import (
     ROLE_STOP,
     ROLE_TRAIL,
@@ -25,6 +25,7 @@ def new_order(s, slot_number, side, kind, role, reduce_only, qty, price, active_
     slot = s.slots[slot_number]
     order = s.working[slot_number, slot.working]
     slot.working += 1
+    wake(s, slot_number)
     account.working += 1
     s.symbols[slot.symbol].working += 1
     row = s.orders[account.orders]
@@ -47,12 +48,20 @@ def new_order(s, slot_number, side, kind, role, reduce_only, qty, price, active_
     return order
 
 
+@inlined
+def wake(s, slot_number):
+    """Let a slot to which something happened be asked at the next close."""
+    slot = s.slots[slot_number]
+    slot.asleep_until = s.symbols[slot.symbol].asleep_until = 0
+
+
 @kernel
 def end_order(s, slot_number, k, status, time):
     """Take the slot's k-th working order off the list, keeping the order of acceptance, and close its row."""
     slot = s.slots[slot_number]
     row = s.orders[s.working[slot_number, k].id - 1]
     row.status, row.ended_time = status, time
+    wake(s, slot_number)
     slot.working -= 1
     s.account[0].working -= 1
     s.symbols[slot.symbol].working -= 1

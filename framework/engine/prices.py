@@ -6,7 +6,7 @@ import math
 
 from framework.boundary.address import call_at
 from framework.boundary.jit import inlined, kernel
-from framework.engine.layout import FAULT_PRICE, FAULT_SLIPPAGE, USES_VOLATILITY, USES_VOLUME
+from framework.engine.layout import FAULT_PRICE, FAULT_SLIPPAGE, USES_BAR, USES_VOLATILITY, USES_VOLUME
 from framework.model.enums import OrderKind, Status
 from framework.model.records import UNSET
 
@@ -129,7 +129,8 @@ def slipped(s, t, number, side, qty, reference, last_closed):
     request.qty = side * qty
     first = t.series[number]
     if last_closed >= 0:
-        copy_bar(request.bar, t, last_closed)
+        if settings.slippage_uses & USES_BAR:
+            copy_bar(request.bar, t, last_closed)
         if settings.slippage_uses & USES_VOLUME:
             request.mean_volume = mean_volume(t, first, last_closed, settings.volume_window)
         if settings.slippage_uses & USES_VOLATILITY:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from framework.boundary import pool
 from framework.engine import layout
 from framework.engine.layout import State, Tape
 from framework.model.records import (
@@ -27,8 +28,8 @@ from framework.model.records import (
 LOGS = ("orders", "fills", "trades", "refusals", "marks", "days")
 """The tables of a run: `account` counts the rows that are used of each."""
 
-BINDINGS = {"slots": ("decide", "pointer"), "settings": ("slippage", "request"), "strategies": ("decide_all",),
-            "rules": ("address", "watch", "pointer")}
+BINDINGS = {"slots": ("decide", "pointer", "wake_flat", "wake_held"), "settings": ("slippage", "request"),
+            "strategies": ("decide_all",), "rules": ("address", "watch", "pointer")}
 """Fields that hold addresses of this process: a snapshot never carries them over."""
 
 NEVER = -1
@@ -83,7 +84,7 @@ def margins(slots: int, rules: int, log_marks: bool) -> np.ndarray:
 
 def allocate_logs(sizes: Sequence[int]) -> dict[str, np.ndarray]:
     """Return empty logs of these many rows, in the order of LOGS."""
-    return {name: np.empty(size, dtype) for name, dtype, size
+    return {name: pool.LOGS.empty(size, dtype) for name, dtype, size
             in zip(LOGS, (ORDER, FILL, TRADE, REFUSAL, MARK, DAY), sizes, strict=True)}
 
 
@@ -101,7 +102,7 @@ def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequenc
     by_symbol = np.argsort(np.asarray(slot_symbols), kind="stable").astype(np.int64)
     first = np.searchsorted(np.asarray(slot_symbols)[by_symbol], np.arange(symbols + 1)).astype(np.int64)
     need = margins(slots, rules, marks > 0)
-    rows = [2 * int(margin) + 64 for margin in need]
+    rows = [2 * int(margin) + 64 + marks // 8 for margin in need]
     rows[LOGS.index("marks")] = marks + 1
     most = slots * layout.WORKING_MAX
     state = State(
@@ -127,7 +128,7 @@ def grow(state: State) -> State:
     for name, margin in zip(LOGS, state.margins, strict=True):
         log = getattr(state, name)
         if account[name] + margin > log.size:
-            fresh = np.empty(max(2 * log.size, int(account[name] + 2 * margin)), log.dtype)
+            fresh = pool.LOGS.empty(max(2 * log.size, int(account[name] + 2 * margin)), log.dtype)
             fresh[: account[name]] = log[: account[name]]
             larger[name] = fresh
     return state._replace(**larger)

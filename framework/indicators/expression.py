@@ -18,6 +18,7 @@ import attrs
 import numpy as np
 
 from framework.errors import ConfigError, did_you_mean
+from framework.indicators.condition import Comparison, Condition
 
 FIELDS = ("open", "high", "low", "close", "volume")
 """The series of a bar."""
@@ -42,7 +43,7 @@ class Expression:
     """A series of numbers, one per tick of its clock; NaN where it has no value.
 
     Expressions combine with each other and with numbers by + - * / and unary minus, and look back by `shift`.
-    Division by zero has no value: NaN.
+    Division by zero has no value: NaN.  Compared by > >= < <= they make a condition.
     """
 
     __slots__ = ()
@@ -97,11 +98,23 @@ class Expression:
     def __neg__(self) -> Expression:
         return Negative(self)
 
+    def __gt__(self, other: Any) -> Condition:
+        return _compare(">", self, other)
+
+    def __ge__(self, other: Any) -> Condition:
+        return _compare(">=", self, other)
+
+    def __lt__(self, other: Any) -> Condition:
+        return _compare("<", self, other)
+
+    def __le__(self, other: Any) -> Condition:
+        return _compare("<=", self, other)
+
     def __bool__(self) -> bool:
         raise ConfigError(f"{self!r} is a series without a truth value; compare its value in decide, as now.ind.NAME")
 
 
-@attrs.frozen(repr=False, cache_hash=True)
+@attrs.frozen(repr=False, cache_hash=True, order=False)
 class Field(Expression):
     """One series of the bars of a clock."""
 
@@ -113,7 +126,7 @@ class Field(Expression):
         return f"{symbol}{self.name}" + (f"@{self.clock.timeframe}" if self.clock.timeframe else "")
 
 
-@attrs.frozen(repr=False, cache_hash=True)
+@attrs.frozen(repr=False, cache_hash=True, order=False)
 class Constant(Expression):
     """The same number at every tick."""
 
@@ -128,7 +141,7 @@ class Constant(Expression):
         return f"{self.value:g}" if float(f"{self.value:g}") == self.value else repr(self.value)
 
 
-@attrs.frozen(repr=False, cache_hash=True)
+@attrs.frozen(repr=False, cache_hash=True, order=False)
 class Negative(Expression):
     """The series with its sign changed."""
 
@@ -139,7 +152,7 @@ class Negative(Expression):
         return f"-{self.x!r}"
 
 
-@attrs.frozen(repr=False, cache_hash=True)
+@attrs.frozen(repr=False, cache_hash=True, order=False)
 class Arithmetic(Expression):
     """Two series combined tick by tick with one of + - * /."""
 
@@ -153,7 +166,7 @@ class Arithmetic(Expression):
         return f"({self.left!r} {self.operator} {self.right!r})"
 
 
-@attrs.frozen(repr=False, cache_hash=True)
+@attrs.frozen(repr=False, cache_hash=True, order=False)
 class Shift(Expression):
     """The value of a series `ticks` ticks ago."""
 
@@ -165,7 +178,7 @@ class Shift(Expression):
         return f"{self.x!r}.shift({self.ticks})"
 
 
-@attrs.frozen(repr=False, cache_hash=True)
+@attrs.frozen(repr=False, cache_hash=True, order=False)
 class Application:
     """An indicator applied to inputs with parameters; its outputs are attributes and are expressions.
 
@@ -195,7 +208,7 @@ class Application:
         return f"{self.indicator.name}({', '.join(shown)})"
 
 
-@attrs.frozen(repr=False, cache_hash=True)
+@attrs.frozen(repr=False, cache_hash=True, order=False)
 class Output(Expression):
     """One output of an applied indicator."""
 
@@ -330,6 +343,21 @@ def _lookback(expression: Expression) -> int:
 def _combine(operator: str, left: Any, right: Any) -> Expression:
     where = f"{left!r} {operator} {right!r}"
     return Arithmetic(operator, as_expression(left, where), as_expression(right, where))
+
+
+def _compare(operator: str, left: Any, right: Any) -> Condition:
+    where = f"{left!r} {operator} {right!r}"
+    return Comparison(operator, as_expression(left, where), as_expression(right, where))
+
+
+def crossed_above(a: Expression | float, b: Expression | float) -> Condition:
+    """Return where `a` rises above `b`: above it now, and not at the bar before."""
+    return _compare(">", a, b).begins()
+
+
+def crossed_below(a: Expression | float, b: Expression | float) -> Condition:
+    """Return where `a` falls below `b`: below it now, and not at the bar before."""
+    return _compare("<", a, b).begins()
 
 
 def _shown_bars(field: Any) -> str:

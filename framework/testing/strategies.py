@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from framework.backtest.compose import names_of
+from framework.backtest.compose import names_of, wake_of
 from framework.boundary.adapter import RECORD, RECORDS, names_used
 from framework.boundary.jit import JIT
 from framework.data import Tape
@@ -54,6 +54,7 @@ class StrategyChecks:
         yield "indicators do not see the future", self.columns_causal
         yield "batch indicators equal incremental ones", self.columns_incremental
         yield "decides", self.decides
+        yield "sleeping loses nothing", self.sleeps
         yield "decisions do not see the future", self.causal
         if not self.interpreted:
             yield "compiles", self.compiles
@@ -163,6 +164,19 @@ class StrategyChecks:
                          "hand the kit a market and parameters with which it trades: check_plugin(cls, market=tape, "
                          "params={...})")
         return ", ".join(f"{count} orders in {name}" for name, count in orders.items())
+
+    def sleeps(self) -> str:
+        """Asked at every close, it does what it does when it is asked only where its `wake` says so."""
+        if not wake_of(self.strategy):
+            return "not looked at: it declares no wake"
+        awake = type(self.cls.__name__, (self.cls,), {"wake": Strategy.wake})(**self.params)
+        for label, tape in self.tapes.items():
+            asked = finished(simulate(awake, tape, interpreted=True))
+            called = ("asked where its wake says so", "asked at every close")
+            told = difference(self.runs[label], asked, tape.symbols, called)
+            if told:
+                raise Failed(f"{label}: its wake is false at a close where the decision acts; {told}")
+        return f"in {', '.join(self.tapes)}"
 
     def causal(self) -> str:
         """What is decided up to a cut does not change when the bars after it are missing or are others."""

@@ -15,7 +15,7 @@ PROTECTIVE = (Role.STOP, Role.TRAIL, Role.TARGET)
 
 
 def forgiven(n: float) -> float:
-    """Return by how much a number of steps may miss a whole one: a billionth, and dozens of roundings of a large number."""
+    """Return how far a number of steps may miss a whole one: a billionth, and dozens of roundings."""
     return 1e-9 + 64 * 2**-52 * abs(n)
 
 

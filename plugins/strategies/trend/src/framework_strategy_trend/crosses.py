@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from framework import Now, Param, Strategy, buy, close_position
-from framework.indicators import Bars, Expression, atr, ema, sma
+from framework.indicators import Bars, Condition, Expression, atr, crossed_above, crossed_below, ema, sma
 
 
 class MaCross(Strategy):
@@ -18,6 +18,11 @@ class MaCross(Strategy):
     def indicators(self, bars: Bars) -> Mapping[str, Expression]:
         """Return the two averages of the close."""
         return {"fast": sma(bars.close, self.fast), "slow": sma(bars.close, self.slow)}
+
+    def wake(self, bars: Bars) -> Mapping[str, Condition]:
+        """Ask where the averages cross."""
+        fast, slow = self.indicators(bars).values()
+        return {"flat": crossed_above(fast, slow), "held": crossed_below(fast, slow)}
 
     @staticmethod
     def decide(now: Now) -> None:
@@ -39,6 +44,11 @@ class EmaCross(Strategy):
     def indicators(self, bars: Bars) -> Mapping[str, Expression]:
         """Return the two averages of the close and the average true range."""
         return {"fast": ema(bars.close, self.fast), "slow": ema(bars.close, self.slow), "atr": atr(bars, 14)}
+
+    def wake(self, bars: Bars) -> Mapping[str, Condition]:
+        """Ask where the averages cross, and with a position wherever the fast one is below."""
+        fast, slow, _ = self.indicators(bars).values()
+        return {"flat": crossed_above(fast, slow), "held": fast < slow}
 
     @staticmethod
     def decide(now: Now) -> None:

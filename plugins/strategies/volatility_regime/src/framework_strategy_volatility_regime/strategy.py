@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from framework import Now, Param, Strategy, buy, close_position
-from framework.indicators import Bars, Expression, adx, atr, ema, highest, sma
+from framework.indicators import Bars, Condition, Expression, adx, atr, crossed_above, ema, highest, sma
 
 
 class VolatilityRegime(Strategy):
@@ -50,6 +50,13 @@ class VolatilityRegime(Strategy):
             "regime": true_range / sma(true_range, self.regime_window),
             "level": highest(bars.high, self.breakout_bars).shift(1) - self.breakout_atr * true_range,
         }
+
+    def wake(self, bars: Bars) -> Mapping[str, Condition]:
+        """Ask where the close crosses the level; with a position in an extreme regime and below the slow EMA."""
+        seen = self.indicators(bars)
+        is_weak = seen["close"] < seen["slow"]
+        return {"flat": crossed_above(seen["close"], seen["level"]),
+                "held": (seen["regime"] >= self.extreme_from) | is_weak}
 
     @staticmethod
     def decide(now: Now) -> None:

@@ -1,0 +1,44 @@
+"""Evaluate conditions over a tape: one byte a bar."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from framework.indicators.columns import ColumnCache, evaluate
+from framework.indicators.condition import Begins, Comparison, Condition, Joined, Not
+
+if TYPE_CHECKING:
+    from framework.data import Tape
+
+COMPARE = {">": np.greater, ">=": np.greater_equal, "<": np.less, "<=": np.less_equal}
+JOIN = {"&": np.logical_and, "|": np.logical_or}
+
+
+def truth(condition: Condition, tape: Tape, symbol_index: int, cache: ColumnCache) -> np.ndarray:
+    """Return a condition over the bars of a symbol: bool[bars], contiguous and read-only; computed once per cache."""
+    if isinstance(condition, Comparison):
+        key = cache.key_of(tape), symbol_index, condition
+        return cache.get(key, lambda: _compared(condition, tape, symbol_index, cache), lambda array: array.nbytes)
+    if isinstance(condition, Joined):
+        left, right = (truth(part, tape, symbol_index, cache) for part in (condition.left, condition.right))
+        return _locked(JOIN[condition.operator](left, right))
+    if isinstance(condition, Not):
+        return _locked(np.logical_not(truth(condition.x, tape, symbol_index, cache)))
+    if isinstance(condition, Begins):
+        holds = truth(condition.x, tape, symbol_index, cache)
+        out = np.zeros(len(holds), np.bool_)
+        np.greater(holds[1:], holds[:-1], out=out[1:])
+        return _locked(out)
+    raise TypeError(f"a condition of the unknown kind {type(condition).__name__}")
+
+
+def _compared(condition: Comparison, tape: Tape, symbol_index: int, cache: ColumnCache) -> np.ndarray:
+    left, right = (evaluate(part, tape, symbol_index, cache) for part in (condition.left, condition.right))
+    return _locked(COMPARE[condition.operator](left, right))
+
+
+def _locked(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array

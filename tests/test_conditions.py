@@ -1,0 +1,85 @@
+"""Conditions: comparisons of expressions over the bars of a tape."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from framework.data import build_tape, from_frame
+from framework.errors import ConfigError
+from framework.indicators import Bars, ColumnCache, crossed_above, crossed_below, roc, sma, truth
+
+BARS = Bars()
+
+
+def tape_of(closes):
+    """Return a tape of daily bars with these closes and opens of 10."""
+    times = np.datetime64("2024-01-01", "ns") + np.arange(len(closes)) * np.timedelta64(1, "D")
+    closes = np.asarray(closes, float)
+    opens = np.full(len(closes), 10.0)
+    frame = {"time": times, "open": opens, "high": np.maximum(opens, closes), "low": np.minimum(opens, closes),
+             "close": closes, "volume": np.ones(len(closes))}
+    return build_tape([from_frame(frame, symbol="A", timeframe="1d", stamp="open")])
+
+
+def holds(condition, closes):
+    """Return where a condition holds, as a text of zeros and ones."""
+    values = truth(condition, tape_of(closes), 0, ColumnCache())
+    assert values.dtype == np.bool_
+    assert not values.flags.writeable
+    return "".join("01"[int(value)] for value in values)
+
+
+@pytest.mark.parametrize(("condition", "expected"), [
+    (BARS.close > 10, "0010"),
+    (BARS.close >= 10, "0110"),
+    (BARS.close < BARS.open, "1001"),
+    (BARS.close <= BARS.open, "1101"),
+    ((BARS.close > 9) & (BARS.close < 11), "0100"),
+    ((BARS.close < 9.5) | (BARS.close > 10.5), "1011"),
+    (~(BARS.close > 10), "1101"),
+    ((BARS.close > 9).begins(), "0100"),
+    (crossed_above(BARS.close, 10), "0010"),
+    (crossed_below(BARS.close, BARS.open), "0001"),
+])
+def test_a_condition_holds_where_the_comparison_does(condition, expected):
+    assert holds(condition, [9, 10, 11, 8]) == expected
+
+
+def test_a_comparison_with_a_missing_value_is_false_and_so_is_its_opposite():
+    average = sma(BARS.close, 3)
+    assert holds(average > 0, [9, 10, 11, 8]) == "0011"
+    assert holds(average <= 0, [9, 10, 11, 8]) == "0000"
+    assert holds(~(average > 0), [9, 10, 11, 8]) == "1100"
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.integers(5, 15), min_size=2, max_size=40), st.integers(6, 14))
+def test_a_cross_is_above_now_and_not_before(closes, level):
+    expected = "0" + "".join("01"[now > level >= before] for before, now in pairwise(closes))
+    assert holds(crossed_above(BARS.close, level), closes) == expected
+
+
+def test_equal_comparisons_are_computed_once():
+    tape, cache = tape_of([9, 10, 11, 8]), ColumnCache()
+    first = truth(roc(BARS.close, 1) > 0, tape, 0, cache)
+    computed = cache.computed
+    assert truth(roc(BARS.close, 1) > 0, tape, 0, cache) is first
+    assert cache.computed == computed
+
+
+@pytest.mark.parametrize(("wrong", "told"), [
+    (lambda: (BARS.close > 1) and (BARS.close < 2), "join conditions by & | ~"),
+    (lambda: 1 < BARS.close < 2, "join conditions by & | ~"),
+    (lambda: (BARS.close > 1) & BARS.close, "not a condition"),
+    (lambda: (BARS.close > 1) | True, "not a condition"),
+    (lambda: BARS.close > "1", "neither an expression nor a number"),
+    (lambda: BARS.close > float("nan"), "finite"),
+])
+def test_what_is_no_condition_is_refused_with_what_to_write(wrong, told):
+    with pytest.raises(ConfigError, match=told.replace("|", r"\|")):
+        wrong()
