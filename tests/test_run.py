@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 import framework
+from framework.backtest.compose import Plan, Terms, compose
 from framework.backtest.result import Result
 from framework.backtest.write import write_run
+from framework.data import load_tape
 from framework.errors import ConfigError, DataError, StrategyError
 from framework.indicators import sma
 from framework.model.enums import OrderStatus
+from framework.rules import PercentOfEquity
 from framework.strategy import Param, Strategy, buy, close_position, sell
 
 
@@ -263,3 +266,23 @@ def test_regime_sizing_tells_how_often_each_regime_held() -> None:
     assert len(told) == 1
     assert len(shares) == 4
     assert sum(shares) == pytest.approx(100.0, abs=0.3)
+
+
+@pytest.mark.parametrize("change", [
+    {"plans": [Plan(Flipping(fast=4, slow=9))]},
+    {"tape": load_tape("synthetic", {"bars": 200, "seed": 8}, ["A"], "1h")},
+    {"terms": Terms(capital=5.0)},
+])
+def test_a_snapshot_of_another_run_is_refused(change):
+    base = {"tape": load_tape("synthetic", {"bars": 200, "seed": 7}, ["A"], "1h"),
+            "plans": [Plan(Flipping(fast=3, slow=9))], "sizing": PercentOfEquity()}
+    saved = compose(**base).snapshot()
+    compose(**base).restore(saved)
+    with pytest.raises(ConfigError, match="snapshot is of another run"):
+        compose(**{**base, **change}).restore(saved)
+
+
+def test_bytes_that_are_no_snapshot_are_refused():
+    made = compose(load_tape("synthetic", {"bars": 20, "seed": 7}, ["A"], "1h"), [Plan(Flipping())], PercentOfEquity())
+    with pytest.raises(ConfigError, match="are not a snapshot"):
+        made.restore(b"PK\x03\x04 something else")

@@ -59,6 +59,22 @@ def _compiled_truth(typingctx: Any, address: Any, index: Any) -> Any:
     return signature, codegen
 
 
+@intrinsic
+def _compiled_prefetch(typingctx: Any, address: Any, index: Any) -> Any:
+    signature = types.none(types.int64, types.int64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        place = builder.gep(builder.inttoptr(args[0], ir.DoubleType().as_pointer()), [args[1]])
+        read, keep, data = (ir.Constant(number, x) for x in (0, 3, 1))
+        builder.call(prefetch, [builder.bitcast(place, cgutils.voidptr_t), read, keep, data])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
 def _interpreted_call(address: int, pointer: int) -> int:
     return int(CALLBACK(int(address))(int(pointer)))
 
@@ -79,3 +95,6 @@ read_column = _compiled_read if JIT else _interpreted_read
 
 read_truth = _compiled_truth if JIT else _interpreted_truth
 """read_truth(address, index) -> bool: read one value of a bool column."""
+
+prefetch_column = _compiled_prefetch if JIT else lambda address, index: None
+"""prefetch_column(address, index): ask for one value of a float64 column that will be read a little later."""

@@ -11,7 +11,7 @@ import threading
 
 import numpy as np
 
-MOST_BYTES = 256 << 20
+MOST_BYTES = 1 << 30
 """What the pool keeps at most; whatever goes beyond is ordinary memory."""
 
 HELD_BY_POOL_ALONE = 2

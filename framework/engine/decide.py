@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from framework.boundary.address import call_at, read_column, read_truth
+from framework.boundary.address import call_at, prefetch_column, read_column, read_truth
 from framework.boundary.jit import inlined, kernel
 from framework.engine.checks import write_account, write_clock
 from framework.engine.layout import (
@@ -165,6 +165,8 @@ def fall_asleep(s, t, slot_number, bar):
     while bar < end and not read_truth(column, bar - first):
         bar += 1
     slot.asleep_until = bar
+    for j in range(slot.indicators):
+        prefetch_column(s.columns[slot.first_column + j], bar - first)
     symbol = s.symbols[slot.symbol]
     for i in range(s.symbol_first[slot.symbol], s.symbol_first[slot.symbol + 1]):
         bar = min(bar, s.slots[s.symbol_slots[i]].asleep_until)

@@ -6,7 +6,7 @@ arrays continue alike.  Logs only grow; the driver enlarges them when `advance` 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -58,29 +58,46 @@ FAULT_DECIDE, FAULT_SLIPPAGE, FAULT_PRICE, FAULT_RULE, FAULT_WATCH, FAULT_REFUSE
 FAULTS_OF_SLIPPAGE = (FAULT_SLIPPAGE, FAULT_PRICE)
 """Faults whose `fault_at` is a symbol."""
 
-SYMBOL = record(
-    ("net", "f8"), ("mark", "f8"), ("value", "f8"), ("pending", "f8"), ("budget", "f8"),
-    ("tick", "f8"), ("lot", "f8"), ("min_qty", "f8"), ("min_notional", "f8"), ("multiplier", "f8"),
-    ("bar", "i8"), ("closed", "i8"), ("working", "i8"), ("openings", "i8"), ("committed", "i8"), ("moves", "i8"),
-    ("held", "i8"), ("asleep_until", "i8"),
-)
-"""bar: row of the bar in progress or just closed; closed: row of the last closed bar, -1 before the first.
+LINE = 64
+"""Bytes of a line of the cache."""
 
+
+def in_lines(dtype: np.dtype) -> np.dtype:
+    """Return a record's layout with as many bytes as fill whole lines of the cache."""
+    fields: Any = dtype.fields
+    names = list(dtype.names or ())
+    layout: Any = {"names": names, "formats": [fields[name][0] for name in names],
+                   "offsets": [fields[name][1] for name in names], "itemsize": -(-dtype.itemsize // LINE) * LINE,
+                   "aligned": True}
+    return np.dtype((np.record, np.dtype(layout)))
+
+
+SYMBOL = in_lines(record(
+    ("net", "f8"), ("mark", "f8"), ("value", "f8"), ("multiplier", "f8"), ("closed", "i8"), ("working", "i8"),
+    ("held", "i8"), ("asleep_until", "i8"),
+    ("pending", "f8"), ("budget", "f8"), ("tick", "f8"), ("lot", "f8"), ("min_qty", "f8"), ("min_notional", "f8"),
+    ("bar", "i8"), ("openings", "i8"), ("committed", "i8"), ("moves", "i8"),
+))
+"""What every bar touches comes first: one line of the cache.
+
+bar: row of the bar in progress or just closed; closed: row of the last closed bar, -1 before the first.
 held: slots with a position; asleep_until: the least of its slots'.
 """
 
-SLOT = record(
-    ("strategy", "i8"), ("symbol", "i8"), ("decide", "i8"), ("pointer", "i8"), ("uses", "i8"), ("ready", "i8"),
-    ("wake_flat", "i8"), ("wake_held", "i8"), ("asleep_until", "i8"),
-    ("indicators", "i8"), ("first_column", "i8"), ("working", "i8"), ("fills_seen", "i8"), ("last_fill", "i8"),
-    ("qty", "f8"), ("entry_price", "f8"), ("high_water", "f8"),
-    ("worst", "f8"), ("best", "f8"), ("lowest", "f8"), ("highest", "f8"),
+SLOT = in_lines(record(
+    ("qty", "f8"), ("high_water", "f8"), ("lowest", "f8"), ("highest", "f8"), ("working", "i8"), ("bars_held", "i8"),
+    ("entry_bar", "i8"), ("entered_inside", "i8"),
+    ("asleep_until", "i8"), ("decide", "i8"), ("pointer", "i8"), ("ready", "i8"), ("uses", "i8"), ("symbol", "i8"),
+    ("wake_flat", "i8"), ("wake_held", "i8"), ("indicators", "i8"), ("first_column", "i8"), ("strategy", "i8"),
+    ("fills_seen", "i8"), ("last_fill", "i8"), ("entry_price", "f8"), ("worst", "f8"), ("best", "f8"),
     ("reserved", "f8"), ("proceeds", "f8"), ("heat", "f8"), ("notional", "f8"), ("pending", "f8"), ("openings", "i8"),
-    ("entry_time", "i8"), ("entry_bar", "i8"), ("entered_inside", "i8"), ("bars_held", "i8"), ("touched", "i8"),
+    ("entry_time", "i8"), ("touched", "i8"),
     ("qty_in", "f8"), ("cost_in", "f8"), ("qty_out", "f8"), ("value_out", "f8"), ("realised", "f8"), ("fees", "f8"),
     ("slippage", "f8"), ("trade_fills", "i8"),
-)
+))
 """One strategy on one symbol: its position, the trade in progress and the totals of its working orders.
+
+What every bar of a position touches comes first, what a decision touches next.
 
 wake_flat, wake_held: addresses of bool columns, 0 for none; asleep_until: the row of the bar at which it is asked next.
 worst, best: excursions up to the last change of entry_price; lowest, highest: prices since then.

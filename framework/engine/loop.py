@@ -122,29 +122,42 @@ def marks_have_room(s):
     return account.marks + s.margins[4] <= s.marks.size and account.days + s.margins[5] <= s.days.size
 
 
+@inlined
+def end_of_quiet_group(s, t, first, time):
+    """Return the event behind the closing group that `first` begins; `first` when a slot is awake or a day begins."""
+    account, settings = s.account[0], s.settings[0]
+    is_asking = settings.start <= time < settings.end
+    event = first
+    while event < t.event_time.size and t.event_time[event] == time and t.event_kind[event] == CLOSE:
+        bar = t.event_bar[event]
+        is_awake = is_asking and s.symbols[np.int64(t.event_symbol[event])].asleep_until <= bar
+        if is_awake or t.account_day[bar] > account.day:
+            return first
+        event += 1
+    return event
+
+
 @kernel
 def pass_quiet(s, t, first, last):
     """Mark bar after bar while no order works, nobody is to be asked and no rule looks; return the first other event.
 
-    What happens here is what `mark_group` does for one symbol; most bars of a long run go through this loop.
+    Most bars of a long run go through this loop; what happens in it is what `mark_group` does.
     """
-    account, settings = s.account[0], s.settings[0]
-    end = min(last, t.event_time.size - 1)
+    account = s.account[0]
     room = s.marks.size - s.margins[4] - account.marks
-    while first < end and account.status == RUNNING:
+    while first < last and account.status == RUNNING:
         if t.event_kind[first] != CLOSE:
             first += 1
             continue
-        time, bar = t.event_time[first], t.event_bar[first]
-        number = np.int64(t.event_symbol[first])
-        is_group = t.event_time[first + 1] == time and t.event_kind[first + 1] == CLOSE
-        is_asked = s.symbols[number].asleep_until <= bar and settings.start <= time < settings.end
-        if is_group or is_asked or room <= 0 or t.account_day[bar] > account.day:
+        time = t.event_time[first]
+        end = end_of_quiet_group(s, t, first, time)
+        if end == first or room <= 0:
             break
-        mark_symbol(s, t, number, bar)
+        for event in range(first, end):
+            mark_symbol(s, t, np.int64(t.event_symbol[event]), t.event_bar[event])
         mark_account(s, time)
         room -= 1
-        first += 1
+        first = end
     return first
 
 

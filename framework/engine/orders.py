@@ -145,7 +145,6 @@ def make_bracket(s, t, slot_number, parent, price, bar, time, inside):
     symbol = s.symbols[s.slots[slot_number].symbol]
     side = parent.side
     born = bar if inside else -1
-    active_from = t.open_time[bar]
     stop_id = 0
     if is_set(parent.stop) or is_set(parent.stop_offset) or is_set(parent.trail):
         level = UNSET
@@ -160,7 +159,7 @@ def make_bracket(s, t, slot_number, parent, price, bar, time, inside):
                 level, role = trailed, ROLE_TRAIL
         if is_set(level):
             level = order_price(STOP, -side, level, symbol.tick)
-        order = make_stop(s, slot_number, level, role, active_from, time, parent.id, born)
+        order = make_stop(s, slot_number, level, role, t.open_time[bar], time, parent.id, born)
         order.trail, order.trail_after = parent.trail, parent.trail_after
         stop_id = order.id
     if is_set(parent.target) or is_set(parent.target_offset):
@@ -169,7 +168,7 @@ def make_bracket(s, t, slot_number, parent, price, bar, time, inside):
             end_order(s, slot_number, old, REPLACED, time)
         level = parent.target if is_set(parent.target) else price + side * parent.target_offset
         order = new_order(s, slot_number, -side, LIMIT, ROLE_TARGET, 1, 0.0,
-                          order_price(LIMIT, -side, level, symbol.tick), active_from, time)
+                          order_price(LIMIT, -side, level, symbol.tick), t.open_time[bar], time)
         order.born_inside = born
         s.orders[order.id - 1].parent = parent.id
     return stop_id

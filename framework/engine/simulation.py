@@ -6,6 +6,7 @@ chunk is run again from its snapshot with the function as plain Python.
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import threading
 import time
@@ -99,10 +100,12 @@ class Simulation:
     remarks: list[str] = attrs.field(factory=list)
     next: int = 0
     status: Status = Status.RUNNING
+    _identity: np.ndarray = attrs.field(init=False)
     _tape_block: Block = attrs.field(init=False)
     _state_block: Block = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._identity = identity(self)
         self._tape_block = tape_block(self.tape)
         self._hold(self.state)
 
@@ -186,11 +189,12 @@ class Simulation:
         """Return all that has happened so far as bytes; `restore` continues from there, in any process."""
         memory = state.copy_memory(self.state, self.nows, self.checks, logs=True)
         memory["next"] = np.array([self.next], np.int64)
+        memory["identity"] = self._identity
         return state.pack(memory)
 
     def restore(self, data: bytes) -> None:
-        """Continue from a snapshot of a simulation that was put together alike."""
-        memory = state.unpack(data, self.state)
+        """Continue from a snapshot of a simulation that was put together alike; ConfigError for that of another."""
+        memory = state.unpack(data, self.state, self._identity)
         position = int(memory.pop("next")[0])
         self._hold(state.restore_memory(self.state, memory, self.nows, self.checks))
         self.next = position
@@ -249,6 +253,24 @@ class Simulation:
             told = f"carries the number {row['value']:g}; prices and quantities are finite and above 0"
         return StrategyError(f"[run] strict = true: an order of {symbol} at {moment} {told}", function="decide",
                              symbol=symbol, bar_time=moment)
+
+
+def identity(made: Simulation) -> np.ndarray:
+    """Return a hash of what a simulation is put together from, before its first event, uint8[32]."""
+    digest = hashlib.sha256()
+    plugs = [(plug.owner, plug.kind, plug.form, plug.rows, repr(plug.dtype.descr)) for plug in made.plugs]
+    tape = made.tape
+    ends = [[int(times[0]), int(times[-1])] if times.size else [] for times in (tape.event_time, tape.close_time)]
+    capital = float(made.state.account["cash"][0])
+    digest.update(repr((made.symbols, plugs, tape.event_time.size, ends, capital)).encode())
+    for record in (made.state.settings, made.state.strategies):
+        fixed = [name for name in record.dtype.names or () if name not in state.ADDRESSES]
+        digest.update(repr(record[fixed].tolist()).encode())
+    fixed = ["tick", "lot", "min_qty", "min_notional", "multiplier"]
+    digest.update(repr((made.state.symbols[fixed].tolist(), made.state.slots["ready"].tolist())).encode())
+    for memory in (made.nows.tails, made.checks.tails, tape.close[-1000:]):
+        digest.update(memory.tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ The arrays are allocated once; only the logs grow, by doubling, between two call
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from framework.boundary import pool
 from framework.engine import layout
 from framework.engine.layout import State, Tape
+from framework.errors import ConfigError
 from framework.model.records import (
     DAY,
     FILL,
@@ -31,6 +33,8 @@ LOGS = ("orders", "fills", "trades", "refusals", "marks", "days")
 BINDINGS = {"slots": ("decide", "pointer", "wake_flat", "wake_held"), "settings": ("slippage", "request"),
             "strategies": ("decide_all",), "rules": ("address", "watch", "pointer")}
 """Fields that hold addresses of this process: a snapshot never carries them over."""
+
+ADDRESSES = frozenset(name for names in BINDINGS.values() for name in names)
 
 NEVER = -1
 """A close time that no bar has: what a decision is shown of the market is filled in afresh after a restore."""
@@ -88,6 +92,12 @@ def allocate_logs(sizes: Sequence[int]) -> dict[str, np.ndarray]:
             in zip(LOGS, (ORDER, FILL, TRADE, REFUSAL, MARK, DAY), sizes, strict=True)}
 
 
+def on_lines(rows: int, dtype: np.dtype) -> np.ndarray:
+    """Return empty records, the first at the beginning of a line of the cache."""
+    memory = np.zeros(rows * dtype.itemsize + layout.LINE, np.uint8)
+    return np.ndarray((rows,), dtype, memory, -memory.ctypes.data % layout.LINE)
+
+
 def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequence[int], rules: int,
              rule_indicators: int, columns: int, nows: RecordMemory, checks: RecordMemory, shared_bytes: int,
              marks: int) -> State:
@@ -107,7 +117,7 @@ def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequenc
     most = slots * layout.WORKING_MAX
     state = State(
         settings=np.zeros(1, layout.SETTINGS), account=np.zeros(1, layout.ACCOUNT),
-        symbols=np.zeros(symbols, layout.SYMBOL), slots=np.zeros(slots, layout.SLOT),
+        symbols=on_lines(symbols, layout.SYMBOL), slots=on_lines(slots, layout.SLOT),
         working=np.zeros((slots, layout.WORKING_MAX), layout.WORK), strategies=np.zeros(strategies, layout.STRATEGY),
         rules=np.zeros(rules, layout.RULE), slot_of=slot_of, symbol_first=first, symbol_slots=by_symbol,
         columns=np.zeros(columns, np.int64), rule_columns=np.zeros((rules, symbols, max(1, rule_indicators)), np.int64),
@@ -192,11 +202,20 @@ def pack(memory: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(data: bytes, state: State) -> dict[str, np.ndarray]:
-    """Return the memory that `pack` wrote, in the layouts of `state`."""
+def unpack(data: bytes, state: State, identity: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the memory that `pack` wrote, in the layouts of `state`; ConfigError when it is not that of `identity`."""
     memory: dict[str, np.ndarray] = {}
-    with np.load(io.BytesIO(data), allow_pickle=False) as saved:
+    try:
+        opened = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ConfigError(f"these {len(data)} bytes are not a snapshot: {error}") from error
+    with opened as saved:
+        if "identity" not in saved.files or not np.array_equal(saved["identity"], identity):
+            raise ConfigError("the snapshot is of another run: its bars, plug-ins, parameters or terms differ; restore "
+                              "it into a simulation that was put together alike")
         for name in saved.files:
+            if name == "identity":
+                continue
             raw = saved[name]
             if name in ("nows", "checks"):
                 like = state.tails if name == "nows" else state.check_tails
