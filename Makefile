@@ -25,8 +25,12 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test check
 	$(BIN)/coverage erase
-	$(BIN)/coverage run --data-file=.coverage.compiled -m pytest -q -m "not slow"
-	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run --data-file=.coverage.plain -m pytest -q -m "kernels and not slow"
+	@NUMBA_DISABLE_JIT=1 $(BIN)/coverage run --data-file=.coverage.plain -m pytest -q -m "kernels and not slow" \
+	  -p no:cacheprovider > .plain.log 2>&1 & plain=$$!; \
+	$(BIN)/coverage run --data-file=.coverage.compiled -m pytest -q -m "not slow"; compiled=$$?; \
+	wait $$plain; interpreted=$$?; \
+	echo "with the compiler switched off:"; tail -n 30 .plain.log; \
+	test $$compiled = 0 -a $$interpreted = 0
 	$(BIN)/coverage combine -q .coverage.compiled .coverage.plain
 	$(BIN)/coverage report --skip-covered --sort=cover --fail-under=$(COVERAGE_LEAST)
 

@@ -315,11 +315,16 @@ def test_an_interrupt_in_the_middle_of_ten_million_bars_is_answered_within_half_
 
 COMMAND = """
 import sys
+from pathlib import Path
 from framework import plugins
 from framework.strategy import Strategy, buy
 
 class Slow(Strategy):
     name = "slow"
+
+    def indicators(self, bars):
+        Path("composed").touch()
+        return {{}}
 
     @staticmethod
     def decide(now):
@@ -352,7 +357,11 @@ def test_an_interrupted_command_writes_nothing_and_exits_130(tmp_path: Path, bod
     (tmp_path / "slow.toml").write_text(SLOW_CONFIG.format(bars=400_000))
     started = subprocess.Popen([sys.executable, "slow.py", "backtest", "slow.toml", *flags], cwd=tmp_path,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(6.0)
+    until = time.monotonic() + 60.0
+    while not (tmp_path / "composed").exists() and started.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(2.0)
+    assert started.poll() is None, started.stderr.read()
     began = time.perf_counter()
     started.send_signal(signal.SIGINT)
     _, errors = started.communicate(timeout=60)
