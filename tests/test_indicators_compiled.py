@@ -24,12 +24,18 @@ from framework.indicators import registered
 rng = np.random.default_rng(5)
 close = 100 + np.cumsum(rng.normal(size=150))
 close[[0, 1, 70]] = np.nan
-high, low = close + rng.random(150), close - rng.random(150)
+close = np.concatenate((close, 100 + np.cumsum(rng.normal(size=700))))
+n = len(close)
+columns = {"open": close - rng.normal(size=n) / 9, "high": close + rng.random(n), "low": close - rng.random(n),
+           "close": close, "volume": rng.random(n), "bars_in_session": np.arange(n) % 24 + 1.0,
+           "anchor": np.arange(n) % 50 // 40 * 1.0}
+columns |= {"x": close, "y": columns["open"], "market": columns["open"]}
 digest = hashlib.sha256()
 for name, one in registered().items():
-    inputs = (high, low, close) if one.bar_inputs else (close,)
+    inputs = [columns[name] for name in one.arrays]
     for length in (2, 3, 13):
-        parameters = {p: length + 2 * i for i, p in enumerate(one.parameters)}
+        parameters = {name: max(length + 2 * i, int(p.low or 0)) if p.kind is int else p.default
+                      for i, (name, p) in enumerate(one.parameters.items())}
         values = one.compute(*inputs, **parameters)
         digest.update(np.where(np.isnan(values), 12345.0, values).tobytes())
 print(digest.hexdigest())

@@ -29,9 +29,11 @@ def page_namespace() -> dict[str, Any]:
 def test_each_code_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
     """And the assertions in them hold; the weighted average written there is TA-Lib's."""
     namespace = page_namespace()
-    assert "would read 1 bars of the future" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "would read 1 bars of the future" in said
+    assert "indicator centred sees the future: its output value at bar 0" in said
     close = namespace["price"] ** 1.1
-    assert namespace["wma"].compute(close, length=9)[8:] == pytest.approx(talib.WMA(close, 9)[8:], rel=1e-12)
+    assert namespace["ramp"].compute(close, length=9)[8:] == pytest.approx(talib.WMA(close, 9)[8:], rel=1e-12)
 
 
 def test_each_built_in_stands_in_the_table_with_its_line_and_its_source() -> None:
@@ -41,7 +43,7 @@ def test_each_built_in_stands_in_the_table_with_its_line_and_its_source() -> Non
             row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{name}("))
             assert f"`{name}{one.__signature__}`" in row
             assert one.summary in row
-            assert row.endswith(f"| {one.source} |")
+            assert row.endswith(f"| {one.cost} | {one.source} |")
             for output in one.outputs if len(one.outputs) > 1 else ():
                 assert f".{output}" in row
 
@@ -59,4 +61,5 @@ def test_the_benchmark_gives_a_ratio_for_each_built_in() -> None:
     rows = json.loads(done.stdout)["indicators"]
     assert {row["indicator"] for row in rows} == {
         name for name, one in registered().items() if one.__module__.startswith("framework.indicators.")}
-    assert all(row["ratio"] > 0 and row["live_us"] > 0 for row in rows)
+    assert all(row["ratio"] is None or row["ratio"] > 0 for row in rows)
+    assert all(row["live_us"] > 0 for row in rows)

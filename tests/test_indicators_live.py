@@ -22,6 +22,7 @@ from framework.indicators import (
     Ohlcv,
     Stream,
     adx,
+    anchored_vwap,
     atr,
     bollinger,
     ema,
@@ -30,10 +31,13 @@ from framework.indicators import (
     macd,
     roc,
     rsi,
+    session_vwap,
     sma,
     std,
     zscore,
 )
+from framework.indicators.columns import bins_in_session
+from framework.indicators.expression import FIELDS
 
 BARS = Bars()
 
@@ -55,7 +59,7 @@ def trees(draw: st.DrawFn, depth: int = 3) -> Expression:
     if depth == 0 or draw(st.integers(0, 5)) == 0:
         return draw(st.sampled_from([BARS.open, BARS.high, BARS.low, BARS.close, BARS.volume]))
     x, n = draw(trees(depth - 1)), draw(st.integers(2, 9))
-    kind = draw(st.integers(0, 18))
+    kind = draw(st.integers(0, 22))
     if kind < 4:
         y = draw(st.one_of(trees(depth - 1), st.sampled_from([0, 1, -2.5, 1e9])))
         return [x + y, x - y, x * y, x / y][kind]
@@ -63,7 +67,10 @@ def trees(draw: st.DrawFn, depth: int = 3) -> Expression:
             lambda: macd(x, n, n + 4, n).histogram, lambda: bollinger(x, n, 2.0).lower, lambda: std(x, n),
             lambda: zscore(x, n), lambda: roc(x, n), lambda: lowest(x, n), lambda: atr(BARS, n) * 1.0,
             lambda: adx(BARS, n).adx - x, lambda: 3 / x, lambda: x - x.shift(1)]
-    return made[kind - 4]()
+    if kind - 4 < len(made):
+        return made[kind - 4]()
+    case = draw(st.sampled_from(CASES))
+    return draw(st.sampled_from(case.outputs(BARS, n))) - x
 
 
 @pytest.mark.parametrize("case", CASES, ids=CASE_NAMES)
@@ -146,7 +153,8 @@ def test_bars_of_other_clocks_are_pushed_when_finished_and_equal_the_column() ->
     four, other = BARS.timeframe("4h"), BARS.symbol("BBB")
     some = [ema(four.close, 3), BARS.close - four.high, sma(BARS.close / other.close, 4), rsi(other.close, 5).shift(2),
             adx(other.timeframe("2h"), 3).adx, (four.close - other.timeframe("2h").open) / 2,
-            -four.close.shift(1) + 2 * four.open]
+            -four.close.shift(1) + 2 * four.open, session_vwap(four), session_vwap(other) / four.bars_in_session,
+            anchored_vwap(four, 1 / four.bars_in_session - 1.0), anchored_vwap(BARS, four.close - four.open)]
     stream = Stream(some)
     for row, tree in zip(_driven_by(tape, stream).T, some, strict=True):
         assert same_bits(row, evaluate(tree, tape, 0))
@@ -158,8 +166,10 @@ def _driven_by(tape: Tape, stream: Stream) -> np.ndarray:
     for clock in stream.clocks[1:]:
         symbol = tape.symbols.index(clock.symbol or "AAA")
         longer = bins(tape, symbol, clock.timeframe or tape.timeframes[symbol])
+        places = bins_in_session(tape.bars_in_session[tape.rows(symbol)], longer.first_bar)
         for i, end in enumerate(longer.end_time):
-            waiting.append((int(end), clock, Ohlcv(*(float(getattr(longer, name)[i]) for name in Ohlcv._fields))))
+            bar = Ohlcv(*(float(getattr(longer, name)[i]) for name in FIELDS), places[i])
+            waiting.append((int(end), clock, bar))
     waiting.sort(key=lambda item: item[0])
     answers = []
     for i, now in enumerate(tape.close_time[tape.rows(0)]):

@@ -10,7 +10,19 @@ import pytest
 import talib
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from indicator_cases import CASE_NAMES, CASES, Case, Market, hourly, markets, same_bits, walk
+from indicator_cases import (
+    CASE_NAMES,
+    CASES,
+    Case,
+    Market,
+    arrays_of,
+    built_in,
+    hourly,
+    markets,
+    parameters_of,
+    same_bits,
+    walk,
+)
 
 from framework.indicators import (
     Bars,
@@ -24,7 +36,7 @@ from framework.indicators import (
     highest,
     lowest,
     macd,
-    registered,
+    mfi,
     roc,
     rsi,
     sma,
@@ -45,25 +57,23 @@ def assert_near(actual: np.ndarray, expected: np.ndarray, scale: float = 0.0) ->
 
 def test_each_built_in_indicator_has_an_oracle_here() -> None:
     """A new indicator without a case fails."""
-    built_in = {name for name, one in registered().items() if one.__module__.startswith("framework.indicators.")}
-    assert built_in == set(CASE_NAMES)
+    assert set(built_in()) == set(CASE_NAMES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=CASE_NAMES)
-@pytest.mark.parametrize("length", [2, 3, 14, 50])
+@pytest.mark.parametrize("length", [2, 14, 50])
 @pytest.mark.parametrize("cents", [False, True])
-def test_equals_ta_lib_to_1e_9_on_a_realistic_series(case: Case, length: int, cents: bool) -> None:
+def test_equals_its_oracle_to_1e_9_on_a_realistic_series(case: Case, length: int, cents: bool) -> None:
     """Relative to the value itself; only what crosses zero is measured against the size of its parts."""
-    market = walk(5000, seed=length, cents=cents)
+    market = walk(1000, seed=length, cents=cents)
     tape, cache = hourly(market), ColumnCache()
-    crosses_zero = {"macd": 1.0, "zscore": 1.0, "roc": 1.0, "adx": 100.0}
     for output, expected in zip(case.outputs(BARS, length), case.oracle(market, length), strict=True):
         actual = evaluate(output, tape, 0, cache)
         if case.name == "macd" and output.index == 0:  # TA-Lib hides the line until the signal is known
             expected = np.where(np.isnan(expected) & ~np.isnan(actual), actual, expected)
         if case.name == "std" or (case.name in ("zscore", "bollinger") and length == 2):
             expected, actual = _where_ta_lib_can_tell(market, length, expected, actual)
-        assert_near(actual, expected, crosses_zero.get(case.name, 0.0))
+        assert_near(actual, expected, case.size(market))
 
 
 def _where_ta_lib_can_tell(market: Market, length: int, expected: np.ndarray,
@@ -75,20 +85,20 @@ def _where_ta_lib_can_tell(market: Market, length: int, expected: np.ndarray,
     return np.where(clear, expected, np.nan), np.where(clear, actual, np.nan)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.name not in ("std", "zscore", "bollinger")],
+@pytest.mark.parametrize("case", [case for case in CASES if case.name not in ("std", "zscore", "bollinger", "mfi")],
                          ids=lambda case: case.name)
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(deadline=None, max_examples=30, derandomize=True)
 @given(market=markets(), length=st.integers(2, 25))
-def test_equals_ta_lib_on_calm_wild_flat_tiny_and_huge_prices(case: Case, market: Market, length: int) -> None:
+def test_equals_its_oracle_on_calm_wild_flat_tiny_and_huge_prices(case: Case, market: Market, length: int) -> None:
     """Differences are measured against the largest price, or 100 where the unit is percent.
 
     Prices of 1e-6 are left out where TA-Lib takes movement below 1e-14 for none; rolling deviations, where it
-    cancels, have an exact oracle below.
+    cancels, and the money flow index, whose TA-Lib form drifts, have an exact oracle below.
     """
     if len(market) <= 1 or (case.name in ("rsi", "adx") and market.close[0] < 1e-3):
         return
     tape, cache = hourly(market), ColumnCache()
-    scale = 100.0 if case.name in ("rsi", "adx", "roc") else float(market.high.max())
+    scale = max(100.0 if case.name in ("rsi", "adx", "roc") else float(market.high.max()), case.size(market))
     for output, expected in zip(case.outputs(BARS, length), case.oracle(market, length), strict=True):
         actual = evaluate(output, tape, 0, cache)
         known = ~np.isnan(expected)
@@ -110,6 +120,21 @@ def test_mean_and_deviation_equal_exact_arithmetic_however_wild_the_series(value
         spread = math.sqrt(sum((x - exact) ** 2 for x in window) / length)
         assert abs(mean[i] - float(exact)) <= 1e-13 * max(abs(float(x)) for x in window)
         assert abs(deviation[i] - spread) <= 1e-9 * spread
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(cents=st.lists(st.tuples(st.integers(1, 40), st.integers(0, 5), st.integers(0, 5), st.integers(0, 3)),
+                      min_size=1, max_size=60), length=st.integers(2, 12))
+def test_money_flow_index_equals_exact_arithmetic_in_whole_cents(cents: list[tuple[int, ...]], length: int) -> None:
+    """Rational arithmetic is the oracle: typical prices that are equal in cents are no movement, however they round."""
+    low, close, high, volume = (np.array(x, float) for x in zip(
+        *((low, low + up, low + up + more, units) for low, up, more, units in cents), strict=True))
+    actual = mfi.compute(high / 100, low / 100, close / 100, volume, length=length)
+    typical = [(Fraction(h) + Fraction(x) + Fraction(c)) / 300 for h, x, c in zip(high, low, close, strict=True)]
+    for i in range(length, len(cents)):
+        moves = [(typical[k] - typical[k - 1], typical[k] * Fraction(volume[k])) for k in range(i - length + 1, i + 1)]
+        up, down = (sum(turnover for move, turnover in moves if move * sign > 0) for sign in (1, -1))
+        assert actual[i] == pytest.approx(float(100 * up / (up + down)) if up + down else 0.0, rel=1e-12, abs=1e-12)
 
 
 def test_a_constant_series_after_huge_values_deviates_by_exactly_nothing() -> None:
@@ -203,7 +228,7 @@ def test_a_bar_without_a_value_is_passed_over(case: Case, missing: float) -> Non
     indicator = case.outputs(BARS, 5)[0].application.indicator
     parameters = dict(zip(indicator.parameters, case.outputs(BARS, 5)[0].application.parameters, strict=True))
     market = walk(90)
-    inputs = [getattr(market, name) for name in indicator.bar_inputs or ("close",)]
+    inputs = arrays_of(indicator, market)
     holes = np.isin(np.arange(90), [0, 1, 2, 30, 31, 57, 89])
     holed = [np.where(holes, missing, x) for x in inputs]
     actual = np.atleast_2d(indicator.compute(*holed, **parameters))
@@ -219,9 +244,8 @@ def test_a_bar_without_a_value_is_passed_over(case: Case, missing: float) -> Non
 def test_no_series_whatever_makes_a_step_raise(values: list[float], length: int) -> None:
     """Any float at all: denormals, the largest, NaN, infinity."""
     column = np.array(values, dtype=np.float64)
-    for indicator in registered().values():
-        if indicator.__module__.startswith("framework.indicators."):
-            names = [name for name in indicator.parameters if name != "width"]
-            parameters = {name: length + i for i, name in enumerate(names)}
-            count = len(indicator.bar_inputs or indicator.inputs)
-            assert np.atleast_2d(indicator.compute(*[column] * count, **parameters)).shape[1] == len(values)
+    for indicator in built_in().values():
+        shuffled = [np.roll(column, i) for i in range(len(indicator.arrays))]
+        for inputs in ([column] * len(shuffled), shuffled):
+            answer = np.atleast_2d(indicator.compute(*inputs, **parameters_of(indicator, length)))
+            assert answer.shape == (len(indicator.outputs), len(values))

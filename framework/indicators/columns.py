@@ -233,9 +233,23 @@ def _computed(node: Expression, place: _Place) -> np.ndarray:
 
 
 def _field(node: Field, place: _Place) -> np.ndarray:
+    if node.name == "bars_in_session":
+        places = place.tape.bars_in_session[place.rows]
+        return frozen(places if place.timeframe is None else bins_in_session(places, place.bins.first_bar))
     if place.timeframe is None:
         return frozen(getattr(place.tape, node.name)[place.rows])
     return frozen(getattr(place.bins, node.name))
+
+
+def bins_in_session(bars_in_session: np.ndarray, first_bar: np.ndarray) -> np.ndarray:
+    """Return the place of each bin in the session that it begins in, 1 on the first.
+
+    bars_in_session: of each base bar.  first_bar: int64, the base bar that each bin begins with.
+    """
+    session = first_bar - bars_in_session[first_bar]
+    number = np.arange(len(session))
+    begins = np.concatenate(([True], session[1:] != session[:-1]))[:len(session)]
+    return number - np.maximum.accumulate(np.where(begins, number, 0)) + 1
 
 
 def _outputs(application: Application, place: _Place) -> np.ndarray:

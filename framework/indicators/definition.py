@@ -26,13 +26,21 @@ import numpy as np
 
 from framework.boundary.jit import JIT
 from framework.errors import ConfigError, StrategyError, did_you_mean
-from framework.indicators.expression import FIELDS, Application, Bars, Expression, Output, as_expression, common_clock
+from framework.indicators.expression import (
+    BAR_FIELDS,
+    Application,
+    Bars,
+    Expression,
+    Output,
+    as_expression,
+    common_clock,
+)
 from framework.indicators.loop import MAX_INPUTS, Column, compiled_column, interpreted_column
 
 Step = Callable[..., Any]
 Declared = TypeVar("Declared", Expression, Application)
 
-_REGISTERED: dict[str, Indicator[Any]] = {}
+_REGISTERED: dict[str, Declaration[Any]] = {}
 
 
 @attrs.frozen
@@ -67,6 +75,43 @@ def number(low: float | None = None, default: float | None = None) -> Parameter:
 
 
 @attrs.frozen(eq=False)
+class Live:
+    """An indicator in a stream: what moves it on by one bar, and all that it remembers.
+
+    memory: arrays of a fixed size.  history: the bars seen, for an indicator that has no smaller memory.
+    """
+
+    operate: Callable[[], None]
+    memory: tuple[np.ndarray, ...] = ()
+    history: History | None = None
+
+
+class History:
+    """All values that some series have had, in the order in which they came; it grows."""
+
+    def __init__(self, series: int) -> None:
+        self.series, self.length = series, 0
+        self._rows = np.empty((series, 64))
+
+    def append(self, values: Sequence[float]) -> None:
+        """Add one value a series."""
+        if self.length == self._rows.shape[1]:
+            self._rows = np.concatenate((self._rows, np.empty_like(self._rows)), axis=1)
+        self._rows[:, self.length] = values
+        self.length += 1
+
+    @property
+    def columns(self) -> tuple[np.ndarray, ...]:
+        """One read-only column a series, of as many values as were appended."""
+        return tuple(frozen(row[:self.length]) for row in self._rows)
+
+    def replace(self, rows: np.ndarray) -> None:
+        """Take over other values: float64[series, n]."""
+        self._rows = np.concatenate((rows, np.empty((self.series, 64))), axis=1)
+        self.length = rows.shape[1]
+
+
+@attrs.frozen(eq=False)
 class Instance:
     """The memory of one running indicator: its record, its window and the lookback of each output."""
 
@@ -75,17 +120,18 @@ class Instance:
     lookbacks: np.ndarray
 
 
-class Indicator(Generic[Declared]):
-    """A declared indicator: call it with expressions and parameters to get an expression.
+class Declaration(Generic[Declared]):
+    """What a strategy meets of an indicator: call it with expressions and parameters to get an expression.
 
-    name, summary (first line of the step's docstring), source, cost   what the catalogue shows
-    inputs, bar_inputs, parameters, outputs                            what it takes and gives
+    name, summary (first line of the docstring), source, cost   what the catalogue shows
+    inputs, bar_inputs, parameters, outputs                     what it takes and gives
+    arrays                                                      the names of all its input columns, those of bars first
     """
 
     def __init__(self, step: Step, *, inputs: Sequence[str], bar_inputs: Sequence[str],
-                 parameters: Mapping[str, Parameter], outputs: Sequence[str], state: Mapping[str, type],
-                 lookback: Callable[[Any], int | tuple[int, ...]], window: Callable[[Any], int] | None,
-                 check: Callable[[Any], str | None] | None, source: str, cost: str) -> None:
+                 parameters: Mapping[str, Parameter], outputs: Sequence[str],
+                 lookback: Callable[[Any], int | tuple[int, ...]], check: Callable[[Any], str | None] | None,
+                 source: str, cost: str) -> None:
         self.step = step
         self.name = step.__name__
         self.__name__, self.__qualname__, self.__module__ = step.__name__, step.__qualname__, step.__module__
@@ -93,42 +139,40 @@ class Indicator(Generic[Declared]):
         self.summary = (inspect.getdoc(step) or "").partition("\n")[0]
         self.source, self.cost = source, cost
         self.inputs, self.bar_inputs = tuple(inputs), tuple(bar_inputs)
+        self.arrays = self.bar_inputs + self.inputs
         self.parameters = dict(parameters)
         self.outputs = tuple(outputs) or ("value",)
-        self._lookback, self._window, self._check = lookback, window, check
-        self.layout = self._layout(state)
-        self.reason: str | None = None
-        self._column: Column | None = None
+        self._lookback, self._check = lookback, check
         self.__signature__ = self._signature()
-        self._validate()
+        if not self.arrays:
+            raise ConfigError(f"indicator {self.name}: declare inputs (series), bar_inputs (fields of bars) or both")
+        unknown = [name for name in self.bar_inputs if name not in BAR_FIELDS]
+        if unknown:
+            raise ConfigError(f"indicator {self.name}: bars have no {unknown[0]!r}"
+                              f"{did_you_mean(unknown[0], BAR_FIELDS)}")
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Declared:
         """Return the expression of this indicator; ConfigError when an input or a parameter is wrong."""
         given = self._bind(arguments, keywords)
+        inputs: tuple[Expression, ...] = ()
         if self.bar_inputs:
             bars = given["bars"]
             if not isinstance(bars, Bars):
                 raise ConfigError(f"{self.name}: its first argument is bars, such as bars or bars.timeframe(\"4h\"), "
                                   f"not {bars!r}; it reads {', '.join(self.bar_inputs)}")
             inputs = tuple(getattr(bars, name) for name in self.bar_inputs)
-        else:
-            inputs = tuple(as_expression(given[name], f"{self.name}: input {name}") for name in self.inputs)
+        inputs += tuple(as_expression(given[name], f"{self.name}: input {name}") for name in self.inputs)
         if common_clock(inputs) is None:
             raise ConfigError(f"{self.name} of numbers alone ({', '.join(map(repr, inputs))}); "
                               "at least one input must be a series such as bars.close")
         application = Application(self, inputs, self.validate({name: given[name] for name in self.parameters}))
         return application if len(self.outputs) > 1 else Output(application, 0)  # type: ignore[return-value]
 
-    def __reduce__(self) -> str:
+    def __reduce__(self) -> Any:
         return self.__qualname__
 
     def __repr__(self) -> str:
         return f"<indicator {self.name}{self.__signature__}>"
-
-    @property
-    def is_compiled(self) -> bool:
-        """Whether the step is compiled; `reason` says why not. Compiles it when it has not been used yet."""
-        return JIT and self.column is not None and self.reason is None
 
     def validate(self, values: Mapping[str, Any]) -> tuple[int | float, ...]:
         """Return the parameters in order and in their types; ConfigError names the one that is wrong."""
@@ -148,6 +192,71 @@ class Indicator(Generic[Declared]):
         declared = self._lookback(self.named(parameters))
         return declared if isinstance(declared, tuple) else (declared,) * len(self.outputs)
 
+    def compute(self, *inputs: np.ndarray, **parameters: Any) -> np.ndarray:
+        """Return this indicator over arrays: float64[n], or float64[outputs, n] when it has several outputs.
+
+        >>> from framework.indicators import sma
+        >>> sma.compute(np.array([1.0, 2.0, 4.0]), length=2)
+        array([nan, 1.5, 3. ])
+        """
+        if len(inputs) != len(self.arrays) or len({len(x) for x in inputs}) != 1:
+            raise ConfigError(f"{self.name}.compute takes {len(self.arrays)} arrays of one length "
+                              f"({', '.join(self.arrays)}), not lengths {[len(x) for x in inputs]}")
+        for name in parameters:
+            if name not in self.parameters:
+                raise ConfigError(f"{self.name} has no parameter {name!r}{did_you_mean(name, self.parameters)}")
+        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
+        out = self.columns(self.validate({**defaults, **parameters}), tuple(frozen(x) for x in inputs))
+        return out if len(self.outputs) > 1 else out[0]
+
+    def columns(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...]) -> np.ndarray:
+        """Return float64[outputs, n] from read-only float64 inputs; StrategyError when the step raises."""
+        raise NotImplementedError
+
+    def live(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...], out: np.ndarray) -> Live:
+        """Return a fresh indicator that reads one bar from inputs, float64[1] each, into out, float64[outputs, 1]."""
+        raise NotImplementedError
+
+    def _signature(self) -> inspect.Signature:
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        series = [*(["bars"] if self.bar_inputs else []), *self.inputs]
+        parameters = [inspect.Parameter(name, kind) for name in series]
+        for name, parameter in self.parameters.items():
+            default = inspect.Parameter.empty if parameter.default is None else parameter.default
+            parameters.append(inspect.Parameter(name, kind, default=default))
+        return inspect.Signature(parameters)
+
+    def _bind(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
+        for name in keywords:
+            if name not in self.__signature__.parameters:
+                known = self.__signature__.parameters
+                raise ConfigError(f"{self.name} has no parameter {name!r}{did_you_mean(name, known)}; "
+                                  f"it takes {self.name}{self.__signature__}")
+        try:
+            bound = self.__signature__.bind(*arguments, **keywords)
+        except TypeError as fault:
+            raise ConfigError(f"{self.name}: {fault}; it takes {self.name}{self.__signature__}") from None
+        bound.apply_defaults()
+        return bound.arguments
+
+
+class Indicator(Declaration[Declared]):
+    """An indicator that is a step: one bar at a time, and a column by the step in a loop."""
+
+    def __init__(self, step: Step, *, state: Mapping[str, type], window: Callable[[Any], int] | None,
+                 **declared: Any) -> None:
+        super().__init__(step, **declared)
+        self._window = window
+        self.layout = self._layout(state)
+        self.reason: str | None = None
+        self._column: Column | None = None
+        self._validate()
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the step is compiled; `reason` says why not. Compiles it when it has not been used yet."""
+        return JIT and self.column is not None and self.reason is None
+
     def instance(self, parameters: tuple[int | float, ...]) -> Instance:
         """Return the memory of a fresh indicator with these parameters."""
         states = np.zeros(1, self.layout)
@@ -163,24 +272,6 @@ class Indicator(Generic[Declared]):
             self._column = self._compile()
         return self._column
 
-    def compute(self, *inputs: np.ndarray, **parameters: Any) -> np.ndarray:
-        """Return this indicator over arrays: float64[n], or float64[outputs, n] when it has several outputs.
-
-        >>> from framework.indicators import sma
-        >>> sma.compute(np.array([1.0, 2.0, 4.0]), length=2)
-        array([nan, 1.5, 3. ])
-        """
-        count = len(self.bar_inputs or self.inputs)
-        if len(inputs) != count or len({len(x) for x in inputs}) != 1:
-            raise ConfigError(f"{self.name}.compute takes {count} arrays of one length "
-                              f"({', '.join(self.bar_inputs or self.inputs)}), not lengths {[len(x) for x in inputs]}")
-        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
-        for name in parameters:
-            if name not in self.parameters:
-                raise ConfigError(f"{self.name} has no parameter {name!r}{did_you_mean(name, self.parameters)}")
-        out = self.columns(self.validate({**defaults, **parameters}), tuple(frozen(x) for x in inputs))
-        return out if len(self.outputs) > 1 else out[0]
-
     def columns(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...]) -> np.ndarray:
         """Return float64[outputs, n] from read-only float64 inputs; StrategyError when the step raises."""
         out = np.empty((len(self.outputs), len(inputs[0])))
@@ -191,6 +282,16 @@ class Indicator(Generic[Declared]):
             self._explain(parameters, inputs, out)
             raise
         return out
+
+    def live(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...], out: np.ndarray) -> Live:
+        """Return a fresh indicator that reads one bar from inputs, float64[1] each, into out, float64[outputs, 1]."""
+        memory, column = self.instance(parameters), self.column
+        arguments = memory.states, memory.window, memory.lookbacks, inputs, out
+
+        def operate() -> None:
+            column(*arguments)
+
+        return Live(operate, (memory.states, memory.window))
 
     def _explain(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...], out: np.ndarray) -> None:
         """Run a step that raised once more in Python, for the author's own traceback."""
@@ -205,7 +306,7 @@ class Indicator(Generic[Declared]):
                 "a step must answer every finite input", function=self.name) from fault
 
     def _compile(self) -> Column:
-        inputs, outputs = len(self.bar_inputs or self.inputs), len(self.outputs)
+        inputs, outputs = len(self.arrays), len(self.outputs)
         column = compiled_column(self.step, self.layout, inputs, outputs)
         nothing = frozen(np.empty(0))
         memory = Instance(np.zeros(1, self.layout), np.zeros(0), np.zeros(outputs, np.int64))
@@ -231,41 +332,13 @@ class Indicator(Generic[Declared]):
                                   "share one record")
         return np.dtype(fields, align=True)
 
-    def _signature(self) -> inspect.Signature:
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        series = ["bars"] if self.bar_inputs else list(self.inputs)
-        parameters = [inspect.Parameter(name, kind) for name in series]
-        for name, parameter in self.parameters.items():
-            default = inspect.Parameter.empty if parameter.default is None else parameter.default
-            parameters.append(inspect.Parameter(name, kind, default=default))
-        return inspect.Signature(parameters)
-
-    def _bind(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
-        for name in keywords:
-            if name not in self.__signature__.parameters:
-                known = self.__signature__.parameters
-                raise ConfigError(f"{self.name} has no parameter {name!r}{did_you_mean(name, known)}; "
-                                  f"it takes {self.name}{self.__signature__}")
-        try:
-            bound = self.__signature__.bind(*arguments, **keywords)
-        except TypeError as fault:
-            raise ConfigError(f"{self.name}: {fault}; it takes {self.name}{self.__signature__}") from None
-        bound.apply_defaults()
-        return bound.arguments
-
     def _validate(self) -> None:
-        """Refuse a declaration that could never run."""
-        if bool(self.inputs) == bool(self.bar_inputs):
-            raise ConfigError(f"indicator {self.name}: declare either inputs (series) or bar_inputs (fields of bars)")
-        unknown = [name for name in self.bar_inputs if name not in FIELDS]
-        if unknown:
-            raise ConfigError(f"indicator {self.name}: bars have no {unknown[0]!r}{did_you_mean(unknown[0], FIELDS)}")
-        wanted = 2 + len(self.inputs or self.bar_inputs)
-        if wanted - 2 > MAX_INPUTS:
-            raise ConfigError(f"indicator {self.name}: {wanted - 2} inputs are more than {MAX_INPUTS}")
-        if len(inspect.signature(self.step).parameters) != wanted:
-            raise ConfigError(f"indicator {self.name}: its step must take (s, window, "
-                              f"{', '.join(self.inputs or self.bar_inputs)}), not {inspect.signature(self.step)}")
+        """Refuse a step that could never run."""
+        if len(self.arrays) > MAX_INPUTS:
+            raise ConfigError(f"indicator {self.name}: {len(self.arrays)} inputs are more than {MAX_INPUTS}")
+        if len(inspect.signature(self.step).parameters) != 2 + len(self.arrays):
+            raise ConfigError(f"indicator {self.name}: its step must take (s, window, {', '.join(self.arrays)}), "
+                              f"not {inspect.signature(self.step)}")
 
 
 @overload
@@ -290,8 +363,8 @@ def indicator(*, parameters: Mapping[str, Parameter], lookback: Callable[[Any], 
               check: Callable[[Any], str | None] | None = None, cost: str = "O(1)") -> Any:
     """Declare the decorated step function as an indicator.
 
-    inputs      names of the series it reads, each given as an expression; or
-    bar_inputs  fields of bars it reads ("high", "low", "close"), given together as `bars`
+    inputs      names of the series it reads, each given as an expression
+    bar_inputs  fields of bars it reads ("high", "low", "close"), given together as `bars`, before the inputs
     parameters  name -> `length()` or `number()`; run-time values: a change never recompiles
     outputs     names of its outputs when there are several; the step then returns a tuple of floats in this order
     state       name -> int or float, zero at the start
@@ -305,17 +378,22 @@ def indicator(*, parameters: Mapping[str, Parameter], lookback: Callable[[Any], 
         declared: Indicator[Any] = Indicator(
             step, inputs=inputs, bar_inputs=bar_inputs, parameters=parameters, outputs=outputs, state=state or {},
             lookback=lookback, window=window, check=check, source=source, cost=cost)
-        known = _REGISTERED.get(declared.name)
-        if known is not None and (known.__module__, known.__qualname__) != (declared.__module__, declared.__qualname__):
-            raise ConfigError(f"indicator {declared.name!r} is declared by {known.__module__} and by "
-                              f"{declared.__module__}; rename one of them")
-        _REGISTERED[declared.name] = declared
+        register(declared)
         return declared
 
     return declare
 
 
-def registered() -> dict[str, Indicator[Any]]:
+def register(declared: Declaration[Any]) -> None:
+    """Enter an indicator into the catalogue; ConfigError when another module has one of its name."""
+    known = _REGISTERED.get(declared.name)
+    if known is not None and (known.__module__, known.__qualname__) != (declared.__module__, declared.__qualname__):
+        raise ConfigError(f"indicator {declared.name!r} is declared by {known.__module__} and by "
+                          f"{declared.__module__}; rename one of them")
+    _REGISTERED[declared.name] = declared
+
+
+def registered() -> dict[str, Declaration[Any]]:
     """Return every declared indicator by name, in the order of declaration."""
     return dict(_REGISTERED)
 

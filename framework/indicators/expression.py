@@ -23,6 +23,9 @@ from framework.indicators.condition import Comparison, Condition
 FIELDS = ("open", "high", "low", "close", "volume")
 """The series of a bar."""
 
+BAR_FIELDS = (*FIELDS, "bars_in_session")
+"""What an indicator may read of bars: their series, and where they stand in their session."""
+
 
 @attrs.frozen
 class Clock:
@@ -203,7 +206,9 @@ class Application:
         return Output(self, outputs.index(name))
 
     def __repr__(self) -> str:
-        shown = [repr(x) for x in self.inputs] if not self.indicator.bar_inputs else [_shown_bars(self.inputs[0])]
+        of_bars = len(self.indicator.bar_inputs)
+        shown = [_shown_bars(self.inputs[0])] if of_bars else []
+        shown += [repr(x) for x in self.inputs[of_bars:]]
         shown += [f"{value:g}" for value in self.parameters]
         return f"{self.indicator.name}({', '.join(shown)})"
 
@@ -255,6 +260,11 @@ class Bars:
     def volume(self) -> Expression:
         """The quantity traded in each bar."""
         return Field("volume", self.clock)
+
+    @property
+    def bars_in_session(self) -> Expression:
+        """The place of each bar in the session of its exchange, 1 on the first; on "24/7" a session is a UTC day."""
+        return Field("bars_in_session", self.clock)
 
     def timeframe(self, timeframe: str) -> Bars:
         """Return the bars of a longer timeframe such as "4h"; a bin is seen only after its scheduled end."""

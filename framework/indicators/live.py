@@ -16,7 +16,7 @@ import attrs
 import numpy as np
 
 from framework.errors import ConfigError, did_you_mean
-from framework.indicators.definition import Instance, frozen
+from framework.indicators.definition import History, frozen
 from framework.indicators.expression import (
     OWN,
     Application,
@@ -53,13 +53,14 @@ class BarLike(Protocol):
 
 
 class Ohlcv(NamedTuple):
-    """The five numbers of a bar."""
+    """The five numbers of a bar, and its place in its session (1 on the first bar) where an indicator asks for it."""
 
     open: float
     high: float
     low: float
     close: float
     volume: float = 0.0
+    bars_in_session: float = math.nan
 
 
 @attrs.frozen(eq=False)
@@ -87,6 +88,7 @@ class Stream:
         self._lanes: dict[tuple[str | None, str | None], _Lane] = {}
         self._own = self._lane(OWN)
         self._memory: list[np.ndarray] = []
+        self._histories: list[History] = []
         self._values = np.full(_slots_needed(self.expressions), np.nan)
         self._view = _numbers(self._values)
         self._used = 0
@@ -114,27 +116,48 @@ class Stream:
         if lane is None:
             raise self._unread(Clock(symbol, timeframe))
         view = self._view
-        for name, slot in lane.fields:
-            view[slot] = getattr(bar, name)
+        try:
+            for name, slot in lane.fields:
+                view[slot] = getattr(bar, name)
+        except AttributeError:
+            raise ConfigError(f"a pushed bar has no {name}, which an expression of this stream reads; "
+                              f"give it one: {bar!r}") from None
         for operate in lane.operations:
             operate()
         return tuple([view[slot] for slot in self._results]) if lane is self._own else None
 
     def snapshot(self) -> bytes:
         """Return the whole memory, for `restore` in any process on the same expressions."""
-        return b"".join([MAGIC, self._digest, *(part.tobytes() for part in self._memory)])
+        grown = [column for history in self._histories for column in (np.int64(history.length), *history.columns)]
+        return b"".join([MAGIC, self._digest, *(part.tobytes() for part in (*self._memory, *grown))])
 
     def restore(self, snapshot: bytes) -> None:
         """Continue from a snapshot; ConfigError, and no change, when it is damaged or of other expressions."""
         head = len(MAGIC) + len(self._digest)
-        wanted = head + sum(part.nbytes for part in self._memory)
-        if snapshot[:head] != MAGIC + self._digest or len(snapshot) != wanted:
+        fixed = head + sum(part.nbytes for part in self._memory)
+        grown, end = self._grown(snapshot, fixed)
+        if snapshot[:head] != MAGIC + self._digest or len(snapshot) != end:
             raise ConfigError(f"a snapshot of {len(snapshot)} bytes does not belong to a stream of "
-                              f"{', '.join(map(repr, self.expressions))} ({wanted} bytes); restore it into the same "
+                              f"{', '.join(map(repr, self.expressions))} ({end} bytes); restore it into the same "
                               "expressions, or start afresh and push the bars again")
         for part in self._memory:
             part.view(np.uint8).reshape(-1)[:] = np.frombuffer(snapshot, np.uint8, part.nbytes, head)
             head += part.nbytes
+        for history, rows in zip(self._histories, grown, strict=True):
+            history.replace(rows)
+
+    def _grown(self, snapshot: bytes, start: int) -> tuple[list[np.ndarray], int]:
+        """Return what a snapshot holds of each history from `start` on, and where it should end."""
+        grown = []
+        for history in self._histories:
+            length = int.from_bytes(snapshot[start:start + 8], "little", signed=True)
+            start += 8
+            size = history.series * max(length, 0)
+            if length < 0 or len(snapshot) < start + size * 8:
+                return [], start + size * 8
+            grown.append(np.frombuffer(snapshot, np.float64, size, start).reshape(history.series, length))
+            start += size * 8
+        return grown, start
 
     def _slot(self, node: Expression) -> int:
         """Return where the value of a node stands, after planning what computes it."""
@@ -169,13 +192,14 @@ class Stream:
     def _application(self, node: Application) -> int:
         if node not in self._slots:
             sources = [self._slot(x) for x in node.inputs]
-            memory = node.indicator.instance(node.parameters)
-            self._memory += [memory.states, memory.window]
             count = len(node.indicator.outputs)
             first = self._claim(node, count)
             out = self._values[first:first + count].reshape(count, 1)
             inputs = tuple(frozen(self._values[slot:slot + 1]) for slot in sources)
-            self._lane(node.clock or OWN).operations.append(_one_step(node.indicator.column, memory, inputs, out))
+            running = node.indicator.live(node.parameters, inputs, out)
+            self._memory += running.memory
+            self._histories += [running.history] if running.history is not None else []
+            self._lane(node.clock or OWN).operations.append(running.operate)
         return self._slots[node]
 
     def _lane(self, clock: Clock) -> _Lane:
@@ -212,16 +236,6 @@ def _slots_needed(expressions: Sequence[Expression]) -> int:
     for expression in expressions:
         visit(expression)
     return sum(seen.values())
-
-
-def _one_step(column: Callable[..., None], memory: Instance, inputs: tuple[np.ndarray, ...],
-              out: np.ndarray) -> Operation:
-    arguments = memory.states, memory.window, memory.lookbacks, inputs, out
-
-    def operate() -> None:
-        column(*arguments)
-
-    return operate
 
 
 def _negation(values: Any, x: int, target: int) -> Operation:

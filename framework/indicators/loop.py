@@ -57,12 +57,32 @@ def _copy_record(typingctx: Any, target: Any, source: Any) -> Any:
     return numba.types.none(target, source), codegen
 
 
-def _compiled_loop(step_at: Any) -> Column:
+CHUNK = 256
+"""How many bars are looked through for missing values at once: their inputs fit the fastest cache."""
+
+
+def _compiled_loop(step_at: Any, value_at: Any, known_at: Any, put: Any) -> Column:
+    """Return the loop for compiling: bars without missing values beyond the lookback run without looking at either."""
+
     def column(states: Any, window: Any, lookbacks: Any, columns: Any, out: Any) -> None:
         kept = states[0]
         s: Any = _on_stack(kept)  # type: ignore[call-arg]
-        for i in range(out.shape[1]):
-            step_at(s, window, lookbacks, columns, out, i)
+        n = out.shape[1]
+        longest = 0
+        for k in range(len(lookbacks)):
+            longest = max(longest, lookbacks[k])
+        for first in range(0, n, CHUNK):
+            bars = range(np.uintp(first), np.uintp(min(first + CHUNK, n)))  # unsigned: no index counts from the end
+            missing = 0 if s.count >= longest else 1
+            for i in bars:
+                missing |= 0 if known_at(columns, i) else 1
+            if missing == 0:
+                for i in bars:
+                    s.count += 1
+                    put(out, i, value_at(s, window, columns, i))
+            else:
+                for i in bars:
+                    step_at(s, window, lookbacks, columns, out, i)
         _copy_record(kept, s)
 
     return column
@@ -87,70 +107,88 @@ def _store_many(out: Any, i: int, values: Any, count: int, lookbacks: Any) -> No
         out[k, i] = values[k] if count > lookbacks[k] else NAN
 
 
+def _put_one(out: Any, i: int, value: Any) -> None:
+    out[0, i] = value
+
+
+def _put_many(out: Any, i: int, values: Any) -> None:
+    for k in range(len(values)):
+        out[k, i] = values[k]
+
+
 def _blank(out: Any, i: int) -> None:
     for k in range(out.shape[0]):
         out[k, i] = NAN
 
 
-def _one_input(step: Any, store: Any, blank: Any) -> Any:
+def _checked(value_at: Any, known_at: Any, store: Any, blank: Any) -> Any:
+    """Return the rule of missing values around a step."""
+
     def step_at(s: Any, window: Any, lookbacks: Any, columns: Any, out: Any, i: int) -> None:
+        if known_at(columns, i):
+            s.count += 1
+            store(out, i, value_at(s, window, columns, i), s.count, lookbacks)
+        else:
+            blank(out, i)
+
+    return step_at
+
+
+def _one_input(step: Any) -> tuple[Any, Any]:
+    def known_at(columns: Any, i: int) -> bool:
         a = float(columns[0][i])
-        if a - a == 0.0:
-            s.count += 1
-            store(out, i, step(s, window, a), s.count, lookbacks)
-        else:
-            blank(out, i)
+        return a - a == 0.0
 
-    return step_at
+    def value_at(s: Any, window: Any, columns: Any, i: int) -> Any:
+        return step(s, window, float(columns[0][i]))
+
+    return known_at, value_at
 
 
-def _two_inputs(step: Any, store: Any, blank: Any) -> Any:
-    def step_at(s: Any, window: Any, lookbacks: Any, columns: Any, out: Any, i: int) -> None:
+def _two_inputs(step: Any) -> tuple[Any, Any]:
+    def known_at(columns: Any, i: int) -> bool:
         a, b = float(columns[0][i]), float(columns[1][i])
-        if (a - a) + (b - b) == 0.0:
-            s.count += 1
-            store(out, i, step(s, window, a, b), s.count, lookbacks)
-        else:
-            blank(out, i)
+        return (a - a) + (b - b) == 0.0
 
-    return step_at
+    def value_at(s: Any, window: Any, columns: Any, i: int) -> Any:
+        return step(s, window, float(columns[0][i]), float(columns[1][i]))
+
+    return known_at, value_at
 
 
-def _three_inputs(step: Any, store: Any, blank: Any) -> Any:
-    def step_at(s: Any, window: Any, lookbacks: Any, columns: Any, out: Any, i: int) -> None:
+def _three_inputs(step: Any) -> tuple[Any, Any]:
+    def known_at(columns: Any, i: int) -> bool:
         a, b, c = float(columns[0][i]), float(columns[1][i]), float(columns[2][i])
-        if (a - a) + (b - b) + (c - c) == 0.0:
-            s.count += 1
-            store(out, i, step(s, window, a, b, c), s.count, lookbacks)
-        else:
-            blank(out, i)
+        return (a - a) + (b - b) + (c - c) == 0.0
 
-    return step_at
+    def value_at(s: Any, window: Any, columns: Any, i: int) -> Any:
+        return step(s, window, float(columns[0][i]), float(columns[1][i]), float(columns[2][i]))
+
+    return known_at, value_at
 
 
-def _four_inputs(step: Any, store: Any, blank: Any) -> Any:
-    def step_at(s: Any, window: Any, lookbacks: Any, columns: Any, out: Any, i: int) -> None:
+def _four_inputs(step: Any) -> tuple[Any, Any]:
+    def known_at(columns: Any, i: int) -> bool:
         a, b, c, d = float(columns[0][i]), float(columns[1][i]), float(columns[2][i]), float(columns[3][i])
-        if (a - a) + (b - b) + (c - c) + (d - d) == 0.0:
-            s.count += 1
-            store(out, i, step(s, window, a, b, c, d), s.count, lookbacks)
-        else:
-            blank(out, i)
+        return (a - a) + (b - b) + (c - c) + (d - d) == 0.0
 
-    return step_at
+    def value_at(s: Any, window: Any, columns: Any, i: int) -> Any:
+        return step(s, window, float(columns[0][i]), float(columns[1][i]), float(columns[2][i]), float(columns[3][i]))
+
+    return known_at, value_at
 
 
-def _five_inputs(step: Any, store: Any, blank: Any) -> Any:
-    def step_at(s: Any, window: Any, lookbacks: Any, columns: Any, out: Any, i: int) -> None:
+def _five_inputs(step: Any) -> tuple[Any, Any]:
+    def known_at(columns: Any, i: int) -> bool:
         a, b, c, d = float(columns[0][i]), float(columns[1][i]), float(columns[2][i]), float(columns[3][i])
         e = float(columns[4][i])
-        if (a - a) + (b - b) + (c - c) + (d - d) + (e - e) == 0.0:
-            s.count += 1
-            store(out, i, step(s, window, a, b, c, d, e), s.count, lookbacks)
-        else:
-            blank(out, i)
+        return (a - a) + (b - b) + (c - c) + (d - d) + (e - e) == 0.0
 
-    return step_at
+    def value_at(s: Any, window: Any, columns: Any, i: int) -> Any:
+        return step(s, window, float(columns[0][i]), float(columns[1][i]), float(columns[2][i]), float(columns[3][i]),
+                    float(columns[4][i]))
+
+    return known_at, value_at
 
 
 _BY_INPUTS = {1: _one_input, 2: _two_inputs, 3: _three_inputs, 4: _four_inputs, 5: _five_inputs}
@@ -173,7 +211,8 @@ def _inner(function: Any) -> Any:
 def interpreted_column(step: Callable[..., Any], inputs: int, outputs: int) -> Column:
     """Return the column function of `step` in plain Python: for debuggers, and for steps that do not compile."""
     store = _store_one if outputs == 1 else _store_many
-    return _interpreted_loop(_BY_INPUTS[inputs](step, store, _blank))
+    known_at, value_at = _BY_INPUTS[inputs](step)
+    return _interpreted_loop(_checked(value_at, known_at, store, _blank))
 
 
 def compiled_column(step: Callable[..., Any], layout: np.dtype, inputs: int, outputs: int) -> Column:
@@ -184,9 +223,10 @@ def compiled_column(step: Callable[..., Any], layout: np.dtype, inputs: int, out
     """
     if not JIT:
         return interpreted_column(step, inputs, outputs)
-    store = _store_one if outputs == 1 else _store_many
-    step_at = _BY_INPUTS[inputs](_inner(step), _inner(store), _inner(_blank))
-    dispatcher = _jit(_compiled_loop(_inner(step_at)))
+    store, put = (_store_one, _put_one) if outputs == 1 else (_store_many, _put_many)
+    known_at, value_at = (_inner(function) for function in _BY_INPUTS[inputs](_inner(step)))
+    step_at = _inner(_checked(value_at, known_at, _inner(store), _inner(_blank)))
+    dispatcher = _jit(_compiled_loop(step_at, value_at, known_at, _inner(put)))
     parts = content_of(step)
     if parts is not None:
         shape = f"{layout.descr} {layout.itemsize} {inputs} {outputs}"

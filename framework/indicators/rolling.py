@@ -1,23 +1,11 @@
-"""Indicators over a window of bars.
-
-A sum that adds the new value and subtracts the old one drifts, and one huge value spoils it for ever. Here nothing is
-subtracted: the series is cut into blocks as long as the window, and a window is the tail of one block and the head of
-the next. The head is accumulated as bars come; when a block is full its tails are computed once, backwards. That costs
-two operations a bar on average, for sums as for extremes, and a value that has left the window leaves no trace.
-Source: van Herk (1992), Gil and Werman (1993), for extremes; the same cut serves every aggregate.
-"""
+"""Indicators over a window of bars: one series, its mean, spread and extremes."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from framework.boundary.jit import compiled
+from framework.indicators.blocks import MOMENTS, update_moments
 from framework.indicators.definition import indicator, length, number
-
-MOMENTS = {"at": int, "origin": float, "total": float, "squares": float, "tail_origin": float,
-           "mean": float, "deviation": float}
-"""The state of `update_moments`."""
 
 
 @indicator(inputs=("x",), parameters={"length": length()}, state={"at": int, "total": float},
@@ -37,51 +25,6 @@ def sma(s: Any, window: Any, x: float) -> float:
     s.total = 0.0
     s.at = 0
     return value
-
-
-@compiled
-def update_moments(s: Any, window: Any, x: float) -> None:
-    """Move `s.mean` and `s.deviation` (population standard deviation) of the last `s.length` values on by one.
-
-    window: 3 * length floats: of each tail its mean (from `s.tail_origin`) and its sum of squared deviations, and the
-    reciprocals of 1 to length, since dividing is what would take the time.
-    Sums are taken of differences from a value inside the window, so that nothing cancels and a constant window has
-    a deviation of exactly 0. Head and tail merge as in Chan, Golub and LeVeque (1979).
-    """
-    n = s.length
-    weight = 1.0 / n
-    if s.at == 0:
-        s.origin = x
-        s.total = 0.0
-        s.squares = 0.0
-    offset = x - s.origin
-    s.total += offset
-    s.squares += offset * offset
-    window[s.at] = x
-    s.at += 1
-    if s.count <= n:
-        window[2 * n + s.at - 1] = 1.0 / s.at
-    head = s.total * window[2 * n + s.at - 1]
-    spread = s.squares - s.total * head
-    if s.at < n:
-        older = n - s.at
-        apart = (s.origin - s.tail_origin) + (head - window[s.at])
-        share = older * weight
-        spread += window[n + s.at] + apart * apart * (s.at * share)
-        head -= apart * share
-    s.mean = s.origin + head
-    s.deviation = math.sqrt(spread * weight) if spread > 0.0 else 0.0
-    if s.at == n:
-        s.tail_origin = x
-        total = 0.0
-        squares = 0.0
-        for k in range(n - 1, -1, -1):
-            offset = window[k] - x
-            total += offset
-            squares += offset * offset
-            window[k] = total * window[3 * n - k - 1]
-            window[n + k] = squares - total * window[k]
-        s.at = 0
 
 
 @indicator(inputs=("x",), parameters={"length": length(2)}, state=MOMENTS, window=lambda p: 3 * p.length,

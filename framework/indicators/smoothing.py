@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from framework.boundary.jit import compiled
+from framework.indicators.blocks import helper, widest_range
 from framework.indicators.definition import indicator, length
 
 
@@ -41,17 +41,20 @@ def rsi(s: Any, window: Any, x: float) -> float:
     return 100.0 * (s.gain / movement) if movement > 0.0 else 0.0
 
 
-@indicator(inputs=("x",), parameters={"fast": length(2, 12), "slow": length(2, 26), "signal": length(1, 9)},
-           outputs=("line", "signal", "histogram"),
-           state={"fast_value": float, "slow_value": float, "signal_value": float},
-           lookback=lambda p: (p.slow - 1, p.slow + p.signal - 2, p.slow + p.signal - 2),
-           check=lambda p: None if p.fast < p.slow else f"fast = {p.fast} must be below slow = {p.slow}",
-           source="Appel (1979), TA-Lib MACD")
-def macd(s: Any, window: Any, x: float) -> tuple[float, float, float]:
-    """Moving average convergence divergence: fast EMA less slow EMA, the EMA of that, and their difference.
+MACD_STATE = {"fast_value": float, "slow_value": float, "signal_value": float}
+"""The state of `update_pair`, and of the signal made of it."""
 
-    Both averages are first known at the same bar, the `slow`-th: the fast one starts with the mean of the `fast`
-    values up to it.
+
+def fast_below_slow(p: Any) -> str | None:
+    """Return what is wrong with two lengths of which the fast one must be the smaller."""
+    return None if p.fast < p.slow else f"fast = {p.fast} must be below slow = {p.slow}"
+
+
+@helper
+def update_pair(s: Any, x: float) -> None:
+    """Move `s.fast_value` and `s.slow_value`, two EMAs that are first known at the same bar, the `slow`-th.
+
+    The fast one starts with the mean of the `fast` values up to it.
     """
     if s.count <= s.slow:
         s.slow_value += (x - s.slow_value) / s.count
@@ -61,6 +64,15 @@ def macd(s: Any, window: Any, x: float) -> tuple[float, float, float]:
     else:
         s.slow_value += (x - s.slow_value) * (2.0 / (s.slow + 1))
         s.fast_value += (x - s.fast_value) * (2.0 / (s.fast + 1))
+
+
+@indicator(inputs=("x",), parameters={"fast": length(2, 12), "slow": length(2, 26), "signal": length(1, 9)},
+           outputs=("line", "signal", "histogram"), state=MACD_STATE, check=fast_below_slow,
+           lookback=lambda p: (p.slow - 1, p.slow + p.signal - 2, p.slow + p.signal - 2),
+           source="Appel (1979), TA-Lib MACD")
+def macd(s: Any, window: Any, x: float) -> tuple[float, float, float]:
+    """Moving average convergence divergence: fast EMA less slow EMA, the EMA of that, and their difference."""
+    update_pair(s, x)
     line = s.fast_value - s.slow_value
     seen = s.count - s.slow + 1
     if seen > s.signal:
@@ -70,17 +82,6 @@ def macd(s: Any, window: Any, x: float) -> tuple[float, float, float]:
     return line, s.signal_value, line - s.signal_value
 
 
-@compiled
-def true_range(high: float, low: float, previous_close: float) -> float:
-    """Return the largest of high - low, |high - previous close| and |low - previous close| (Wilder 1978)."""
-    widest = high - low
-    above = abs(high - previous_close)
-    below = abs(low - previous_close)
-    if above > widest:
-        widest = above
-    return below if below > widest else widest
-
-
 @indicator(bar_inputs=("high", "low", "close"), parameters={"length": length(1, 14)},
            state={"previous": float, "value": float}, lookback=lambda p: p.length, source="Wilder (1978), TA-Lib ATR")
 def atr(s: Any, window: Any, high: float, low: float, close: float) -> float:
@@ -88,7 +89,7 @@ def atr(s: Any, window: Any, high: float, low: float, close: float) -> float:
     changes = s.count - 1
     if changes > 0:
         share = 1.0 / (changes if changes < s.length else s.length)
-        s.value += (true_range(high, low, s.previous) - s.value) * share
+        s.value += (widest_range(high, low, s.previous) - s.value) * share
     s.previous = close
     return s.value  # type: ignore[no-any-return]
 
@@ -107,7 +108,7 @@ def adx(s: Any, window: Any, high: float, low: float, close: float) -> tuple[flo
     changes = s.count - 1
     rise = high - s.high_before
     fall = s.low_before - low
-    moved = true_range(high, low, s.close_before)
+    moved = widest_range(high, low, s.close_before)
     s.high_before = high
     s.low_before = low
     s.close_before = close

@@ -10,7 +10,8 @@ import numpy as np
 from framework.data import Tape, bins
 from framework.data.timeframe import parse_timeframe
 from framework.indicators import ColumnCache, Expression, Ohlcv, Stream, evaluate
-from framework.indicators.expression import OWN, Application, Clock, Output, parts_of
+from framework.indicators.columns import bins_in_session
+from framework.indicators.expression import FIELDS, OWN, Application, Clock, Output, parts_of
 from framework.source_check import captured
 from framework.testing.markets import change_future, quiet_cuts
 from framework.testing.report import Failed
@@ -19,9 +20,6 @@ from framework.testing.runs import moment
 CUTS = 8
 TIMEFRAMES = ("1d", "4h", "1h", "15m", "5m", "1m", "10s", "1s")
 """Timeframes for the kit's bars, longest first."""
-
-FIELDS = ("open", "high", "low", "close", "volume")
-
 
 @attrs.frozen(eq=False)
 class ColumnChecks:
@@ -137,10 +135,13 @@ def streamed(expression: Expression, tape: Tape, symbol: int) -> np.ndarray:
 
 
 def _bars_of(clock: Clock, tape: Tape, symbol: int) -> tuple[np.ndarray, list[tuple[float, ...]]]:
-    """Return the ends [ns] and the five numbers of a clock's bars."""
+    """Return the ends [ns] and the numbers of a clock's bars."""
     symbol = symbol if clock.symbol is None else tape.symbol_index(clock.symbol)
+    rows = tape.rows(symbol)
+    places = tape.bars_in_session[rows]
     if clock.timeframe is None or clock.timeframe == tape.timeframes[symbol]:
-        rows = tape.rows(symbol)
-        return tape.close_time[rows], list(zip(*(getattr(tape, name)[rows].tolist() for name in FIELDS), strict=True))
+        columns = [*(getattr(tape, name)[rows] for name in FIELDS), places]
+        return tape.close_time[rows], list(zip(*(column.tolist() for column in columns), strict=True))
     longer = bins(tape, symbol, clock.timeframe)
-    return longer.end_time, list(zip(*(getattr(longer, name).tolist() for name in FIELDS), strict=True))
+    columns = [*(getattr(longer, name) for name in FIELDS), bins_in_session(places, longer.first_bar)]
+    return longer.end_time, list(zip(*(column.tolist() for column in columns), strict=True))

@@ -1,0 +1,177 @@
+"""What steps share: sums, extremes and moments over a window of bars, and averages that fade.
+
+A sum that adds the new value and subtracts the old one drifts, and one huge value spoils it for ever. Here nothing is
+subtracted: the series is cut into blocks as long as the window, and a window is the tail of one block and the head of
+the next. The head is accumulated as bars come; when a block is full its tails are computed once, backwards. That costs
+two operations a bar on average, for sums as for extremes, and a value that has left the window leaves no trace.
+Source: van Herk (1992), Gil and Werman (1993), for extremes; the same cut serves every aggregate.
+
+The helpers are handed a place `at` in the block, 0 to n - 1, which the step moves on by `next_place`, and keep n floats
+of the window from `first` on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba.extending import register_jitable
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+ROUNDING = 1e-12
+"""What adjusting and averaging make of equal prices, relative to them: a typical price that moves by less stands."""
+
+
+def helper(function: F) -> F:
+    """Let steps call this function; it is compiled into each of them, so that their state stays in registers."""
+    return register_jitable(error_model="python", forceinline=True)(function)  # type: ignore[no-any-return]
+
+
+@helper
+def next_place(at: int, n: int) -> int:
+    """Return the place after `at` in a block of n."""
+    return at + 1 if at + 1 < n else 0
+
+
+@helper
+def window_sum(window: Any, first: int, n: int, at: int, head: float, x: float) -> tuple[float, float]:
+    """Return the sum of the last n values and the head to hand back at the next one."""
+    head = head + x if at > 0 else x
+    if at + 1 < n:
+        total = head + window[first + at + 1]
+        window[first + at] = x
+        return total, head
+    window[first + at] = x
+    tail = 0.0
+    for k in range(first + n - 1, first - 1, -1):
+        tail += window[k]
+        window[k] = tail
+    return head, head
+
+
+@helper
+def window_sums(window: Any, first: int, n: int, at: int, x_head: float, x: float, y_head: float,
+                y: float) -> tuple[float, float, float, float]:
+    """Return the sums of the last n values of two series and their heads; keeps 2 * n floats."""
+    x_head = x_head + x if at > 0 else x
+    y_head = y_head + y if at > 0 else y
+    window[first + at] = x
+    window[first + n + at] = y
+    if at + 1 < n:
+        return x_head + window[first + at + 1], y_head + window[first + n + at + 1], x_head, y_head
+    x_tail = 0.0
+    y_tail = 0.0
+    for k in range(first + n - 1, first - 1, -1):
+        x_tail += window[k]
+        y_tail += window[n + k]
+        window[k] = x_tail
+        window[n + k] = y_tail
+    return x_head, y_head, x_head, y_head
+
+
+@helper
+def window_range(window: Any, first: int, n: int, at: int, peak: float, high: float, trough: float,
+                 low: float) -> tuple[float, float, float, float]:
+    """Return the highest high and the lowest low of the last n bars and both heads; keeps 2 * n floats."""
+    peak = high if at == 0 or high > peak else peak
+    trough = low if at == 0 or low < trough else trough
+    window[first + at] = high
+    window[first + n + at] = low
+    if at + 1 < n:
+        top = window[first + at + 1]
+        bottom = window[first + n + at + 1]
+        return (peak if peak > top else top), (trough if trough < bottom else bottom), peak, trough
+    top = high
+    bottom = low
+    for k in range(first + n - 2, first - 1, -1):
+        top = window[k] if window[k] > top else top
+        bottom = window[n + k] if window[n + k] < bottom else bottom
+        window[k] = top
+        window[n + k] = bottom
+    return peak, trough, peak, trough
+
+
+@helper
+def exponential(value: float, x: float, seen: int, n: int) -> float:
+    """Return an exponential average moved towards x, its `seen`-th value; the mean of the values up to the n-th."""
+    if seen <= n:
+        return value + (x - value) / seen
+    return value + (x - value) * (2.0 / (n + 1))
+
+
+@helper
+def wilder(value: float, x: float, seen: int, n: int) -> float:
+    """Return Wilder's average moved towards x, its `seen`-th value, by the share 1 / n; a mean up to the n-th."""
+    if seen < n:
+        return value + (x - value) / seen
+    return value + (x - value) * (1.0 / n)
+
+
+@helper
+def widest_range(high: float, low: float, previous_close: float) -> float:
+    """Return the true range: the largest of high - low and of both against the previous close (Wilder 1978)."""
+    widest = high - low
+    above = abs(high - previous_close)
+    below = abs(low - previous_close)
+    if above > widest:
+        widest = above
+    return below if below > widest else widest
+
+
+@helper
+def log_ratio(x: float, y: float) -> float:
+    """Return the natural logarithm of x / y; 0 where there is none, which prices never are."""
+    ratio = x / y if y > 0.0 else 0.0
+    return math.log(ratio) if 0.0 < ratio < math.inf else 0.0
+
+
+MOMENTS = {"at": int, "origin": float, "total": float, "squares": float, "tail_origin": float,
+           "mean": float, "deviation": float}
+"""The state of `update_moments`."""
+
+
+@helper
+def update_moments(s: Any, window: Any, x: float) -> None:
+    """Move `s.mean` and `s.deviation` (population standard deviation) of the last `s.length` values on by one.
+
+    window: 3 * length floats: of each tail its mean (from `s.tail_origin`) and its sum of squared deviations, and the
+    reciprocals of 1 to length, since dividing is what would take the time.
+    Sums are taken of differences from a value inside the window, so that nothing cancels and a constant window has
+    a deviation of exactly 0. Head and tail merge as in Chan, Golub and LeVeque (1979).
+    """
+    n = s.length
+    weight = 1.0 / n
+    if s.at == 0:
+        s.origin = x
+        s.total = 0.0
+        s.squares = 0.0
+    offset = x - s.origin
+    s.total += offset
+    s.squares += offset * offset
+    window[s.at] = x
+    s.at += 1
+    if window[2 * n + s.at - 1] == 0.0:
+        window[2 * n + s.at - 1] = 1.0 / s.at
+    head = s.total * window[2 * n + s.at - 1]
+    spread = s.squares - s.total * head
+    if s.at < n:
+        older = n - s.at
+        apart = (s.origin - s.tail_origin) + (head - window[s.at])
+        share = older * weight
+        spread += window[n + s.at] + apart * apart * (s.at * share)
+        head -= apart * share
+    s.mean = s.origin + head
+    s.deviation = math.sqrt(spread * weight) if spread > 0.0 else 0.0
+    if s.at == n:
+        s.tail_origin = x
+        total = 0.0
+        squares = 0.0
+        for k in range(n - 1, -1, -1):
+            offset = window[k] - x
+            total += offset
+            squares += offset * offset
+            window[k] = total * window[3 * n - k - 1]
+            window[n + k] = squares - total * window[k]
+        s.at = 0
