@@ -9,9 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.data import build_tape, from_frame
+from framework.data import build_tape, from_frame, load_tape
 from framework.errors import ConfigError
-from framework.indicators import Bars, ColumnCache, crossed_above, crossed_below, roc, sma, truth
+from framework.indicators import (
+    Bars,
+    ColumnCache,
+    atr,
+    crossed_above,
+    crossed_below,
+    ema,
+    evaluate,
+    first_ready,
+    highest,
+    macd,
+    ready_rows,
+    roc,
+    sma,
+    truth,
+)
 
 BARS = Bars()
 
@@ -83,3 +98,30 @@ def test_equal_comparisons_are_computed_once():
 def test_what_is_no_condition_is_refused_with_what_to_write(wrong, told):
     with pytest.raises(ConfigError, match=told.replace("|", r"\|")):
         wrong()
+
+
+SEVERAL = [
+    BARS.close, BARS.close.shift(3) - BARS.open, sma(BARS.close, 5), ema(BARS.close.shift(2), 4) / 2.0, atr(BARS, 3),
+    macd(BARS.close, 3, 5, 2).signal, sma(BARS.timeframe("1h").close, 3), BARS.symbol("B").close - BARS.close,
+    ema(BARS.symbol("B").close, 4) + highest(BARS.high, 7),
+]
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("expression", SEVERAL, ids=repr)
+def test_a_column_of_all_symbols_is_that_of_each(expression):
+    tape = load_tape("synthetic", {"bars": 90, "seed": 5}, ["A", "B", "C"], "15m")
+    whole, rows = evaluate(expression, tape, None), tape.series.tolist()
+    for symbol, (first, last) in enumerate(pairwise(rows)):
+        alone = evaluate(expression, tape, symbol)
+        assert whole[first:last].tobytes() == alone.tobytes()
+        assert ready_rows([expression], tape, ColumnCache())[symbol] == first + first_ready(expression, tape, symbol)
+
+
+def test_a_condition_of_all_symbols_is_that_of_each():
+    tape = load_tape("synthetic", {"bars": 60, "seed": 6}, ["A", "B"], "15m")
+    condition = crossed_above(BARS.close, sma(BARS.close, 4)) | (BARS.close > BARS.close.shift(1)).begins()
+    whole = truth(condition, tape, None, ColumnCache())
+    each = [truth(condition, tape, symbol, ColumnCache()) for symbol in range(2)]
+    assert whole.any()
+    assert np.array_equal(whole, np.concatenate(each))

@@ -235,6 +235,7 @@ def test_mistakes_with_ta_lib_are_named(monkeypatch: pytest.MonkeyPatch) -> None
         talib_indicator("EMA")(BARS.close, -3)
     with pytest.raises(ConfigError, match="did you mean 'timeperiod'"):
         talib_indicator("EMA")(BARS.close, timeperoid=3)
+    talib_indicator.cache_clear()
     monkeypatch.setitem(sys.modules, "talib", None)
     with pytest.raises(ConfigError, match="TA-Lib cannot be imported .* pip install TA-Lib"):
         talib_indicator("TEMA")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from framework.data.tape import Tape
 from framework.engine import layout, state
 from framework.engine.simulation import Plug, Simulation
 from framework.errors import ConfigError
-from framework.indicators import Bars, ColumnCache, Condition, Expression, evaluate, first_ready, truth
+from framework.indicators import Bars, ColumnCache, Condition, Expression, evaluate, ready_rows, truth
 from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK, record
 from framework.risk import RiskRule, Rule, SizingRule, check_dtype, store_rule
 from framework.slippage import SlippageModel, fill_dtype
@@ -60,13 +61,18 @@ class Plan:
 
 @attrs.frozen(eq=False)
 class Slots:
-    """Which strategy looks at which symbol, strategy by strategy, with its indicators."""
+    """Which strategy looks at which symbol, strategy by strategy, with its indicators.
 
-    strategies: list[int]
-    symbols: list[int]
-    columns: list[dict[str, np.ndarray]]
-    wakes: list[dict[str, np.ndarray]]
-    ready: list[int]
+    columns, wakes: per strategy the addresses of the columns of each of its slots, int64[slots, columns]; of wakes in
+    the order of WAKES, 0 for none.  ready: per strategy the rows from which its slots are asked.  keep: the columns.
+    """
+
+    strategies: list[int] = attrs.field(factory=list)
+    symbols: list[int] = attrs.field(factory=list)
+    columns: list[np.ndarray] = attrs.field(factory=list)
+    wakes: list[np.ndarray] = attrs.field(factory=list)
+    ready: list[np.ndarray] = attrs.field(factory=list)
+    keep: list[np.ndarray] = attrs.field(factory=list)
 
 
 def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequence[RiskRule] = (),
@@ -82,22 +88,22 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     slots = plan_slots(tape, plans, cache)
     dtypes = [now_dtype(plan.strategy, tuple(names_of(plan.strategy))) for plan in plans]
     all_rules: list[Rule] = [sizing, *rules]
-    rule_columns = [[columns_of(declared, tape, s, cache)[0] for s in range(tape.n_symbols)]
-                    for declared in map(names_of, all_rules)]
-    check_dtypes = [check_dtype(rule, tuple(columns[0])) for rule, columns in zip(all_rules, rule_columns, strict=True)]
+    rule_columns = [{name: evaluate(expression, tape, None, cache) for name, expression in names_of(rule).items()}
+                    for rule in all_rules]
+    check_dtypes = [check_dtype(rule, tuple(columns)) for rule, columns in zip(all_rules, rule_columns, strict=True)]
     nows = state.RecordMemory(HEADER, len(slots.symbols), [dtype.itemsize for dtype in dtypes])
     dtypes = [padded(dtype, nows.stride) for dtype in dtypes]
     checks = state.RecordMemory(ORDER_CHECK, len(all_rules), [dtype.itemsize for dtype in check_dtypes])
     shared = [dtype["shared"].itemsize if "shared" in (dtype.names or ()) else 0 for dtype in dtypes]
     made = state.allocate(
         tape.n_symbols, slots.strategies, slots.symbols, len(all_rules),
-        max(len(columns[0]) for columns in rule_columns), sum(len(c) for c in slots.columns), nows, checks,
+        max(map(len, rule_columns)), sum(columns.size for columns in slots.columns), nows, checks,
         max(shared), tape.n_bars if terms.log_marks else 0)
     request = state.RecordMemory(FILL_REQUEST, 1, [fill_dtype(slippage).itemsize] if slippage else [])
     made = made._replace(request=request.heads)
     set_terms(made, tape, terms, all_rules, request.address(0))
     set_slots(made, tape, plans, slots, nows, dtypes)
-    set_rules(made, all_rules, rule_columns, check_dtypes, checks)
+    set_rules(made, tape, all_rules, rule_columns, check_dtypes, checks)
     plugs = [*strategy_plugs(made, plans, dtypes), *rule_plugs(all_rules, check_dtypes)]
     if slippage is not None:
         plugs.append(slippage_plug(made, slippage, request))
@@ -108,7 +114,8 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     show_all_to_interpreted(made, plugs)
     return Simulation(made, state.tape_of(tape), nows, checks, plugs, tape.symbols,
                       (tape, slots, rule_columns, request),
-                      [note for rule, seen in zip(all_rules, rule_columns, strict=True) for note in rule.notes(seen)])
+                      [note for rule, seen in zip(all_rules, rule_columns, strict=True)
+                       for note in rule.notes(by_symbol(tape, seen))])
 
 
 def names_of(strategy: Strategy | Rule) -> Mapping[str, Expression]:
@@ -131,12 +138,10 @@ def wake_of(strategy: Strategy) -> Mapping[str, Condition]:
     return declared
 
 
-def columns_of(declared: Mapping[str, Expression], tape: Tape, symbol: int,
-               cache: ColumnCache) -> tuple[dict[str, np.ndarray], int]:
-    """Return the indicator columns over one symbol's bars and the bar at which all of them are defined."""
-    columns = {name: evaluate(expression, tape, symbol, cache) for name, expression in declared.items()}
-    ready = [first_ready(expression, tape, symbol, cache) for expression in declared.values()]
-    return columns, max(ready, default=-1)
+def by_symbol(tape: Tape, columns: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """Return columns over all bars cut into those of each symbol."""
+    rows = [slice(*ends) for ends in itertools.pairwise(tape.series.tolist())]
+    return [{name: column[part] for name, column in columns.items()} for part in rows]
 
 
 def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
@@ -144,20 +149,41 @@ def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
 
     A slot is asked from the bar on at which its indicators are defined now and were at the bar before.
     """
-    slots = Slots([], [], [], [], [])
+    slots = Slots()
     for number, plan in enumerate(plans):
         declared, wake = names_of(plan.strategy), wake_of(plan.strategy)
         wanted = range(tape.n_symbols) if plan.symbols is None else sorted(tape.symbol_index(s) for s in plan.symbols)
         if not wanted or len(set(wanted)) != len(wanted):
             raise ConfigError(f"{plan.strategy.name}: symbols = {plan.symbols!r}; name at least one symbol, each once")
-        for symbol in wanted:
-            columns, ready = columns_of(declared, tape, symbol, cache)
-            slots.strategies.append(number)
-            slots.symbols.append(symbol)
-            slots.columns.append(columns)
-            slots.wakes.append({name: truth(condition, tape, symbol, cache) for name, condition in wake.items()})
-            slots.ready.append(int(tape.series[symbol]) + ready + 1)
+        symbols = np.array(wanted)
+        slots.strategies.extend([number] * len(wanted))
+        slots.symbols.extend(wanted)
+        slots.columns.append(addresses(tape, symbols, slots.keep, [
+            lambda symbol, x=expression: evaluate(x, tape, symbol, cache) for expression in declared.values()]))
+        asked = addresses(tape, symbols, slots.keep, [
+            lambda symbol, x=condition: truth(x, tape, symbol, cache) for condition in wake.values()])
+        slots.wakes.append(np.zeros((symbols.size, len(WAKES)), np.int64))
+        slots.wakes[-1][:, [WAKES.index(name) for name in wake]] = asked
+        slots.ready.append(ready_rows(list(declared.values()), tape, cache)[symbols] + (1 if declared else 0))
     return slots
+
+
+def addresses(tape: Tape, symbols: np.ndarray, keep: list[np.ndarray], columns: Sequence[Any]) -> np.ndarray:
+    """Return where the columns of each symbol begin, int64[symbols, columns], keeping the arrays alive in `keep`.
+
+    columns: functions of a symbol's number, or None for all symbols at once, that return an array.
+    """
+    found = np.zeros((symbols.size, len(columns)), np.int64)
+    for number, column in enumerate(columns):
+        if symbols.size == tape.n_symbols:
+            values = column(None)
+            keep.append(values)
+            found[:, number] = values.ctypes.data + values.itemsize * tape.series[symbols]
+        else:
+            parts = [column(int(symbol)) for symbol in symbols]
+            keep.extend(parts)
+            found[:, number] = [values.ctypes.data for values in parts]
+    return found
 
 
 def padded(dtype: np.dtype, itemsize: int) -> np.dtype:
@@ -195,20 +221,20 @@ def set_terms(made: layout.State, tape: Tape, terms: Terms, rules: Sequence[Rule
 def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slots, nows: state.RecordMemory,
               dtypes: Sequence[np.dtype]) -> None:
     """Write the slots' columns, constants and places into the state."""
-    column = 0
-    uses = [uses_of(plan.strategy.decide_all or plan.strategy.decide) for plan in plans]
-    for number, columns in enumerate(slots.columns):
-        slot = made.slots[number]
-        strategy = plans[slots.strategies[number]].strategy
-        slot["pointer"], slot["ready"] = nows.address(number), slots.ready[number]
-        slot["indicators"], slot["first_column"] = len(columns), column
-        for name, holds in slots.wakes[number].items():
-            slot[f"wake_{name}"] = holds.ctypes.data
-        slot["uses"] = uses[slots.strategies[number]]
-        for values in columns.values():
-            made.columns[column] = values.ctypes.data
-            column += 1
-        store_constants(strategy, nows.record(number, dtypes[slots.strategies[number]]))
+    first_slot = first_column = 0
+    for plan, dtype, columns, wakes, ready in zip(plans, dtypes, slots.columns, slots.wakes, slots.ready, strict=True):
+        rows = made.slots[first_slot : first_slot + len(columns)]
+        numbers = np.arange(first_slot, first_slot + len(columns))
+        rows["pointer"], rows["ready"] = nows.address(0) + numbers * nows.stride, ready
+        rows["indicators"] = columns.shape[1]
+        rows["first_column"] = first_column + np.arange(len(columns)) * columns.shape[1]
+        for name, addressed in zip(WAKES, wakes.T, strict=True):
+            rows[f"wake_{name}"] = addressed
+        rows["uses"] = uses_of(plan.strategy.decide_all or plan.strategy.decide)
+        made.columns[first_column : first_column + columns.size] = columns.ravel()
+        for number in numbers.tolist():
+            store_constants(plan.strategy, nows.record(number, dtype))
+        first_slot, first_column = first_slot + len(columns), first_column + columns.size
     members = np.asarray(slots.strategies)
     for number in range(len(plans)):
         made.strategies[number]["first_slot"] = int(np.argmax(members == number))
@@ -249,16 +275,15 @@ def uses_of(*functions: Any) -> int:
     return sum(bit for bit, marks in COSTLY.items() if names & marks)
 
 
-def set_rules(made: layout.State, rules: Sequence[Rule], columns: Sequence[Sequence[Mapping[str, np.ndarray]]],
+def set_rules(made: layout.State, tape: Tape, rules: Sequence[Rule], columns: Sequence[Mapping[str, np.ndarray]],
               dtypes: Sequence[np.dtype], checks: state.RecordMemory) -> None:
     """Write the rules' columns and constants into the state; the sizing rule is row 0."""
     made.settings[0]["check_uses"] = uses_of(*(plug.function for plug in rule_plugs(rules, dtypes)))
     for number, rule in enumerate(rules):
         made.rules[number]["pointer"] = checks.address(number)
-        made.rules[number]["indicators"] = len(columns[number][0])
-        for symbol, values in enumerate(columns[number]):
-            for j, column in enumerate(values.values()):
-                made.rule_columns[number, symbol, j] = column.ctypes.data
+        made.rules[number]["indicators"] = len(columns[number])
+        for j, column in enumerate(columns[number].values()):
+            made.rule_columns[number, :, j] = column.ctypes.data + column.itemsize * tape.series[:-1]
         store_rule(rule, checks.record(number, dtypes[number]))
 
 

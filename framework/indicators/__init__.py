@@ -13,7 +13,7 @@ live        the same values one bar at a time
 
 from framework.indicators.averages import dema, hma, kama, rma, t3, tema, trix, vwma, wma
 from framework.indicators.batch import BatchIndicator, batch_indicator, talib_indicator
-from framework.indicators.columns import ColumnCache, evaluate, first_ready
+from framework.indicators.columns import ColumnCache, evaluate, first_ready, ready_rows
 from framework.indicators.condition import Condition
 from framework.indicators.definition import Indicator, Parameter, indicator, length, number, registered
 from framework.indicators.expression import Bars, Expression, crossed_above, crossed_below
@@ -53,8 +53,8 @@ __all__ = [
     "crossed_below", "dema", "donchian", "ema", "evaluate", "first_ready", "garman_klass", "highest",
     "historical_volatility", "hma", "hurst", "ichimoku", "indicator", "kama", "keltner", "length", "linreg", "log",
     "lowest", "macd", "median_price", "mfi", "momentum", "natr", "number", "obv", "parkinson", "percentile_rank",
-    "ppo", "quantile", "realised_volatility", "registered", "rma", "roc", "rogers_satchell", "rolling_sum", "rsi",
-    "sar", "session_vwap", "sma", "std", "stochastic", "supertrend", "t3", "talib_indicator", "tema", "trix",
-    "true_range", "truth", "typical_price", "ultimate", "volume_zscore", "vwma", "weighted_close", "williams_r",
-    "wma", "yang_zhang", "zscore",
+    "ppo", "quantile", "ready_rows", "realised_volatility", "registered", "rma", "roc", "rogers_satchell",
+    "rolling_sum", "rsi", "sar", "session_vwap", "sma", "std", "stochastic", "supertrend", "t3", "talib_indicator",
+    "tema", "trix", "true_range", "truth", "typical_price", "ultimate", "volume_zscore", "vwma", "weighted_close",
+    "williams_r", "wma", "yang_zhang", "zscore",
 ]

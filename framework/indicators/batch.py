@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -51,12 +52,16 @@ class BatchIndicator(Declaration[Any]):
         """A batch function is called as it is."""
         return False
 
-    def columns(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...]) -> np.ndarray:
+    def columns(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...],
+                bounds: np.ndarray | None = None) -> np.ndarray:
         """Return float64[outputs, n]; StrategyError when the function raises, or answers what its lookback forbids.
 
         Bars with a missing input are left out before the function is called and have no value. With each new set of
         parameters the first data that are longer than the lookback serve to check the causality.
         """
+        if bounds is not None and len(bounds) > 2:
+            parts = [tuple(frozen(x[i:j]) for x in inputs) for i, j in itertools.pairwise(bounds)]
+            return np.concatenate([self.columns(parameters, part) for part in parts], axis=1)
         known = np.isfinite(np.array(inputs)).all(axis=0)
         given = inputs if known.all() else tuple(frozen(x[known]) for x in inputs)
         if parameters not in self._checked and len(given[0]) > min(self.lookbacks(parameters)) + 1:

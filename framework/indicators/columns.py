@@ -6,10 +6,11 @@ then shown on the symbol's bars: at each bar the latest value that was finished 
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +18,7 @@ import attrs
 import numpy as np
 
 from framework.errors import ConfigError, did_you_mean
-from framework.indicators.definition import frozen
+from framework.indicators.definition import frozen, whole
 from framework.indicators.expression import (
     OWN,
     Application,
@@ -124,11 +125,13 @@ class ColumnCache:
             self.bytes -= freed
 
 
-def evaluate(expression: Expression, tape: Tape, symbol_index: int, cache: ColumnCache | None = None) -> np.ndarray:
+def evaluate(expression: Expression, tape: Tape, symbol_index: int | None,
+             cache: ColumnCache | None = None) -> np.ndarray:
     """Return an expression as a column: float64[bars of that symbol], contiguous and read-only, NaN without a value.
 
-    Raises ConfigError when the expression names a symbol the tape does not have or a timeframe it cannot form, and
-    StrategyError when an indicator's step raises.
+    symbol_index None: one column over the bars of all symbols, tape.series saying which are whose; each symbol's part
+    is what it would be alone.  Raises ConfigError when the expression names a symbol the tape does not have or a
+    timeframe it cannot form, and StrategyError when an indicator's step raises.
     """
     whole = as_expression(expression, "evaluate")
     return _column(whole, _Place(tape, symbol_index, None, cache if cache is not None else ColumnCache()))
@@ -144,12 +147,33 @@ def first_ready(expression: Expression, tape: Tape, symbol_index: int, cache: Co
     return min(_ready(whole, place), place.length)
 
 
+def ready_rows(expressions: Sequence[Expression], tape: Tape, cache: ColumnCache) -> np.ndarray:
+    """Return for each symbol the row of the tape at which all expressions are ready, int64[symbols].
+
+    One behind the symbol's last row when its bars are too few, its first row when there are no expressions.
+    """
+    first, lengths = tape.series[:-1], np.diff(tape.series)
+    ready = np.zeros(tape.n_symbols, np.int64)
+    for expression in expressions:
+        if _is_own(expression):
+            ready = np.maximum(ready, expression.lookback)
+        else:
+            each = [first_ready(expression, tape, symbol, cache) for symbol in range(tape.n_symbols)]
+            ready = np.maximum(ready, each)
+    return np.asarray(first + np.minimum(ready, lengths))
+
+
+def _is_own(node: Expression) -> bool:
+    """Return whether all parts of an expression tick with the strategy's own bars."""
+    return node.clock in (None, OWN) and all(_is_own(part) for part in parts_of(node))
+
+
 @attrs.frozen(eq=False)
 class _Place:
-    """The ticks of one clock on one tape: the bars of a symbol, or its bins of a longer timeframe."""
+    """The ticks of one clock on one tape: the bars of a symbol or of all (None), or a symbol's bins of a timeframe."""
 
     tape: Any
-    symbol: int
+    symbol: int | None
     timeframe: str | None
     cache: ColumnCache
 
@@ -159,7 +183,14 @@ class _Place:
 
     @property
     def rows(self) -> slice:
+        if self.symbol is None:
+            return slice(0, int(self.tape.series[-1]))
         return slice(int(self.tape.series[self.symbol]), int(self.tape.series[self.symbol + 1]))
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """Where series begin and end among the ticks."""
+        return whole(self.length) if self.symbol is not None else np.asarray(self.tape.series)
 
     @property
     def length(self) -> int:
@@ -177,7 +208,7 @@ class _Place:
         from framework.data.resample import bins
 
         def compute() -> Any:
-            return bins(self.tape, self.symbol, str(self.timeframe))
+            return bins(self.tape, int(self.symbol or 0), str(self.timeframe))
 
         return self.cache.get(("bins", *self.key), compute, _size_of_bins)
 
@@ -212,6 +243,9 @@ def _column(node: Expression, place: _Place) -> np.ndarray:
 
 
 def _computed(node: Expression, place: _Place) -> np.ndarray:
+    if place.symbol is None and node.clock not in (None, OWN):
+        each = [attrs.evolve(place, symbol=symbol) for symbol in range(place.tape.n_symbols)]
+        return np.concatenate([_column(node, one) for one in each])
     if node.clock is not None and node.clock != OWN:
         other = place.at(node.clock)
         values = _column(localise(node), other)
@@ -225,7 +259,7 @@ def _computed(node: Expression, place: _Place) -> np.ndarray:
         case Negative(x):
             return -_column(x, place)
         case Shift(x, ticks):
-            return _shifted(_column(x, place), ticks)
+            return _shifted(_column(x, place), ticks, place.bounds)
         case Arithmetic(operator, left, right):
             return _combined(operator, _operand(left, place), _operand(right, place))
         case _:
@@ -257,7 +291,7 @@ def _outputs(application: Application, place: _Place) -> np.ndarray:
 
     def compute() -> np.ndarray:
         inputs = tuple(frozen(_column(x, place)) for x in application.inputs)
-        return _locked(application.indicator.columns(application.parameters, inputs))
+        return _locked(application.indicator.columns(application.parameters, inputs, place.bounds))
 
     return place.cache.get((*place.key, application), compute, _size_of_array)
 
@@ -278,10 +312,12 @@ def _combined(operator: str, left: Any, right: Any) -> np.ndarray:
         return np.divide(left, right, out=out, where=np.not_equal(right, 0.0))  # type: ignore[no-any-return]
 
 
-def _shifted(values: np.ndarray, ticks: int) -> np.ndarray:
+def _shifted(values: np.ndarray, ticks: int, bounds: np.ndarray) -> np.ndarray:
     out = np.full(len(values), np.nan)
     if ticks < len(values):
         out[ticks:] = values[: len(values) - ticks]
+    for first, last in itertools.pairwise(bounds.tolist()):
+        out[first : min(first + ticks, last)] = np.nan
     return out
 
 

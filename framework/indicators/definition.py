@@ -209,8 +209,12 @@ class Declaration(Generic[Declared]):
         out = self.columns(self.validate({**defaults, **parameters}), tuple(frozen(x) for x in inputs))
         return out if len(self.outputs) > 1 else out[0]
 
-    def columns(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...]) -> np.ndarray:
-        """Return float64[outputs, n] from read-only float64 inputs; StrategyError when the step raises."""
+    def columns(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...],
+                bounds: np.ndarray | None = None) -> np.ndarray:
+        """Return float64[outputs, n] from read-only float64 inputs; StrategyError when the step raises.
+
+        bounds: read-only int64[parts + 1]; each part bounds[i]:bounds[i + 1] is a series of its own; None for one.
+        """
         raise NotImplementedError
 
     def live(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...], out: np.ndarray) -> Live:
@@ -272,33 +276,39 @@ class Indicator(Declaration[Declared]):
             self._column = self._compile()
         return self._column
 
-    def columns(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...]) -> np.ndarray:
-        """Return float64[outputs, n] from read-only float64 inputs; StrategyError when the step raises."""
+    def columns(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...],
+                bounds: np.ndarray | None = None) -> np.ndarray:
+        """Return float64[outputs, n] from read-only float64 inputs; StrategyError when the step raises.
+
+        bounds: read-only int64[parts + 1]; each part bounds[i]:bounds[i + 1] is a series of its own; None for one.
+        """
         out = np.empty((len(self.outputs), len(inputs[0])))
         column, memory = self.column, self.instance(parameters)
+        bounds = whole(len(inputs[0])) if bounds is None else bounds
         try:
-            column(memory.states, memory.window, memory.lookbacks, inputs, out)
+            column(memory.states, memory.window, memory.lookbacks, inputs, out, bounds)
         except Exception:
-            self._explain(parameters, inputs, out)
+            self._explain(parameters, inputs, out, bounds)
             raise
         return out
 
     def live(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...], out: np.ndarray) -> Live:
         """Return a fresh indicator that reads one bar from inputs, float64[1] each, into out, float64[outputs, 1]."""
         memory, column = self.instance(parameters), self.column
-        arguments = memory.states, memory.window, memory.lookbacks, inputs, out
+        arguments = memory.states, memory.window, memory.lookbacks, inputs, out, whole(1)
 
         def operate() -> None:
             column(*arguments)
 
         return Live(operate, (memory.states, memory.window))
 
-    def _explain(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...], out: np.ndarray) -> None:
+    def _explain(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...], out: np.ndarray,
+                 bounds: np.ndarray) -> None:
         """Run a step that raised once more in Python, for the author's own traceback."""
         memory = self.instance(parameters)
         try:
             interpreted_column(self.step, len(inputs), len(self.outputs))(
-                memory.states, memory.window, memory.lookbacks, inputs, out)
+                memory.states, memory.window, memory.lookbacks, inputs, out, bounds)
         except Exception as fault:
             count = int(memory.states["count"][0])
             raise StrategyError(
@@ -311,7 +321,8 @@ class Indicator(Declaration[Declared]):
         nothing = frozen(np.empty(0))
         memory = Instance(np.zeros(1, self.layout), np.zeros(0), np.zeros(outputs, np.int64))
         try:
-            column(memory.states, memory.window, memory.lookbacks, (nothing,) * inputs, np.empty((outputs, 0)))
+            column(memory.states, memory.window, memory.lookbacks, (nothing,) * inputs, np.empty((outputs, 0)),
+                   whole(0))
         except Exception as fault:
             self.reason = " ".join(str(fault).split())[:400]
             warnings.warn(f"indicator {self.name} does not compile and runs interpreted, slower: {self.reason}",
@@ -396,6 +407,13 @@ def register(declared: Declaration[Any]) -> None:
 def registered() -> dict[str, Declaration[Any]]:
     """Return every declared indicator by name, in the order of declaration."""
     return dict(_REGISTERED)
+
+
+def whole(n: int) -> np.ndarray:
+    """Return the bounds of one series of n values."""
+    bounds = np.array([0, n])
+    bounds.flags.writeable = False
+    return bounds
 
 
 def frozen(array: Any) -> np.ndarray:

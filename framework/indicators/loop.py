@@ -26,8 +26,12 @@ from framework.boundary.address import address_of
 from framework.boundary.jit import JIT, content_key, engine_key, keep_on_disk
 from framework.boundary.view import view_at
 
-Column = Callable[[np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, ...], np.ndarray], None]
-"""column(state record[1], window, lookbacks int64[k], inputs read-only float64[n] each, out float64[k, n]) -> None."""
+Column = Callable[[np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, ...], np.ndarray, np.ndarray], None]
+"""column(state record[1], window, lookbacks int64[k], inputs read-only float64[n] each, out float64[k, n], bounds).
+
+bounds: read-only int64[parts + 1]; each part bounds[i]:bounds[i + 1] of the bars begins afresh.  The record and the
+window are left as the last part leaves them.
+"""
 
 NAN = math.nan
 
@@ -64,36 +68,46 @@ CHUNK = 256
 def _compiled_loop(step_at: Any, value_at: Any, known_at: Any, put: Any) -> Column:
     """Return the loop for compiling: bars without missing values beyond the lookback run without looking at either."""
 
-    def column(states: Any, window: Any, lookbacks: Any, columns: Any, out: Any) -> None:
+    def column(states: Any, window: Any, lookbacks: Any, columns: Any, out: Any, bounds: Any) -> None:
         kept = states[0]
-        s: Any = _on_stack(kept)  # type: ignore[call-arg]
-        n = out.shape[1]
         longest = 0
         for k in range(len(lookbacks)):
             longest = max(longest, lookbacks[k])
-        for first in range(0, n, CHUNK):
-            bars = range(np.uintp(first), np.uintp(min(first + CHUNK, n)))  # unsigned: no index counts from the end
-            missing = 0 if s.count >= longest else 1
-            for i in bars:
-                missing |= 0 if known_at(columns, i) else 1
-            if missing == 0:
+        for part in range(len(bounds) - 1):
+            s: Any = _on_stack(kept)  # type: ignore[call-arg]
+            if part > 0:
+                for k in range(len(window)):
+                    window[k] = 0.0
+            n = bounds[part + 1]
+            for first in range(bounds[part], n, CHUNK):
+                bars = range(np.uintp(first), np.uintp(min(first + CHUNK, n)))  # unsigned: no index counts from the end
+                missing = 0 if s.count >= longest else 1
                 for i in bars:
-                    s.count += 1
-                    put(out, i, value_at(s, window, columns, i))
-            else:
-                for i in bars:
-                    step_at(s, window, lookbacks, columns, out, i)
-        _copy_record(kept, s)
+                    missing |= 0 if known_at(columns, i) else 1
+                if missing == 0:
+                    for i in bars:
+                        s.count += 1
+                        put(out, i, value_at(s, window, columns, i))
+                else:
+                    for i in bars:
+                        step_at(s, window, lookbacks, columns, out, i)
+            if part == len(bounds) - 2:
+                _copy_record(kept, s)
 
     return column
 
 
 def _interpreted_loop(step_at: Any) -> Column:
-    def column(states: Any, window: Any, lookbacks: Any, columns: Any, out: Any) -> None:
+    def column(states: Any, window: Any, lookbacks: Any, columns: Any, out: Any, bounds: Any) -> None:
+        fresh = states.copy()
         s = view_at(address_of(states), states.dtype)
         floats = memoryview(window)
-        for i in range(out.shape[1]):
-            step_at(s, floats, lookbacks, columns, out, i)
+        for part in range(len(bounds) - 1):
+            if part > 0:
+                states[:] = fresh
+                window[:] = 0.0
+            for i in range(bounds[part], bounds[part + 1]):
+                step_at(s, floats, lookbacks, columns, out, i)
 
     return column
 

@@ -16,8 +16,11 @@ COMPARE = {">": np.greater, ">=": np.greater_equal, "<": np.less, "<=": np.less_
 JOIN = {"&": np.logical_and, "|": np.logical_or}
 
 
-def truth(condition: Condition, tape: Tape, symbol_index: int, cache: ColumnCache) -> np.ndarray:
-    """Return a condition over the bars of a symbol: bool[bars], contiguous and read-only; computed once per cache."""
+def truth(condition: Condition, tape: Tape, symbol_index: int | None, cache: ColumnCache) -> np.ndarray:
+    """Return a condition over the bars of a symbol, of all with None: bool[bars], contiguous and read-only.
+
+    Each comparison is computed once per cache.
+    """
     if isinstance(condition, Comparison):
         key = cache.key_of(tape), symbol_index, condition
         return cache.get(key, lambda: _compared(condition, tape, symbol_index, cache), lambda array: array.nbytes)
@@ -30,11 +33,13 @@ def truth(condition: Condition, tape: Tape, symbol_index: int, cache: ColumnCach
         holds = truth(condition.x, tape, symbol_index, cache)
         out = np.zeros(len(holds), np.bool_)
         np.greater(holds[1:], holds[:-1], out=out[1:])
+        if symbol_index is None:
+            out[tape.series[:-1]] = False
         return _locked(out)
     raise TypeError(f"a condition of the unknown kind {type(condition).__name__}")
 
 
-def _compared(condition: Comparison, tape: Tape, symbol_index: int, cache: ColumnCache) -> np.ndarray:
+def _compared(condition: Comparison, tape: Tape, symbol_index: int | None, cache: ColumnCache) -> np.ndarray:
     left, right = (evaluate(part, tape, symbol_index, cache) for part in (condition.left, condition.right))
     return _locked(COMPARE[condition.operator](left, right))
 
