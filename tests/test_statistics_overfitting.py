@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def ratio(part: np.ndarray) -> np.ndarray:
 def by_the_paper(returns: np.ndarray, blocks: int) -> tuple[list[float], list[float], list[float]]:
     """Return logits and the Sharpe ratios in and out of sample, step by step as in section 3 of the paper."""
     edges = [round(i * returns.shape[1] / blocks) for i in range(blocks + 1)]
-    parts = [returns[:, a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [returns[:, a:b] for a, b in pairwise(edges)]
     logits, inside, outside = [], [], []
     for chosen in combinations(range(blocks), blocks // 2):
         training = ratio(np.concatenate([parts[i] for i in chosen], axis=1))
