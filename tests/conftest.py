@@ -8,7 +8,8 @@ from hypothesis import settings
 settings.register_profile("deterministic", derandomize=True, deadline=None)
 settings.load_profile("deterministic")
 
-KERNELS = ("test_boundary", "test_engine", "test_indicators_values", "test_indicators_columns", "test_rules")
+KERNELS = ("test_boundary", "test_engine", "test_indicators_values", "test_indicators_columns", "test_rules",
+           "test_monte_carlo_paths")
 """How files begin whose tests also run with NUMBA_DISABLE_JIT=1, where coverage sees the branches of kernels."""
 
 

@@ -31,6 +31,7 @@ from framework.backtest.fields import (
     whole,
     wrong,
 )
+from framework.backtest.monte_carlo_section import MonteCarlo
 from framework.backtest.overrides import apply_overrides
 from framework.data.source import make_instrument
 from framework.errors import ConfigError, did_you_mean
@@ -38,7 +39,6 @@ from framework.errors import ConfigError, did_you_mean
 LATER = {
     "optimize": "search over parameters",
     "walk_forward": "walk-forward analysis",
-    "monte_carlo": "Monte Carlo simulation",
     "tax": "taxes",
     "benchmark": "a benchmark",
 }
@@ -196,6 +196,7 @@ class Config:
     broker: Use = attrs.field(factory=lambda: Use("paper"))
     instruments: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     plugins: Plugins = attrs.field(factory=Plugins)
+    monte_carlo: MonteCarlo | None = None
     folder: Path = attrs.field(factory=Path, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -232,15 +233,18 @@ class Config:
         result["broker"] = _plain(self.broker)
         result["instruments"] = _plain_value(self.instruments)
         result["plugins"] = _plain(self.plugins)
+        if self.monte_carlo is not None:
+            result["monte_carlo"] = _plain(self.monte_carlo)
         return result
 
 
-_SECTIONS: dict[str, type[Any]] = {"run": Run, "fills": Fills, "fees": Fees, "account": Account, "plugins": Plugins}
+_SECTIONS: dict[str, type[Any]] = {"run": Run, "fills": Fills, "fees": Fees, "account": Account, "plugins": Plugins,
+                                   "monte_carlo": MonteCarlo}
 
 _OWN_DATA_KEYS = ("source", "symbols", "timeframe")
 
 KNOWN = ("run", "data", "strategy", "fills", "slippage", "fees", "account", "sizing", "risk", "broker", "instruments",
-         "plugins")
+         "plugins", "monte_carlo")
 """Every section that a configuration may have."""
 
 
@@ -289,7 +293,7 @@ def config_from_dict(document: Mapping[str, Any], folder: str | Path = ".") -> C
             raise ConfigError(f"unknown section [{name}]{did_you_mean(name, KNOWN)}; known: {', '.join(KNOWN)}")
     if "data" not in document:
         raise ConfigError('the section [data] is missing; add one with source = "sample", "csv", ...')
-    sections = {name: _section(kind, document[name]) for name, kind in _SECTIONS.items() if name in document}
+    sections = {name: section_of(kind, document[name]) for name, kind in _SECTIONS.items() if name in document}
     for name in ("slippage", "sizing", "broker"):
         if name in document:
             sections[name] = _use(name, document[name])
@@ -303,8 +307,8 @@ def config_from_dict(document: Mapping[str, Any], folder: str | Path = ".") -> C
     )
 
 
-def _section(kind: type[Any], value: Any) -> Any:
-    """Return a section whose keys are the fields of an attrs class."""
+def section_of(kind: type[Any], value: Any) -> Any:
+    """Return a section whose keys are the fields of an attrs class; raises ConfigError for any other key or value."""
     section = kind.SECTION
     values = checked_table(f"[{section}]", value)
     known = [field.name for field in attrs.fields(kind)]

@@ -20,11 +20,12 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 VERBS = {
     "demo": "Backtest a plug-in strategy on real daily bars of US stocks.",
     "backtest": "Run the backtest that a TOML file describes.",
+    "monte-carlo": "Simulate what the days or trades of a run could have made.",
     "plugins": "List what is installed, or check one plug-in.",
     "new": "Write a new plug-in package that passes its checks.",
     "doctor": "Say what is installed, where and in which state.",
 }
-"""Every verb of the framework and its one line of help; `framework.cli.VERB` holds its command."""
+"""Every verb of the framework and its one line of help; `framework.cli.VERB`, - as _, holds its command."""
 
 REPORT_TO = "Please report this with the output of `framework doctor` and of the same command with -v."
 
@@ -39,7 +40,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one verb; None when there is none of that name."""
         if cmd_name in VERBS:
-            command: click.Command = importlib.import_module(f"framework.cli.{cmd_name}").command
+            command: click.Command = importlib.import_module(f"framework.cli.{cmd_name.replace('-', '_')}").command
             return command
         from framework import plugins
         from framework.errors import PluginNotFound

@@ -23,8 +23,8 @@ RUNS = "runs"
 """The folder, below the present one, that runs are written to unless --out names another."""
 
 
-def execute(config: Config, options: RunOptions) -> int:
-    """Run, write and show; returns the exit code."""
+def execute(config: Config, options: RunOptions, monte_carlo: bool = False) -> int:
+    """Run, write and show; returns the exit code.  monte_carlo: simulate from the run that was written."""
     folder = run_folder(options.out, config.name, datetime.now())
     from framework.backtest import api
     from framework.backtest.write import write_run
@@ -33,10 +33,19 @@ def execute(config: Config, options: RunOptions) -> int:
     with answer_interrupts(), progress_bar(config.name) as progress:
         result = api.execute(config, None, progress, options.interpreted)
     written = write_run(result, folder, report=options.report, command=["framework", *sys.argv[1:]])
-    if options.as_json:
-        answer(document(result, written, config, options.report))
-    else:
+    shown = document(result, written, config, options.report) if options.as_json else None
+    if shown is None:
         show(result, written, options.report)
+    if monte_carlo:
+        from framework.cli import monte_carlo as simulation
+
+        simulated = simulation.simulate_run(written)
+        if shown is None:
+            simulation.show(simulated, written)
+        else:
+            shown["monte_carlo"] = simulation.document(simulated, written)
+    if shown is not None:
+        answer(shown)
     return 0
 
 

@@ -1,0 +1,1 @@
+"""What a backtest is worth: search over parameters, statistics that count the search, simulation of what may come."""
