@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.backtest import charts, tables
+from framework.backtest.attribution import Share
 from framework.backtest.charts import Frame, envelope
-from framework.backtest.metrics import Share
 from framework.backtest.report import buy_and_hold_curve, in_words, report_html
 from framework.backtest.result import Records
 from tests.sample_result import START, sample_result

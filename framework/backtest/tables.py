@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from framework.backtest.attribution import Share
 from framework.backtest.charts import MONTHS, minus
-from framework.backtest.metrics import FEW_TRADES, Share, monthly_returns
+from framework.backtest.metrics import FEW_TRADES, monthly_returns
 from framework.backtest.stats import GRADES, Value, format_time, format_value
 from framework.model.enums import Reason
 

@@ -90,7 +90,7 @@ def run_document(result: Result, command: Sequence[str], created: datetime) -> d
         "seed": result.seed,
         "fingerprint": result.fingerprint,
         "versions": result.versions,
-        "status": result.status.name.lower(),
+        "status": result.outcome,
         "start": window["Start"],
         "end": window["End"],
         "capital": result.capital,

@@ -68,7 +68,7 @@ def document(result: Result, folder: Path, config: Config, report: bool) -> dict
         "trades": len(result.records.trades),
         "seed": result.seed,
         "fingerprint": result.fingerprint,
-        "status": result.status.name.lower(),
+        "status": result.outcome,
         "report": str(folder / "report.html") if report else None,
     }
 
