@@ -226,6 +226,13 @@ def test_few_days_and_constant_returns_have_no_interval():
     assert intervals(np.empty(0), 252.0) == {}
 
 
+def test_days_that_hardly_ever_change_have_no_interval_of_the_sharpe_ratio():
+    """Among a thousand resamples of 60 days, three of them not zero, some have none of the three."""
+    returns = np.zeros(60)
+    returns[[5, 20, 41]] = 0.01, -0.02, 0.015
+    assert set(intervals(returns, 252.0)) == {"Return [%]", "Return (Ann.) [%]", "Max. Drawdown [%]"}
+
+
 def test_after_a_day_that_lost_everything_everything_may_be_lost():
     found = intervals(np.append(returns_of(1, 100), -1.2), 252.0)
     assert found["Return [%]"].low == found["Max. Drawdown [%]"].low == -100.0

@@ -48,6 +48,7 @@ def intervals(returns: Floats, periods: float, risk_free_rate: float = 0.0, *, s
               resamples: int = RESAMPLES) -> dict[str, Interval]:
     """Return the intervals by the name of their statistic; empty below 30 days or when returns do not vary.
 
+    A statistic that is not defined in every resample (the Sharpe ratio of days that hardly ever change) has none.
     returns: float64[n days], fractions. periods: days per year. Equal arguments give equal intervals. O(resamples * n).
     """
     days = len(returns)

@@ -214,7 +214,7 @@ class Result:
         mean_equity = float(np.mean(days)) if len(days) else math.nan
         values: dict[str, Value] = {
             **metrics.account_statistics(records.marks, records.days, self.window, self.drawdowns),
-            **metrics.trade_statistics(records.trades, frames.trade_returns(records.trades, self.multipliers)),
+            **metrics.trade_statistics(records.trades, self.trade_returns),
             **metrics.cost_statistics(records.fills, self.multipliers, mean_equity, len(days) / self.annualization),
             "Tax": self.tax_cost,
             "Post-tax Return [%]": 100.0 * ((self.window.final(records.marks) - self.tax_cost) / self.capital - 1.0),
@@ -231,6 +231,11 @@ class Result:
         """Intervals of return, Sharpe ratio and drawdown by the name of the statistic; empty for a short run."""
         returns = metrics.daily_returns(self.records.days["equity"], self.capital)
         return intervals(returns, self.annualization, self.risk_free_rate, seed=self.seed)
+
+    @cached_property
+    def trade_returns(self) -> Floats:
+        """The P&L of each closed trade over the value entered, a fraction."""
+        return frames.trade_returns(self.records.trades, self.multipliers)
 
     @cached_property
     def tax_years(self) -> tuple[TaxYear, ...]:
