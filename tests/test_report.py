@@ -468,4 +468,4 @@ def test_the_figure_for_notebooks_has_equity_drawdown_and_trades():
     pytest.importorskip("plotly")
     figure = sample_result(bars=200, per_slot=5).plot()
     assert [trace.name for trace in figure.data[:2]] == ["Equity", "Drawdown"]
-    assert {"AAPL", "entry", "exit"} <= {trace.name for trace in figure.data}
+    assert {"Buy and hold", "AAPL", "entry", "exit"} <= {trace.name for trace in figure.data}

@@ -247,8 +247,8 @@ def tax_words(result: Result) -> str:
         credited = "and credited" if tax.credit_tds else "and not credited"
         words.append(f"{100.0 * tax.tds:g}% of every sale withheld {credited}")
     words.append("gains after fees" if tax.deduct_fees else "gains before fees")
-    left = result.stats["Post-tax Return [%]"]
+    left = shown_value("Post-tax Return [%]", result.stats["Post-tax Return [%]"])
     return (f"{'; '.join(words)}. Open positions are not taxed, and nothing was taken from the equity of the run. "
-            f"Return after tax: {format_value('Post-tax Return [%]', left)}%.")
+            f"Return after tax: {left}%.")
 
 

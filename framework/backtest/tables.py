@@ -248,10 +248,10 @@ def short_percent(fraction: float) -> str:
 
 
 def attribution_section(result: Result) -> str:
-    """Return the closed P&L by symbol, side, strategy and exit reason."""
+    """Return the closed P&L by symbol, side, strategy and exit reason; regimes have a section of their own."""
     if not len(result.records.trades):
         return ""
-    parts = [share_table(title, shares) for title, shares in result.attribution().items()]
+    parts = [share_table(title, shares) for title, shares in result.attribution().items() if title != "regime"]
     return (
         '<section><h2>Where the closed P&amp;L came from</h2><div class="pair">' + "".join(parts) + "</div></section>"
     )
