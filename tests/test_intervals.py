@@ -207,6 +207,14 @@ def test_equal_seeds_give_equal_intervals_and_others_others():
     assert intervals(returns, 252.0, seed=1) != intervals(returns, 252.0, seed=2)
 
 
+def test_how_many_resamples_are_held_at_a_time_changes_nothing(monkeypatch):
+    whole = intervals(returns_of(3), 252.0)
+    monkeypatch.setattr(module, "ELEMENTS", 3 * 500)
+    parts = intervals(returns_of(3), 252.0)
+    for name, interval in whole.items():
+        assert (interval.low, interval.high) == pytest.approx((parts[name].low, parts[name].high), rel=1e-12)
+
+
 def test_the_risk_free_rate_lowers_the_sharpe_ratio_alone():
     returns = returns_of(3)
     without, beside = intervals(returns, 252.0), intervals(returns, 252.0, 0.05)
@@ -230,7 +238,8 @@ def test_days_that_hardly_ever_change_have_no_interval_of_the_sharpe_ratio():
     """Among a thousand resamples of 60 days, three of them not zero, some have none of the three."""
     returns = np.zeros(60)
     returns[[5, 20, 41]] = 0.01, -0.02, 0.015
-    assert set(intervals(returns, 252.0)) == {"Return [%]", "Return (Ann.) [%]", "Max. Drawdown [%]"}
+    for rate in (0.0, 0.05):
+        assert set(intervals(returns, 252.0, rate)) == {"Return [%]", "Return (Ann.) [%]", "Max. Drawdown [%]"}
 
 
 def test_after_a_day_that_lost_everything_everything_may_be_lost():

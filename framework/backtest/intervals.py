@@ -21,7 +21,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.backtest.metrics import excess_returns, varies
+from framework.backtest.metrics import ROUNDING, excess_returns, varies
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -89,7 +89,7 @@ def resampled_statistics(returns: Floats, excess: Floats, block: float, rng: np.
         drawn = excess[index]
         deviation = drawn.std(axis=1, ddof=1)
         mean[rows] = drawn.mean(axis=1)
-        sharpe[rows] = np.divide(mean[rows], deviation, out=np.full(len(index), np.nan), where=deviation > 0.0)
+        sharpe[rows] = np.divide(mean[rows], deviation, out=np.full(len(index), np.nan), where=deviation > ROUNDING)
         shift = np.concatenate(([moved], mean[rows][:-1] - excess.mean()))
         moved = float(mean[rows.stop - 1] - excess.mean())
         depth[rows] = deepest(returns[index] + shift[:, None])
@@ -105,10 +105,8 @@ def resampled_days(rng: np.random.Generator, days: int, block: float, resamples:
     for row in range(resamples):
         start[row] = rng.integers(days, size=days)
         chance[row] = rng.random(days)
-    begins = chance <= 1.0 / block
-    begins[:, 0] = True
     place = np.arange(days)
-    last = np.maximum.accumulate(np.where(begins, place, 0), axis=1)
+    last = np.maximum.accumulate(np.where(chance <= 1.0 / block, place, 0), axis=1)
     index: Integers = (np.take_along_axis(start, last, axis=1) + place - last) % days
     return index
 

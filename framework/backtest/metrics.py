@@ -200,7 +200,7 @@ def drawdowns(equity: Floats, time: Integers, capital: float, start: int) -> Dra
         is_recovered[-1] = False
     depth = np.maximum.reduceat(fraction, first) if len(first) else np.empty(0)
     decline = np.searchsorted(first, np.arange(len(fraction)), "right") - 1
-    at_depth = np.flatnonzero((decline >= 0) & (fraction > 0.0) & (fraction == np.append(depth, 0.0)[decline]))
+    at_depth = np.flatnonzero((decline >= 0) & (fraction == np.append(depth, 0.0)[decline]))
     trough = at_depth[np.searchsorted(decline[at_depth], np.arange(len(first)))] if len(first) else first
     return Drawdowns(fraction[1:], depth, moments[first - 1], moments[trough], moments[after], is_recovered)
 
