@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.backtest import charts, listings, sections, tables
+from framework.backtest import charts, judgement, listings, tables
 from framework.backtest.attribution import Share
 from framework.backtest.charts import Frame, envelope
 from framework.backtest.intervals import Interval
@@ -215,9 +215,9 @@ def rows_of(section: str) -> list[list[str]]:
 def test_an_interval_that_holds_zero_is_said_to_be_luck():
     noise = sample_result(bars=300, per_slot=20)
     assert noise.intervals["Sharpe Ratio"].low < 0.0 < noise.intervals["Sharpe Ratio"].high
-    assert "do not tell it from luck" in sections.judgement_section(noise)
-    assert "luck" not in sections.judgement({"Sharpe Ratio": Interval(0.1, 1.0)})
-    assert "No intervals" in sections.judgement_section(sample_result(("A",), bars=20, per_slot=2))
+    assert "do not tell it from luck" in judgement.judgement_section(noise)
+    assert "luck" not in judgement.interval_words({"Sharpe Ratio": Interval(0.1, 1.0)})
+    assert "No intervals" in judgement.judgement_section(sample_result(("A",), bars=20, per_slot=2))
 
 
 def test_the_deepest_drawdowns_are_listed_with_their_dates():
@@ -227,7 +227,7 @@ def test_the_deepest_drawdowns_are_listed_with_their_dates():
     days["equity"], days["time"] = equity, marks["time"]
     run = sample_result(("A",), bars=20, per_slot=1, capital=100.0, records=Records(marks=marks, days=days))
     # peaks on 1 and 5 January: down a day and up again in two; down a day, and not up again by the 7th
-    assert rows_of(sections.drawdowns_section(run))[1:] == [
+    assert rows_of(judgement.drawdowns_section(run))[1:] == [
         ["1", "−50.00%", "2020-01-05", "2020-01-06", "not yet", "1 d", "", "2 d"],
         ["2", "−10.00%", "2020-01-01", "2020-01-02", "2020-01-04", "1 d", "2 d", "3 d"]]
 
@@ -236,7 +236,7 @@ def test_costs_lead_from_reference_prices_to_what_is_left():
     run = sample_result(bars=300, per_slot=20, tax=Tax(rate=0.25))
     fees, slippage = run.fills["fee"].sum(), run.fills["slippage"].sum()
     profit = run.stats["Equity Final"] - run.capital
-    rows = rows_of(sections.costs_section(run))[1:]
+    rows = rows_of(judgement.costs_section(run))[1:]
     amounts = {row[0]: float(row[1].replace("−", "-").replace(",", "")) for row in rows}
     assert amounts == {
         "At reference prices": pytest.approx(profit + fees + slippage, abs=0.01),
@@ -247,14 +247,14 @@ def test_costs_lead_from_reference_prices_to_what_is_left():
 
 def test_the_table_of_taxes_names_its_years_and_rules():
     run = sample_result(bars=300, per_slot=20, tax=Tax(mode="india_crypto", **TAX_DEFAULTS["india_crypto"], cess=0.04))
-    section = sections.tax_section(run)
+    section = judgement.tax_section(run)
     rows = rows_of(section)
     assert rows[0] == ["Tax year", "Gains", "Losses", "Taxable", "Tax", "Withheld", "Balance"]
     assert [row[0] for row in rows[1:]] == ["2019-20", "2020-21", "Total"]
     assert float(rows[-1][4].replace(",", "")) == pytest.approx(run.tax_cost, abs=0.01)
     for words in ("30% of each gain, no loss set off", "a cess of 4% of the tax", "1% of every sale withheld"):
         assert words in section
-    plain = sections.tax_section(sample_result(bars=300, per_slot=20, tax=Tax(rate=0.25)))
+    plain = judgement.tax_section(sample_result(bars=300, per_slot=20, tax=Tax(rate=0.25)))
     assert rows_of(plain)[0] == ["Tax year", "Gains", "Losses", "Carried in", "Taxable", "Tax"]
     assert "25% of net gains, losses carried forward; gains after fees" in plain
 
@@ -262,12 +262,12 @@ def test_the_table_of_taxes_names_its_years_and_rules():
 def test_regimes_are_shown_with_their_bars_and_trades():
     place = np.tile([0, 0, 1, -1], 300)
     run = sample_result(bars=300, per_slot=20, regimes=Regimes(("calm", "wild", "never"), place))
-    rows = {row[0]: row[1:] for row in rows_of(sections.regimes_section(run))[1:]}
+    rows = {row[0]: row[1:] for row in rows_of(judgement.regimes_section(run))[1:]}
     assert rows["calm"][:2] == ["600", "66.67%"]
     assert rows["wild"][:2] == ["300", "33.33%"]
     assert rows["never"][:4] == ["0", "0.00%", "0", "n/a"]
     assert sum(int(row[2]) for row in rows.values()) == 80
-    assert sections.regimes_section(sample_result(bars=60, per_slot=3)) == ""
+    assert judgement.regimes_section(sample_result(bars=60, per_slot=3)) == ""
 
 
 def test_the_parts_in_which_a_trade_was_left_stand_beneath_it():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.backtest import listings, sections, tables
+from framework.backtest import judgement, listings, tables
 from framework.backtest.charts import (
     Envelope,
     Frame,
@@ -58,18 +58,18 @@ def report_html(result: Result) -> str:
     parts: tuple[Callable[[Result], str], ...] = (
         header,
         equity_section,
-        sections.judgement_section,
+        judgement.judgement_section,
         run_section,
         tables.statistics_section,
         tables.months_section,
-        sections.drawdowns_section,
-        sections.distributions_section,
+        judgement.drawdowns_section,
+        judgement.distributions_section,
         trades_section,
-        sections.excursions_section,
+        judgement.excursions_section,
         tables.attribution_section,
-        sections.costs_section,
-        sections.regimes_section,
-        sections.tax_section,
+        judgement.costs_section,
+        judgement.regimes_section,
+        judgement.tax_section,
         listings.trade_list_section,
         listings.open_trades_section,
         listings.refusals_section,

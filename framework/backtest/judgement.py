@@ -41,7 +41,7 @@ def judgement_section(result: Result) -> str:
                           grade_chip(name, value), *thresholds]))
     level = next((f"{interval.level:.0%}" for interval in found.values()), "95%")
     heads = ["", "Value", f"{level} interval", "Grade", "Target", "Excellent"]
-    return whole_section("How good, and how sure", table(heads, lines, caption=judgement(found)))
+    return whole_section("How good, and how sure", table(heads, lines, caption=interval_words(found)))
 
 
 def interval_text(name: str, interval: Interval | None) -> str:
@@ -52,7 +52,7 @@ def interval_text(name: str, interval: Interval | None) -> str:
     return f"{low} to {high}"
 
 
-def judgement(found: dict[str, Interval]) -> str:
+def interval_words(found: dict[str, Interval]) -> str:
     """Return what the intervals say, in words."""
     if not found:
         return "No intervals: the run is too short, or its equity did not vary."
