@@ -31,27 +31,40 @@ def test_equal_weights_by_hand_with_bars_at_different_times():
     prices = prices_of(([1, 2, 4], [100.0, 110.0, 120.0]), ([2, 3], [50.0, 40.0]))
     growth = held_growth(prices, np.array([100.0, 50.0]), "AB", "AB", 0)
     # at 1: (1 + 1) / 2; at 2: (1.1 + 1) / 2; at 3: (1.1 + 0.8) / 2; at 4: (1.2 + 0.8) / 2
-    assert growth.time.tolist() == [1, 2, 3, 4]
-    assert growth.value == pytest.approx([1.0, 1.05, 0.95, 1.0])
+    time, value = growth.curve()
+    assert time.tolist() == [1, 2, 3, 4]
+    assert value == pytest.approx([1.0, 1.05, 0.95, 1.0])
     assert growth.at(np.array([0, 1, 2, 3, 9])) == pytest.approx([1.0, 1.0, 1.05, 0.95, 1.0])
 
 
 def test_one_symbol_is_its_price_over_the_first():
     prices = prices_of(([1, 2, 3], [100.0, 150.0, 80.0]), ([1, 2, 3], [7.0, 8.0, 9.0]))
     growth = held_growth(prices, np.array([100.0, 7.0]), "AB", "A", 0)
-    assert growth.value.tolist() == [1.0, 1.5, 0.8]
+    assert growth.curve()[1].tolist() == [1.0, 1.5, 0.8]
+    assert growth.at(np.array([0, 1, 2, 5])).tolist() == [1.0, 1.0, 1.5, 0.8]
+
+
+SERIES = st.dictionaries(st.integers(0, 40), st.floats(0.1, 10.0), min_size=1, max_size=12)
+
+
+@given(st.lists(SERIES, min_size=1, max_size=5))
+def test_the_curve_is_the_value_at_every_time_at_which_it_changes(series):
+    growth = Growth(tuple((np.array(sorted(part)), np.array([part[time] for time in sorted(part)])) for part in series))
+    time, value = growth.curve()
+    assert time.tolist() == sorted(set().union(*series))
+    assert value == pytest.approx(growth.at(time))
 
 
 def test_bars_before_the_start_and_symbols_without_a_price_do_not_count():
     prices = prices_of(([1, 2, 3], [100.0, 200.0, 300.0]), ([1, 2, 3], [7.0, 8.0, 9.0]))
     growth = held_growth(prices, np.array([200.0, math.nan]), "AB", "AB", 2)
-    assert (growth.time.tolist(), growth.value.tolist()) == ([2, 3], [1.0, 1.5])
+    assert [part.tolist() for part in growth.curve()] == [[2, 3], [1.0, 1.5]]
     assert held_growth(prices, np.array([math.nan, math.nan]), "AB", "AB", 0) is None
     assert held_growth(prices, np.array([200.0, 7.0]), "AB", "AB", 9) is None
 
 
 def test_returns_of_the_benchmark_are_against_the_time_before():
-    growth = Growth(np.array([10, 20]), np.array([1.1, 0.99]))
+    growth = Growth(((np.array([10, 20]), np.array([1.1, 0.99])),))
     # 1.1 / 1, 1.1 / 1.1, 0.99 / 1.1
     assert growth_returns(growth, np.array([10, 15, 20])) == pytest.approx([0.1, 0.0, -0.1])
 

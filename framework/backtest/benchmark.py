@@ -42,14 +42,30 @@ class PriceHistory(Protocol):
 
 @attrs.frozen(eq=False)
 class Growth:
-    """What one unit of money became: 1 before the first of `time` (ns, ascending), then `value` from each time on."""
+    """What one unit of money became that was put into some symbols in equal parts.
 
-    time: Integers
-    value: Floats
+    parts: per symbol its times (ns, ascending) and the value of one unit from each of them on; 1 before the first.
+    """
+
+    parts: tuple[tuple[Integers, Floats], ...]
 
     def at(self, time: Integers) -> Floats:
-        """Return the value at given times, float64[n]."""
-        return np.concatenate(([1.0], self.value))[np.searchsorted(self.time, time, "right")]
+        """Return the value at given times, float64[n]. O(symbols * n * log bars)."""
+        total = np.zeros(len(time))
+        for times, value in self.parts:
+            total += np.concatenate(([1.0], value))[np.searchsorted(times, time, "right")]
+        return total / len(self.parts)
+
+    def curve(self) -> tuple[Integers, Floats]:
+        """Return every time at which the value changes, and the value from it on. O(bars * log bars)."""
+        if len(self.parts) == 1:
+            return self.parts[0]
+        time = np.concatenate([times for times, _ in self.parts])
+        order = np.argsort(time, kind="stable")
+        steps = np.concatenate([np.diff(value, prepend=1.0) for _, value in self.parts])
+        time, total = time[order], np.cumsum(steps[order])
+        last = np.append(np.flatnonzero(np.diff(time)), len(time) - 1)
+        return time[last], 1.0 + total[last] / len(self.parts)
 
 
 def is_price(values: Floats) -> NDArray[np.bool_]:
@@ -63,9 +79,9 @@ def held_growth(prices: PriceHistory, first_close: Floats, symbols: Sequence[str
     """Return the growth of equal amounts put into the chosen symbols at their first closes; None without any.
 
     first_close: float64[n], by symbol of `symbols`; one without a price is left out. start: ns UTC, no bar before it
-    counts. A symbol keeps its amount before its first bar and its last value after it ends. O(bars * log bars).
+    counts. A symbol keeps its amount before its first bar and its last value after it ends.
     """
-    times, steps = [], []
+    parts = []
     for symbol in chosen:
         first = float(first_close[symbols.index(symbol)])
         if symbol not in prices.symbols or not is_price(np.array([first]))[0]:
@@ -73,20 +89,9 @@ def held_growth(prices: PriceHistory, first_close: Floats, symbols: Sequence[str
         row = prices.symbols.index(symbol)
         bars = slice(int(prices.series[row]), int(prices.series[row + 1]))
         begin = bars.start + int(np.searchsorted(prices.close_time[bars], start))
-        if begin == bars.stop:
-            continue
-        value = prices.close[begin : bars.stop] / first
-        times.append(prices.close_time[begin : bars.stop])
-        steps.append(np.diff(value, prepend=1.0) if len(chosen) > 1 else value)
-    if not times:
-        return None
-    if len(chosen) == 1:
-        return Growth(times[0], steps[0])
-    time = np.concatenate(times)
-    order = np.argsort(time, kind="stable")
-    time, total = time[order], np.cumsum(np.concatenate(steps)[order])
-    last = np.append(np.flatnonzero(np.diff(time)), len(time) - 1)
-    return Growth(time[last], 1.0 + total[last] / len(times))
+        if begin < bars.stop:
+            parts.append((prices.close_time[begin : bars.stop], prices.close[begin : bars.stop] / first))
+    return Growth(tuple(parts)) if parts else None
 
 
 def growth_returns(growth: Growth, time: Integers) -> Floats:

@@ -49,8 +49,9 @@ def figure(result: Result) -> plotly.graph_objects.Figure:
         )
     growth = result.benchmark_growth(result.window.start)
     if growth is not None:
-        value = result.capital * growth.value
-        line = envelope(growth.time, value, value, result.window.start, result.window.end, POINTS)
+        time, value = growth.curve()
+        value = result.capital * value
+        line = envelope(time, value, value, result.window.start, result.window.end, POINTS)
         style = {"dash": "dot", "width": 1}
         sheet.add_trace(
             go.Scatter(x=dates(line), y=line.value, name="Buy and hold", mode="lines", line=style), row=1, col=1

@@ -225,8 +225,8 @@ def equity_section(result: Result) -> str:
     growth = result.benchmark_growth(window.start)
     held = Envelope(np.empty(0, np.int64), np.empty(0))
     if growth is not None:
-        value = result.capital * growth.value
-        held = envelope(growth.time, value, value, window.start, window.end)
+        time, value = growth.curve()
+        held = envelope(time, result.capital * value, result.capital * value, window.start, window.end)
     frame = Frame.around_prices(window.start, window.end, line.value, np.array([result.capital]), held.value)
     capital = Envelope(np.array([window.start, window.end]), np.full(2, result.capital))
     paths = [line_path(frame, capital, "base"), line_path(frame, held, "reference"), line_path(frame, line, "equity")]
