@@ -109,7 +109,7 @@ def marks_of(trades: NDArray[np.void], prices: Prices, capital: float) -> tuple[
     return marks, days
 
 
-def orders_and_fills(trades: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.void]]:
+def orders_and_fills(trades: NDArray[np.void], prices: Prices) -> tuple[NDArray[np.void], NDArray[np.void]]:
     """Return one market entry and one exit order and fill per trade."""
     orders, fills = np.zeros(2 * len(trades), ORDER), np.zeros(2 * len(trades), FILL)
     for part, (time, price, sign) in enumerate((("entry_time", "entry_price", 1), ("exit_time", "exit_price", -1))):
@@ -123,6 +123,11 @@ def orders_and_fills(trades: NDArray[np.void]) -> tuple[NDArray[np.void], NDArra
         orders["filled"][rows], orders["average_price"][rows] = trades["qty"], trades[price]
         fills["time"][rows], fills["price"][rows], fills["reference"][rows] = trades[time], trades[price], trades[price]
         fills["fee"][rows], fills["slippage"][rows] = trades["fees"] / 2, trades["slippage"] / 2
+        for symbol, first in enumerate(prices.series[:-1].tolist()):
+            own = np.flatnonzero(trades["symbol"] == symbol)
+            times = prices.close_time[first : prices.series[symbol + 1]]
+            fills["bar"][2 * own + part] = first + np.searchsorted(times, trades[time][own])
+    fills["position"][::2] = trades["side"] * trades["qty"]
     orders["id"] = fills["id"] = fills["order_id"] = np.arange(len(orders))
     orders["parent"], orders["status"] = -1, OrderStatus.FILLED
     for name in ("price", "stop", "target"):
@@ -163,7 +168,7 @@ def sample_result(
     prices = random_prices(symbols, bars, bar_ns, seed)
     trades = random_trades(prices, slots, per_slot, seed + 1)
     marks, days = marks_of(trades, prices, capital)
-    orders, fills = orders_and_fills(trades)
+    orders, fills = orders_and_fills(trades, prices)
     open_trades = trades[-1:].copy()
     open_trades["exit_role"], open_trades["exit_time"] = -1, marks["time"][-1]
     records = Records(

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.backtest import metrics
+from framework.backtest.attribution import Share, attribute
 from framework.backtest.stats import GRADES, Grade, Stats, format_duration, format_value, json_value
 from framework.model.records import DAY, FILL, MARK, TRADE
 
@@ -254,9 +255,9 @@ def test_a_month_that_begins_ruined_has_no_return():
 
 def test_attribution_by_hand():
     table = trades_of([100.0, -50.0, 200.0], fees=[1.0, 2.0, 3.0], slippage=[0.0, 0.5, 0.5])
-    first, second = metrics.attribute(table, np.array([0, 2, 0]), ("AAPL", "IBM", "MSFT"))
-    assert first == metrics.Share("AAPL", 2, 2, 300.0, 0.0, 300.0, 4.0, 0.5)
-    assert second == metrics.Share("MSFT", 1, 0, 0.0, -50.0, -50.0, 2.0, 0.5)
+    first, second = attribute(table, np.array([0, 2, 0]), ("AAPL", "IBM", "MSFT"))
+    assert first == Share("AAPL", 2, 2, 300.0, 0.0, 300.0, 4.0, 0.5)
+    assert second == Share("MSFT", 1, 0, 0.0, -50.0, -50.0, 2.0, 0.5)
     assert (first.win_rate, second.win_rate) == (1.0, 0.0)
 
 
@@ -436,7 +437,7 @@ def test_trade_ratios_do_not_depend_on_the_currency(pnl, scale):
 def test_attribution_sums_to_the_closed_profit_and_loss(rows):
     table = trades_of([pnl for pnl, _ in rows])
     table["fees"] = np.abs(table["pnl"]) / 100
-    shares = metrics.attribute(table, np.array([key for _, key in rows]), tuple("abcde"))
+    shares = attribute(table, np.array([key for _, key in rows]), tuple("abcde"))
     assert sum(share.pnl for share in shares) == pytest.approx(table["pnl"].sum(), abs=1e-6)
     assert sum(share.fees for share in shares) == pytest.approx(table["fees"].sum(), abs=1e-6)
     assert sum(share.trades for share in shares) == len(rows)

@@ -12,11 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.backtest import charts, tables
+from framework.backtest import charts, judgement, listings, tables
+from framework.backtest.attribution import Share
 from framework.backtest.charts import Frame, envelope
-from framework.backtest.metrics import Share
-from framework.backtest.report import buy_and_hold_curve, in_words, report_html
-from framework.backtest.result import Records
+from framework.backtest.intervals import Interval
+from framework.backtest.report import in_words, report_html
+from framework.backtest.result import Records, Regimes
+from framework.backtest.tax import TAX_DEFAULTS, Tax
+from framework.model.records import DAY, FILL, MARK, TRADE
 from tests.sample_result import START, sample_result
 
 DAY_NS = 86_400_000_000_000
@@ -85,18 +88,27 @@ def test_the_report_shows_every_statistic_and_the_grades(page):
     text = text_of(page).replace("&amp;", "&")
     for name in sample_result().stats:
         assert name in text, name
-    for thresholds in ("1 / 2", "1.5 / 3", "20 / 10", "50 / 60", "1.5 / 2.5", "2 / 5"):
-        assert thresholds in text
+    rows = re.findall(r"<tr>(.*?)</tr>", page.split("How good, and how sure")[1].split("</section>")[0])
+    cells = [[re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<td.*?>(.*?)</td>", row)] for row in rows[1:]]
+    assert [(row[0], *row[4:]) for row in cells[2:]] == [
+        ("Sharpe Ratio", "1", "2"), ("Sortino Ratio", "1.5", "3"), ("Max. Drawdown [%]", "20", "10"),
+        ("Win Rate [%]", "50", "60"), ("Profit Factor", "1.5", "2.5"), ("Recovery Factor", "2", "5")]
+    assert [bool(row[2]) for row in cells] == [True, True, True, False, True, False, False, False]
 
 
 def test_the_report_has_every_section(page):
     assert re.findall(r"<h2>(.*?)</h2>", page) == [
+        "Equity, drawdown and exposure",
+        "How good, and how sure",
         "What was run",
-        "Equity and drawdown",
         "Statistics",
         "Monthly returns",
+        "Drawdowns",
+        "Distributions",
         "Trades on price",
+        "Excursions",
         "Where the closed P&amp;L came from",
+        "Costs",
         "Trades",
         "Open at the end",
         "Refusals by rule",
@@ -118,7 +130,7 @@ def test_trades_left_out_are_counted_and_the_totals_are_of_all():
 def test_markers_left_out_are_counted():
     page = text_of(report_html(sample_result(("A",), bars=2_000, per_slot=900)))
     assert "900 trades" in page
-    assert "400 of them drawn, evenly chosen" in page
+    assert "400 of them drawn: the best, the worst and others evenly chosen" in page
 
 
 def test_symbols_left_out_are_counted():
@@ -178,17 +190,110 @@ def test_a_million_bars_make_a_small_report():
 
 def test_refusals_are_counted_by_rule():
     run = sample_result(bars=300, per_slot=20)
-    text = text_of(tables.refusals_section(run))
+    text = text_of(listings.refusals_section(run))
     for name in ("portfolio_heat", "no_buying_power"):
         count = len(run.refusals.filter(run.refusals["rule"] == name))
         assert re.search(rf"{name}\s+(rule|core)\s+({count} 0|0 {count})", text), (name, text)
 
 
-def test_buy_and_hold_starts_at_the_capital_and_ends_at_its_return():
+def test_buy_and_hold_starts_at_one_and_ends_at_its_return():
     run = sample_result(bars=300, per_slot=5)
-    curve = buy_and_hold_curve(run, run.records.marks["time"])
-    assert curve[0] == pytest.approx(run.capital)
-    assert curve[-1] == pytest.approx(run.capital * (1.0 + run.buy_and_hold))
+    curve = run.benchmark_growth(run.window.start).at(run.records.marks["time"])
+    assert curve[0] == pytest.approx(1.0)
+    assert curve[-1] == pytest.approx(1.0 + run.buy_and_hold)
+
+
+# --- judgement, money, taxes, regimes ---------------------------------------------------------------------------------
+
+
+def rows_of(section: str) -> list[list[str]]:
+    """Return the cells of every row of a section, without tags."""
+    return [[text_of(cell).strip() for cell in re.findall(r"<t[dh].*?>(.*?)</t[dh]>", row)]
+            for row in re.findall(r"<tr.*?>(.*?)</tr>", section)]
+
+
+def test_an_interval_that_holds_zero_is_said_to_be_luck():
+    noise = sample_result(bars=300, per_slot=20)
+    assert noise.intervals["Sharpe Ratio"].low < 0.0 < noise.intervals["Sharpe Ratio"].high
+    assert "do not tell it from luck" in judgement.judgement_section(noise)
+    assert "luck" not in judgement.interval_words({"Sharpe Ratio": Interval(0.1, 1.0)})
+    assert "No intervals" in judgement.judgement_section(sample_result(("A",), bars=20, per_slot=2))
+
+
+def test_the_deepest_drawdowns_are_listed_with_their_dates():
+    equity = [110.0, 99.0, 104.5, 110.0, 121.0, 60.5, 84.7]
+    marks, days = np.zeros(7, MARK), np.zeros(7, DAY)
+    marks["equity"], marks["time"] = equity, START + DAY_NS * np.arange(7)
+    days["equity"], days["time"] = equity, marks["time"]
+    run = sample_result(("A",), bars=20, per_slot=1, capital=100.0, records=Records(marks=marks, days=days))
+    # peaks on 1 and 5 January: down a day and up again in two; down a day, and not up again by the 7th
+    assert rows_of(judgement.drawdowns_section(run))[1:] == [
+        ["1", "−50.00%", "2020-01-05", "2020-01-06", "not yet", "1 d", "", "2 d"],
+        ["2", "−10.00%", "2020-01-01", "2020-01-02", "2020-01-04", "1 d", "2 d", "3 d"]]
+
+
+def test_costs_lead_from_reference_prices_to_what_is_left():
+    run = sample_result(bars=300, per_slot=20, tax=Tax(rate=0.25))
+    fees, slippage = run.fills["fee"].sum(), run.fills["slippage"].sum()
+    profit = run.stats["Equity Final"] - run.capital
+    rows = rows_of(judgement.costs_section(run))[1:]
+    amounts = {row[0]: float(row[1].replace("−", "-").replace(",", "")) for row in rows}
+    assert amounts == {
+        "At reference prices": pytest.approx(profit + fees + slippage, abs=0.01),
+        "Slippage": pytest.approx(-slippage, abs=0.01), "Fees": pytest.approx(-fees, abs=0.01),
+        "Profit": pytest.approx(profit, abs=0.01), "Taxes": pytest.approx(-run.tax_cost, abs=0.01),
+        "After taxes": pytest.approx(profit - run.tax_cost, abs=0.01)}
+
+
+def test_the_table_of_taxes_names_its_years_and_rules():
+    run = sample_result(bars=300, per_slot=20, tax=Tax(mode="india_crypto", **TAX_DEFAULTS["india_crypto"], cess=0.04))
+    section = judgement.tax_section(run)
+    rows = rows_of(section)
+    assert rows[0] == ["Tax year", "Gains", "Losses", "Taxable", "Tax", "Withheld", "Balance"]
+    assert [row[0] for row in rows[1:]] == ["2019-20", "2020-21", "Total"]
+    assert float(rows[-1][4].replace(",", "")) == pytest.approx(run.tax_cost, abs=0.01)
+    for words in ("30% of each gain, no loss set off", "a cess of 4% of the tax", "1% of every sale withheld"):
+        assert words in section
+    plain = judgement.tax_section(sample_result(bars=300, per_slot=20, tax=Tax(rate=0.25)))
+    assert rows_of(plain)[0] == ["Tax year", "Gains", "Losses", "Carried in", "Taxable", "Tax"]
+    assert "25% of net gains, losses carried forward; gains after fees" in plain
+
+
+def test_regimes_are_shown_with_their_bars_and_trades():
+    place = np.tile([0, 0, 1, -1], 300)
+    run = sample_result(bars=300, per_slot=20, regimes=Regimes(("calm", "wild", "never"), place))
+    rows = {row[0]: row[1:] for row in rows_of(judgement.regimes_section(run))[1:]}
+    assert rows["calm"][:2] == ["600", "66.67%"]
+    assert rows["wild"][:2] == ["300", "33.33%"]
+    assert rows["never"][:4] == ["0", "0.00%", "0", "n/a"]
+    assert sum(int(row[2]) for row in rows.values()) == 80
+    assert judgement.regimes_section(sample_result(bars=60, per_slot=3)) == ""
+
+
+def test_the_parts_in_which_a_trade_was_left_stand_beneath_it():
+    trades, fills = np.zeros(2, TRADE), np.zeros(5, FILL)
+    trades["id"], trades["side"], trades["qty"], trades["entry_price"] = [1, 2], 1, 10.0, 50.0
+    trades["entry_time"], trades["exit_time"] = START, START + DAY_NS * np.array([2, 4])
+    fills["side"], fills["qty"], fills["position"] = [1, -1, -1, 1, -1], [10, 4, 6, 10, 10], [10, 6, 0, 10, 0]
+    fills["time"], fills["price"], fills["role"] = START + DAY_NS * np.arange(5), [50, 55, 60, 50, 40], [0, 3, 2, 0, 1]
+    run = sample_result(("A",), bars=20, per_slot=1, records=Records(trades=trades, fills=fills))
+    rows = rows_of(listings.trade_list_section(run))[1:-1]
+    assert len(rows) == 4
+    assert [(row[1], row[5], row[6], row[8]) for row in rows[1:3]] == [
+        ("2020-01-02", "target", "4", "55"), ("2020-01-03", "stop", "6", "60")]
+
+
+def test_the_best_and_the_worst_trade_are_always_drawn():
+    run = sample_result(("A",), bars=2_000, per_slot=900)
+    trades = run.records.trades
+    for place, price in ((int(np.argmin(trades["pnl"])), 1e6), (int(np.argmax(trades["pnl"])), 1e7)):
+        trades["exit_price"][place] = price
+        page = report_html(run).split("Trades on price")[1].split("Excursions")[0]
+        top = max(float(y) for path in re.findall(r'class="dot (?:won|lost).*?d="(.*?)"', page)
+                  for y in re.findall(r"M[\d.]+ ([\d.]+)h", path) if float(y) > 0)
+        highest = min(float(y) for path in re.findall(r'class="dot (?:won|lost).*?d="(.*?)"', page)
+                      for y in re.findall(r"M[\d.]+ ([\d.]+)h", path))
+        assert highest < 0.1 * charts.ROWS < top
 
 
 # --- charts -----------------------------------------------------------------------------------------------------------
@@ -277,6 +382,51 @@ def test_time_ticks_stand_on_round_times(start, end, labels):
     assert [label for _, label in charts.time_ticks(start, end)] == labels
 
 
+def test_log_ticks_are_round_and_few():
+    assert charts.log_ticks(45.0, 420.0) == [50.0, 70.0, 100.0, 200.0, 300.0]
+    assert charts.log_ticks(0.8, 120.0) == [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]
+    assert charts.log_ticks(0.008, 12_000.0) == [0.01, 0.1, 1.0, 10.0, 100.0, 1_000.0, 10_000.0]
+
+
+def test_a_series_that_grows_many_times_is_drawn_on_a_log_scale():
+    frame = Frame.around_prices(0, 10, np.array([1.0, 10.0, 100.0]))
+    assert frame.is_log
+    low, middle, high = frame.y(np.array([1.0, 10.0, 100.0])).tolist()
+    assert low - middle == pytest.approx(middle - high)
+    assert not Frame.around_prices(0, 10, np.array([20.0, 100.0])).is_log
+    assert not Frame.around_prices(0, 10, np.array([-1.0, 100.0])).is_log
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.lists(st.floats(-0.9, 5.0).map(lambda value: round(value, 6)), min_size=2, max_size=300))
+def test_a_histogram_counts_every_value_and_splits_at_zero(values):
+    edges, counts = charts.histogram(np.array(values))
+    assert counts.sum() == len(values)
+    assert len(edges) == len(counts) + 1 <= 64
+    assert edges[0] <= min(values)
+    assert edges[-1] >= max(values)
+    assert counts[edges[:-1] < -1e-12].sum() == sum(value < 0.0 for value in values)
+
+
+def test_every_bar_of_a_histogram_that_holds_anything_can_be_seen():
+    frame = Frame(0.0, 2.0, 0.0, 1e6)
+    path = charts.bars_path(frame, np.array([0.0, 1.0, 2.0]), np.array([1, 1_000_000]), "bar")
+    tops = [float(y) for y in re.findall(r"V([\d.]+)H", path)]
+    assert tops == [charts.ROWS - charts.LEAST_BAR, 0.0]
+    assert charts.bars_path(frame, np.array([0.0, 1.0]), np.array([0]), "bar") == ""
+
+
+def test_very_many_markers_are_thinned_and_keep_the_outermost():
+    rng = np.random.default_rng(2)
+    x, y = rng.random(50_000), rng.random(50_000)
+    frame = Frame(0.0, 1.0, 0.0, 1.0)
+    path = charts.marker_path(frame, x, y, "won")
+    found = np.array([[float(a), float(b)] for a, b in re.findall(r"M([\d.]+) ([\d.]+)h", path)])
+    assert 500 < len(found) <= charts.MOST_MARKERS
+    assert np.ptp(found[:, 0]) > 0.95 * charts.COLUMNS
+    assert np.ptp(found[:, 1]) > 0.95 * charts.ROWS
+
+
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.integers(START, START + 40 * 365 * DAY_NS), st.integers(1, 60 * 365 * DAY_NS))
 def test_time_ticks_are_few_and_inside(start, length):
@@ -318,4 +468,4 @@ def test_the_figure_for_notebooks_has_equity_drawdown_and_trades():
     pytest.importorskip("plotly")
     figure = sample_result(bars=200, per_slot=5).plot()
     assert [trace.name for trace in figure.data[:2]] == ["Equity", "Drawdown"]
-    assert {"AAPL", "entry", "exit"} <= {trace.name for trace in figure.data}
+    assert {"Buy and hold", "AAPL", "entry", "exit"} <= {trace.name for trace in figure.data}

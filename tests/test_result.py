@@ -13,14 +13,15 @@ import pytest
 
 from framework.backtest import frames, write
 from framework.backtest.plain import plain
-from framework.backtest.result import Records
+from framework.backtest.result import Records, Regimes
+from framework.backtest.tax import Tax
 from framework.backtest.write import write_run
 from framework.errors import ConfigError
 from framework.model.enums import OrderStatus, Reason, Role, Side, Status
 from framework.model.records import DAY, FILL, MARK, ORDER, REFUSAL, TRADE, UNSET
 from tests.sample_result import START, sample_result
 
-TABLES = ("trades", "open_trades", "equity", "orders", "fills", "refusals")
+TABLES = ("trades", "open_trades", "equity", "orders", "fills", "refusals", "exits")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,10 @@ def test_statistics_carry_every_promised_name(result):
         "Sharpe Ratio",
         "Sortino Ratio",
         "Calmar Ratio",
+        "Alpha",
+        "Beta",
+        "Tax",
+        "Post-tax Return [%]",
         "Max. Drawdown [%]",
         "Avg. Drawdown [%]",
         "Max. Drawdown Duration",
@@ -232,7 +237,7 @@ def test_open_positions_are_listed_apart_from_trades(result):
 def test_a_run_folder_holds_every_file(result, tmp_path):
     folder = write_run(result, tmp_path / "run", command=["framework", "backtest", "x.toml"])
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        ["run.json", "stats.json", "report.html", *[f"{name}.parquet" for name in TABLES]]
+        ["run.json", "stats.json", "analysis.json", "report.html", *[f"{name}.parquet" for name in TABLES]]
     )
     run = json.loads((folder / "run.json").read_text())
     assert run["command"] == ["framework", "backtest", "x.toml"]
@@ -275,6 +280,36 @@ def test_json_never_holds_nan_or_infinity(tmp_path):
     stats = json.loads((folder / "stats.json").read_text())
     assert stats["Profit Factor"] is None
     assert json.loads((folder / "run.json").read_text())["data"] == {"x": None, "y": None}
+
+
+def test_a_finished_run_is_done_and_a_ruined_one_ruined(tmp_path):
+    for status, word in ((Status.RUNNING, "done"), (Status.RUINED, "ruined")):
+        folder = write_run(sample_result(bars=50, per_slot=2, status=status), tmp_path / word, report=False)
+        assert json.loads((folder / "run.json").read_text())["status"] == word
+
+
+def test_the_analysis_holds_what_the_report_says(tmp_path):
+    run = sample_result(bars=300, per_slot=20, tax=Tax(rate=0.3),
+                        regimes=Regimes(("calm", "wild"), np.tile([0, 1, -1], 400)))
+    found = json.loads((write_run(run, tmp_path / "run", report=False) / "analysis.json").read_text())
+    assert found["intervals"]["Sharpe Ratio"]["low"] == run.intervals["Sharpe Ratio"].low
+    assert found["grades"]["Win Rate [%]"] in ("below", "target", "excellent")
+    assert sum(share["pnl"] for share in found["attribution"]["regime"]) == pytest.approx(run.trades["pnl"].sum())
+    assert found["drawdowns"][0]["depth"] == pytest.approx(run.drawdowns.deepest)
+    assert len(found["drawdowns"]) == len(run.drawdowns.depth)
+    assert sum(map(sum, (rule.values() for rule in found["refusals"].values()))) == len(run.refusals)
+    assert found["regimes"] == {"calm": 400, "wild": 400}
+    assert sum(year["tax"] for year in found["tax_years"]) == pytest.approx(run.stats["Tax"])
+    assert len(found["months"]) == 10
+
+
+def test_a_trade_counts_for_the_regime_of_the_bar_before_its_first_fill():
+    run = sample_result(("A",), bars=50, per_slot=5)
+    bars = run.records.fills["bar"][::2]
+    place = np.full(50, 1)
+    place[bars - 1] = [0, 0, 2, -1, 2]
+    held = sample_result(("A",), bars=50, per_slot=5, regimes=Regimes(("a", "b", "c"), place))
+    assert {share.name: share.trades for share in held.attribution()["regime"]} == {"a": 2, "c": 2, "not known": 1}
 
 
 def test_the_report_can_be_left_out(result, tmp_path):

@@ -28,6 +28,15 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 ROWS = 400
 """The height of its coordinates; markers closer than one column and one row are drawn once."""
 
+MOST_MARKERS = 2_000
+"""Markers of one kind in a chart; beyond, close ones are drawn once."""
+
+WIDE = 6.0
+"""How many times its lowest value a series must reach to be drawn on a log scale."""
+
+LEAST_BAR = 5.0
+"""The height of the lowest bar of a histogram, in the coordinates of a chart."""
+
 
 @attrs.frozen(eq=False)
 class Envelope:
@@ -64,29 +73,45 @@ def envelope(time: Integers, low: Floats, high: Floats, start: int, end: int, co
 
 @attrs.frozen
 class Frame:
-    """The range of a chart: times in ns, values bottom to top."""
+    """The range of a chart: from left to right times in ns or numbers, values bottom to top.
 
-    start: int
-    end: int
+    is_log: equal ratios are equally high; bottom is above 0 then.
+    """
+
+    start: int | float
+    end: int | float
     bottom: float
     top: float
+    is_log: bool = False
 
     @classmethod
-    def around(cls, start: int, end: int, *values: Floats, margin: float = 0.05) -> Frame:
+    def around(cls, start: int | float, end: int | float, *values: Floats, margin: float = 0.05) -> Frame:
         """Return the frame that shows all finite values with a margin above and below."""
         known = [part[np.isfinite(part)] for part in values]
         lows = [float(part.min()) for part in known if len(part)]
         highs = [float(part.max()) for part in known if len(part)]
         low, high = (min(lows), max(highs)) if lows else (0.0, 1.0)
         room = (high - low) * margin or max(abs(high), 1.0) * margin
-        return cls(start, max(end, start + 1), low - room, high + room)
+        return cls(start, end if end > start else start + 1, low - room, high + room)
 
-    def x(self, time: Integers) -> Floats:
-        """Return the horizontal coordinates of times."""
-        return (time - self.start) / (self.end - self.start) * COLUMNS
+    @classmethod
+    def around_prices(cls, start: int, end: int, *values: Floats) -> Frame:
+        """Return the frame that shows all finite values, on a log scale when the highest is WIDE times the lowest."""
+        known = np.concatenate([part[np.isfinite(part)] for part in values])
+        if not len(known) or known.min() <= 0.0 or known.max() < WIDE * known.min():
+            return cls.around(start, end, *values)
+        room = float(known.max() / known.min()) ** 0.05
+        return cls(start, max(end, start + 1), float(known.min()) / room, float(known.max()) * room, True)
+
+    def x(self, time: Integers | Floats) -> Floats:
+        """Return the horizontal coordinates of times, or of numbers."""
+        return np.asarray((time - self.start) / (self.end - self.start) * COLUMNS, np.float64)
 
     def y(self, value: Floats) -> Floats:
         """Return the vertical coordinates of values, downwards."""
+        if self.is_log:
+            height = math.log(self.top / self.bottom)
+            return np.log(self.top / np.maximum(value, self.bottom)) / height * ROWS
         return (self.top - value) / (self.top - self.bottom) * ROWS
 
 
@@ -110,13 +135,21 @@ def area_path(frame: Frame, line: Envelope, base: float, style: str) -> str:
     return f'<path class="{style}" d="M{left:.1f} {level:.1f}L{points(frame, line)}L{right:.1f} {level:.1f}Z"/>'
 
 
-def marker_path(frame: Frame, time: Integers, value: Floats, style: str) -> str:
-    """Return round markers, those on the same pixel drawn once; empty without points."""
+def marker_path(frame: Frame, time: Integers | Floats, value: Floats, style: str) -> str:
+    """Return round markers, those on the same pixel drawn once; empty without points.
+
+    Among very many, those within a few pixels are drawn once, so that a page stays small.
+    """
     xs, ys = frame.x(time), frame.y(value)
     shown = np.isfinite(ys) & (xs >= 0) & (xs <= COLUMNS)
     if not shown.any():
         return ""
-    cells = np.unique(np.stack([np.round(xs[shown] * 2), np.round(ys[shown])], axis=1), axis=0)
+    size = 1.0
+    while True:
+        cells = np.unique(np.round(np.stack([xs[shown] * 2.0, ys[shown]], axis=1) / size), axis=0) * size
+        if len(cells) <= MOST_MARKERS:
+            break
+        size *= 2.0
     path = "".join(f"M{x / 2:g} {y:g}h.01" for x, y in cells.tolist())
     return f'<path class="dot {style}" d="{path}"/>'
 
@@ -127,6 +160,29 @@ def link_path(frame: Frame, start: Integers, first: Floats, end: Integers, last:
         frame.x(start).tolist(), frame.y(first).tolist(), frame.x(end).tolist(), frame.y(last).tolist(), strict=True
     )
     path = "".join(f"M{a:.1f} {b:.1f}L{c:.1f} {d:.1f}" for a, b, c, d in ends)
+    return f'<path class="{style}" d="{path}"/>' if path else ""
+
+
+def histogram(values: Floats, most: int = 60) -> tuple[Floats, Integers]:
+    """Return (edges float64[n + 1], counts int64[n]) in steps of 1, 2 or 5 times a power of ten, 0 among the edges.
+
+    values: float64, finite. From the smallest to the largest value there are at most about `most` bars.
+    """
+    low, high = float(values.min()), float(values.max())
+    step = round_step((high - low) / most) if high > low else max(abs(high), 1e-6) / 10.0
+    first = math.floor(low / step)
+    edges = np.asarray(step * np.arange(first, math.floor(high / step) + 2), np.float64)
+    counts, _ = np.histogram(values, np.append(edges[:-1], np.inf))
+    return edges, counts.astype(np.int64)
+
+
+def bars_path(frame: Frame, edges: Floats, counts: Integers, style: str) -> str:
+    """Return the bars of a histogram, each that holds anything at least LEAST_BAR high; empty without any."""
+    left, base = frame.x(edges), float(frame.y(np.zeros(1))[0])
+    gap = 0.1 * (left[1] - left[0])
+    tops = np.minimum(frame.y(counts.astype(np.float64)), base - LEAST_BAR)
+    path = "".join(f"M{left[i] + gap:.1f} {base:.1f}V{tops[i]:.1f}H{left[i + 1] - gap:.1f}V{base:.1f}Z"
+                   for i in np.flatnonzero(counts).tolist())
     return f'<path class="{style}" d="{path}"/>' if path else ""
 
 
@@ -142,10 +198,35 @@ def value_ticks(bottom: float, top: float, count: int = 4) -> list[float]:
     raw = (top - bottom) / count
     if not raw > 0 or not math.isfinite(raw):
         return []
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next((scale * power for scale in (1, 2, 5) if scale * power >= raw), 10 * power)
+    step = round_step(raw)
+    if math.floor(top / step) - math.ceil(bottom / step) < 2:
+        step = round_step(raw / 2.0)
     first, last = math.ceil(bottom / step), math.floor(top / step)
     return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def log_ticks(bottom: float, top: float, count: int = 6) -> list[float]:
+    """Return at most about `count` values with one digit, the same in every power of ten, inside [bottom, top].
+
+    >>> log_ticks(0.8, 120.0)
+    [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]
+    >>> log_ticks(0.008, 12000.0)
+    [0.01, 0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0]
+    """
+    powers = range(math.floor(math.log10(bottom)), math.ceil(math.log10(top)) + 1)
+    found: list[float] = []
+    for scales in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+        found = [round(scale * 10.0**power, 12) for power in powers for scale in scales]
+        found = [value for value in found if bottom <= value <= top]
+        if len(found) <= count + 1:
+            break
+    return found
+
+
+def round_step(least: float) -> float:
+    """Return the smallest of 1, 2 or 5 times a power of ten that is not below `least` > 0."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next((scale * power for scale in (1, 2, 5) if scale * power >= least), 10 * power)
 
 
 def number_label(value: float, step: float) -> str:
@@ -217,26 +298,57 @@ def nanoseconds(when: datetime) -> int:
 # --- the box ----------------------------------------------------------------------------------------------------------
 
 
-def chart(frame: Frame, paths: Sequence[str], title: str, height: str, percent: bool = False) -> str:
-    """Return a chart: grid, axis labels and the paths. title: what a screen reader says. percent: label values as %."""
-    values = value_ticks(frame.bottom, frame.top)
-    step = values[1] - values[0] if len(values) > 1 else 1.0
-    scale = 100.0 if percent else 1.0
-    times = time_ticks(frame.start, frame.end)
+def chart(frame: Frame, paths: Sequence[str], title: str, height: str, percent: bool = False,
+          across: str = "time") -> str:
+    """Return a chart: grid, axis labels and the paths. title: what a screen reader says.
+
+    percent: label values as %. across: what runs from left to right, "time" or "percent" (fractions labelled as %).
+    """
+    values = log_ticks(frame.bottom, frame.top) if frame.is_log else value_ticks(frame.bottom, frame.top)
+    below = time_labels(frame) if across == "time" else percent_labels(frame.start, frame.end, 6)
     levels = frame.y(np.array(values)).tolist()
-    columns = frame.x(np.array([time for time, _ in times], np.int64)).tolist()
-    grid = "".join(f"M0 {y:.1f}H{COLUMNS}" for y in levels) + "".join(f"M{x:.1f} 0V{ROWS}" for x in columns)
-    side = "".join(
-        f'<span style="top:{y / ROWS:.2%}">{number_label(value * scale, step * scale)}{"%" if percent else ""}</span>'
-        for value, y in zip(values, levels, strict=True)
-    )
-    foot = "".join(
-        f'<span style="left:{x / COLUMNS:.2%}">{escape(label)}</span>'
-        for (_, label), x in zip(times, columns, strict=True)
-    )
+    feet = below_at(frame, below)
+    grid = "".join(f"M0 {y:.1f}H{COLUMNS}" for y in levels) + "".join(f"M{x:.1f} 0V{ROWS}" for x, _ in feet)
+    if percent:
+        names = percent_labels(frame.bottom, frame.top)
+    else:
+        names = log_labels(values) if frame.is_log else number_labels(values)
+    side = "".join(f'<span style="top:{y / ROWS:.2%}">{label}</span>'
+                   for (_, label), y in zip(names, levels, strict=True))
+    foot = "".join(f'<span style="left:{x / COLUMNS:.2%}">{escape(label)}</span>' for x, label in feet)
     return (
         f'<div class="chart {height}"><div class="side" aria-hidden="true">{side}</div>'
         f'<svg viewBox="0 0 {COLUMNS} {ROWS}" preserveAspectRatio="none" role="img" aria-label="{escape(title)}">'
         f'<path class="grid" d="{grid}"/>{"".join(paths)}</svg>'
         f'<div class="foot" aria-hidden="true">{foot}</div></div>'
     )
+
+
+def time_labels(frame: Frame) -> list[tuple[float, str]]:
+    """Return (time in ns, label) below a chart over time."""
+    return [(float(time), label) for time, label in time_ticks(int(frame.start), int(frame.end))]
+
+
+def number_labels(values: Sequence[float]) -> list[tuple[float, str]]:
+    """Return values with labels that tell them apart."""
+    if len(values) < 2:
+        return [(value, f"{value:g}".replace("-", "−")) for value in values]
+    return [(value, number_label(value, values[1] - values[0])) for value in values]
+
+
+def log_labels(values: Sequence[float]) -> list[tuple[float, str]]:
+    """Return values of a log scale, each with the decimals that it needs itself."""
+    return [(value, number_label(value, value)) for value in values]
+
+
+def percent_labels(low: float, high: float, count: int = 4) -> list[tuple[float, str]]:
+    """Return round fractions inside [low, high], labelled as per cent."""
+    values = value_ticks(low, high, count)
+    return [(value, f"{label}%") for value, (_, label) in
+            zip(values, number_labels([100.0 * value for value in values]), strict=True)]
+
+
+def below_at(frame: Frame, labels: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Return labels with the horizontal coordinates of their values."""
+    columns = frame.x(np.array([value for value, _ in labels], np.float64)).tolist()
+    return [(x, label) for x, (_, label) in zip(columns, labels, strict=True)]

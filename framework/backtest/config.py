@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from framework.backtest.benchmark import Benchmark
 from framework.backtest.fields import (
     checked_table,
     choice,
@@ -33,18 +34,18 @@ from framework.backtest.fields import (
 )
 from framework.backtest.monte_carlo_section import MonteCarlo
 from framework.backtest.overrides import apply_overrides
+from framework.backtest.tax import TAX_DEFAULTS, Tax
 from framework.data.source import make_instrument
 from framework.errors import ConfigError, did_you_mean
 
 LATER = {
     "optimize": "search over parameters",
     "walk_forward": "walk-forward analysis",
-    "tax": "taxes",
-    "benchmark": "a benchmark",
 }
 """Sections of capabilities that this version does not have."""
 
-LATER_KEYS = {"fills": ("detail_timeframe", "volume_basis"), "run": ("close_at_end",)}
+LATER_KEYS = {"fills": ("detail_timeframe", "volume_basis"), "run": ("close_at_end",),
+              "tax": ("in_equity",)}
 """Keys that this version does not have, by section."""
 
 _SECRET = re.compile(r"(^|_)(api_?key|secret|password|passphrase|private_?key|token)(_|$)", re.IGNORECASE)
@@ -197,6 +198,8 @@ class Config:
     instruments: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     plugins: Plugins = attrs.field(factory=Plugins)
     monte_carlo: MonteCarlo | None = None
+    benchmark: Benchmark = attrs.field(factory=Benchmark)
+    tax: Tax | None = None
     folder: Path = attrs.field(factory=Path, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -206,6 +209,7 @@ class Config:
             for use in self.strategies:
                 _known_symbols(f"[strategy] {use.name}: symbols", use.symbols or (), self.data.symbols)
             _known_symbols("[instruments]", self.instruments, self.data.symbols)
+            _known_symbols("[benchmark] symbol", filter(None, [self.benchmark.symbol]), self.data.symbols)
 
     @property
     def name(self) -> str:
@@ -235,16 +239,20 @@ class Config:
         result["plugins"] = _plain(self.plugins)
         if self.monte_carlo is not None:
             result["monte_carlo"] = _plain(self.monte_carlo)
+        result["benchmark"] = _plain(self.benchmark)
+        if self.tax is not None:
+            result["tax"] = _plain(self.tax)
         return result
 
 
 _SECTIONS: dict[str, type[Any]] = {"run": Run, "fills": Fills, "fees": Fees, "account": Account, "plugins": Plugins,
-                                   "monte_carlo": MonteCarlo}
+                                   "monte_carlo": MonteCarlo,
+                                   "benchmark": Benchmark}
 
 _OWN_DATA_KEYS = ("source", "symbols", "timeframe")
 
 KNOWN = ("run", "data", "strategy", "fills", "slippage", "fees", "account", "sizing", "risk", "broker", "instruments",
-         "plugins", "monte_carlo")
+         "plugins", "monte_carlo", "benchmark", "tax")
 """Every section that a configuration may have."""
 
 
@@ -297,6 +305,8 @@ def config_from_dict(document: Mapping[str, Any], folder: str | Path = ".") -> C
     for name in ("slippage", "sizing", "broker"):
         if name in document:
             sections[name] = _use(name, document[name])
+    if "tax" in document:
+        sections["tax"] = _tax(document["tax"])
     return Config(
         data=_data(document["data"]),
         strategies=_strategies(document.get("strategy", [])),
@@ -318,6 +328,17 @@ def section_of(kind: type[Any], value: Any) -> Any:
         if key not in known:
             raise ConfigError(f"[{section}]: unknown key {key!r}{did_you_mean(key, known)}; it has: {', '.join(known)}")
     return kind(**values)
+
+
+def _tax(value: Any) -> Tax:
+    """Return [tax] over the defaults of its mode."""
+    values = checked_table("[tax]", value)
+    mode = values.get("mode", "rate")
+    values = {**TAX_DEFAULTS.get(mode if isinstance(mode, str) else "", {}), **values}
+    if "rate" not in values and mode == "rate":
+        raise ConfigError("[tax]: rate is missing; name a fraction, such as rate = 0.25, or mode = \"india_crypto\"")
+    tax: Tax = section_of(Tax, {"rate": 0.0, **values})
+    return tax
 
 
 def _data(value: Any) -> Data:

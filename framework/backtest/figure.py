@@ -20,7 +20,7 @@ POINTS = 2000
 
 
 def figure(result: Result) -> plotly.graph_objects.Figure:
-    """Return a plotly figure: equity, drawdown, and the trades on the closes of the first symbols.
+    """Return a plotly figure: equity beside buy and hold, drawdown, and the trades on the closes of the first symbols.
 
     Lines are cut to the minimum and maximum of each pixel column. Raises ConfigError when plotly is not installed.
     """
@@ -46,6 +46,15 @@ def figure(result: Result) -> plotly.graph_objects.Figure:
             go.Scatter(x=dates(line), y=line.value, name=name, mode="lines", fill="tozeroy" if row == 2 else None),
             row=row,
             col=1,
+        )
+    growth = result.benchmark_growth(result.window.start)
+    if growth is not None:
+        time, value = growth.curve()
+        value = result.capital * value
+        line = envelope(time, value, value, result.window.start, result.window.end, POINTS)
+        style = {"dash": "dot", "width": 1}
+        sheet.add_trace(
+            go.Scatter(x=dates(line), y=line.value, name="Buy and hold", mode="lines", line=style), row=1, col=1
         )
     for row, symbol in enumerate(shown, start=3):
         add_symbol(sheet, result, symbol, row)

@@ -183,6 +183,21 @@ class Namer:
             }
         )
 
+    def exits(self, trade: NDArray[np.int64], table: Structured) -> pl.DataFrame:
+        """Return one row per execution that reduced a trade. trade: its id, int64[n]. table: FILL rows."""
+        import polars as pl
+
+        return pl.DataFrame(
+            {
+                "trade": trade.copy(),
+                "fill": table["id"].copy(),
+                "time": time_column(table["time"]),
+                **self.owner(table),
+                "reason": enum_column(table["role"], Role),
+                **{name: number_column(table[name]) for name in ("qty", "price", "fee", "slippage")},
+            }
+        )
+
     def refusals(self, table: Structured) -> pl.DataFrame:
         """Return one row per refused or reduced intent, with the rule, what it measured and its limit."""
         import polars as pl

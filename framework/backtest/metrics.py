@@ -4,16 +4,15 @@ Ratios use daily returns; drawdown and exposure use every mark; trades are round
 defined (no trades, no losses, no variation) is NaN, never infinity.  Everything is O(n) in the length of its arrays.
 
 Sources: Sharpe (1994), "The Sharpe Ratio"; Sortino & Price (1994), "Performance Measurement in a Downside Risk
-Framework"; Young (1991), "Calmar Ratio: A Smoother Tool"; Magdon-Ismail & Atiya (2004), "Maximum Drawdown"; Tharp
-(2008), "The Definitive Guide to Position Sizing Strategies"; Kelly (1956), "A New Interpretation of Information Rate";
-Sweeney (1996), "Maximum Adverse Excursion"; Bacon (2008), "Practical Portfolio Performance Measurement and
-Attribution".
+Framework"; Jensen (1968), "The Performance of Mutual Funds in the Period 1945-1964"; Young (1991), "Calmar Ratio: A
+Smoother Tool"; Magdon-Ismail & Atiya (2004), "Maximum Drawdown"; Tharp (2008), "The Definitive Guide to Position Sizing
+Strategies"; Kelly (1956), "A New Interpretation of Information Rate"; Sweeney (1996), "Maximum Adverse Excursion";
+Bacon (2008), "Practical Portfolio Performance Measurement and Attribution".
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
 
 import attrs
 import numpy as np
@@ -131,6 +130,24 @@ def sortino_ratio(returns: Floats, periods: float, risk_free_rate: float = 0.0) 
     return ratio(float(np.mean(excess)) * math.sqrt(periods), downside)
 
 
+# --- against a benchmark ----------------------------------------------------------------------------------------------
+
+
+def alpha_and_beta(
+    returns: Floats, reference: Floats, periods: float, risk_free_rate: float = 0.0
+) -> tuple[float, float]:
+    """Return Jensen's alpha per year, a fraction, and beta, of daily returns against those of a benchmark.
+
+    x and y are the excess returns of the run and of the benchmark, float64[n] each: beta = cov(x, y) / var(y) and
+    alpha = (mean(x) - beta * mean(y)) * periods. NaN when the benchmark does not vary. Jensen (1968).
+    """
+    if len(returns) != len(reference) or not varies(reference):
+        return math.nan, math.nan
+    x, y = (excess_returns(values, periods, risk_free_rate) for values in (returns, reference))
+    beta = ratio(float(np.mean((x - x.mean()) * (y - y.mean()))), float(np.var(y)))
+    return finite((float(np.mean(x)) - beta * float(np.mean(y))) * periods), beta
+
+
 # --- drawdown ---------------------------------------------------------------------------------------------------------
 
 
@@ -139,13 +156,14 @@ class Drawdowns:
     """The decline of an equity curve below its running peak.
 
     fraction: float64[n marks], 1 - equity / peak, 0 at a peak. Then one entry per decline, from the last mark at the
-    peak to the first one back at it: depth (its deepest fraction), begin and end (times in ns; the last mark where
-    equity has not recovered), is_recovered.
+    peak to the first one back at it: depth (its deepest fraction), begin, trough and end (times in ns: the peak, the
+    first mark at that depth, the recovery, or the last mark where equity has not recovered), is_recovered.
     """
 
     fraction: Floats
     depth: Floats
     begin: Integers
+    trough: Integers
     end: Integers
     is_recovered: NDArray[np.bool_]
 
@@ -158,6 +176,11 @@ class Drawdowns:
     def longest_ns(self) -> int:
         """The longest time under water in nanoseconds."""
         return int((self.end - self.begin).max()) if len(self.depth) else 0
+
+    @property
+    def average_ns(self) -> int:
+        """The mean time under water of a decline in nanoseconds."""
+        return int((self.end - self.begin).mean()) if len(self.depth) else 0
 
 
 def drawdowns(equity: Floats, time: Integers, capital: float, start: int) -> Drawdowns:
@@ -176,7 +199,16 @@ def drawdowns(equity: Floats, time: Integers, capital: float, start: int) -> Dra
         after = np.append(after, len(fraction) - 1)
         is_recovered[-1] = False
     depth = np.maximum.reduceat(fraction, first) if len(first) else np.empty(0)
-    return Drawdowns(fraction[1:], depth, moments[first - 1], moments[after], is_recovered)
+    decline = np.searchsorted(first, np.arange(len(fraction)), "right") - 1
+    at_depth = np.flatnonzero((decline >= 0) & (fraction == np.append(depth, 0.0)[decline]))
+    trough = at_depth[np.searchsorted(decline[at_depth], np.arange(len(first)))] if len(first) else first
+    return Drawdowns(fraction[1:], depth, moments[first - 1], moments[trough], moments[after], is_recovered)
+
+
+def exposure_of_equity(exposure: Floats, equity: Floats) -> Floats:
+    """Return gross exposure over equity, a fraction per mark; NaN where no equity is left."""
+    share: Floats = np.divide(exposure, equity, out=np.full(len(equity), np.nan), where=equity > 0.0)
+    return share
 
 
 def exposure_time(exposure: Floats) -> float:
@@ -221,6 +253,12 @@ def kelly_criterion(pnl: Floats) -> float:
     return finite(rate - (1.0 - rate) * -float(np.mean(losses)) / float(np.mean(wins)))
 
 
+def longest_run(hits: NDArray[np.bool_]) -> int:
+    """Return the length of the longest run of True."""
+    edges = np.diff(np.concatenate(([0], hits.astype(np.int8), [0])))
+    return int((np.flatnonzero(edges == -1) - np.flatnonzero(edges == 1)).max(initial=0))
+
+
 def geometric_mean(returns: Floats) -> float:
     """Return prod(1 + r) ** (1 / n) - 1 of trade returns; -1 when one lost everything or more, NaN without trades."""
     if not len(returns):
@@ -246,7 +284,8 @@ class Window:
     """What the account statistics are measured against.
 
     capital: at `start`. periods: trading days per year. risk_free_rate: per year, a fraction. start, end: ns UTC.
-    buy_and_hold: the return of the reference over the window, a fraction.
+    buy_and_hold: the return of the benchmark over the window, a fraction. reference: its daily returns, float64[n
+    days]; empty when they are not known.
     """
 
     capital: float
@@ -255,6 +294,11 @@ class Window:
     start: int
     end: int
     buy_and_hold: float
+    reference: Floats = attrs.field(factory=lambda: np.empty(0), eq=False)
+
+    def final(self, marks: Structured) -> float:
+        """Return the equity of the last of MARK rows, the capital without any."""
+        return float(marks["equity"][-1]) if len(marks) else self.capital
 
 
 def account_statistics(marks: Structured, days: Structured, window: Window, decline: Drawdowns) -> dict[str, Value]:
@@ -264,15 +308,20 @@ def account_statistics(marks: Structured, days: Structured, window: Window, decl
     Calmar ratio = annualized return / maximum drawdown (Young 1991), over every mark.
     """
     capital = window.capital
-    final = float(marks["equity"][-1]) if len(marks) else capital
+    final = window.final(marks)
     returns = daily_returns(days["equity"], capital)
     yearly = annualized_return(returns, window.periods)
     total = final / capital - 1.0
+    alpha, beta = alpha_and_beta(returns, window.reference[: len(returns)], window.periods, window.risk_free_rate)
+    share = exposure_of_equity(marks["exposure"], marks["equity"])
+    share = share[np.isfinite(share)]
     return {
         "Start": moment(window.start),
         "End": moment(window.end),
         "Duration": span(window.end - window.start),
         "Exposure Time [%]": 100.0 * exposure_time(marks["exposure"]),
+        "Avg. Exposure [%]": 100.0 * float(np.mean(share)) if len(share) else math.nan,
+        "Max. Exposure [%]": 100.0 * float(np.max(share)) if len(share) else math.nan,
         "Equity Final": final,
         "Equity Peak": max(capital, float(marks["equity"].max())) if len(marks) else capital,
         "Return [%]": 100.0 * total,
@@ -283,9 +332,12 @@ def account_statistics(marks: Structured, days: Structured, window: Window, decl
         "Sharpe Ratio": sharpe_ratio(returns, window.periods, window.risk_free_rate),
         "Sortino Ratio": sortino_ratio(returns, window.periods, window.risk_free_rate),
         "Calmar Ratio": ratio(yearly, decline.deepest),
+        "Alpha": alpha,
+        "Beta": beta,
         "Max. Drawdown [%]": -100.0 * decline.deepest + 0.0,
         "Avg. Drawdown [%]": -100.0 * float(np.mean(decline.depth)) if len(decline.depth) else 0.0,
         "Max. Drawdown Duration": span(decline.longest_ns),
+        "Avg. Drawdown Duration": span(decline.average_ns),
         "Recovery Factor": ratio(total, decline.deepest),
     }
 
@@ -299,12 +351,17 @@ def trade_statistics(trades: Structured, returns: Floats) -> dict[str, Value]:
     pnl = np.asarray(trades["pnl"], np.float64)
     known = returns[np.isfinite(returns)]
     any_known = len(known) > 0
+    held = trades["exit_time"] - trades["entry_time"]
     return {
         "# Trades": len(pnl),
         "Win Rate [%]": 100.0 * win_rate(pnl),
         "Best Trade [%]": 100.0 * float(known.max()) if any_known else math.nan,
         "Worst Trade [%]": 100.0 * float(known.min()) if any_known else math.nan,
         "Avg. Trade [%]": 100.0 * geometric_mean(known),
+        "Max. Trade Duration": span(int(held.max())) if len(held) else math.nan,
+        "Avg. Trade Duration": span(int(held.mean())) if len(held) else math.nan,
+        "Max. Consecutive Wins": longest_run(pnl > 0.0) if len(pnl) else math.nan,
+        "Max. Consecutive Losses": longest_run(pnl < 0.0) if len(pnl) else math.nan,
         "MAE": expectancy(trades["mae"]),
         "MFE": expectancy(trades["mfe"]),
         "Profit Factor": profit_factor(pnl),
@@ -326,59 +383,6 @@ def cost_statistics(fills: Structured, multipliers: Floats, mean_equity: float, 
         "Fees": float(fills["fee"].sum()),
         "Slippage cost": float(fills["slippage"].sum()),
     }
-
-
-# --- attribution ------------------------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class Share:
-    """What one group of closed trades made: pnl = gross_profit + gross_loss, after fees; losses are negative."""
-
-    name: Hashable
-    trades: int
-    wins: int
-    gross_profit: float
-    gross_loss: float
-    pnl: float
-    fees: float
-    slippage: float
-
-    @property
-    def win_rate(self) -> float:
-        """The share of winning trades, a fraction."""
-        return self.wins / self.trades if self.trades else math.nan
-
-
-def attribute(trades: Structured, keys: Integers, names: Sequence[Hashable]) -> list[Share]:
-    """Split the closed P&L by a key: one Share per name that has trades, in the order of names; they sum to the whole.
-
-    trades: TRADE rows. keys: int64[n], the index into names of each trade.
-    """
-    size = len(names)
-    pnl = np.asarray(trades["pnl"], np.float64)
-
-    def total(weights: Floats) -> Floats:
-        return np.bincount(keys, weights=weights, minlength=size).astype(np.float64, copy=False)
-
-    counts = np.bincount(keys, minlength=size)
-    wins = total((pnl > 0.0).astype(np.float64))
-    profit, loss = total(np.maximum(pnl, 0.0)), total(np.minimum(pnl, 0.0))
-    fees, slippage = total(trades["fees"]), total(trades["slippage"])
-    return [
-        Share(
-            names[i],
-            int(counts[i]),
-            int(wins[i]),
-            float(profit[i]),
-            float(loss[i]),
-            float(profit[i] + loss[i]),
-            float(fees[i]),
-            float(slippage[i]),
-        )
-        for i in range(size)
-        if counts[i]
-    ]
 
 
 # --- months -----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.backtest import tables
+from framework.backtest import judgement, listings, tables
 from framework.backtest.charts import (
     Envelope,
     Frame,
@@ -27,6 +27,7 @@ from framework.backtest.charts import (
     link_path,
     marker_path,
 )
+from framework.backtest.metrics import exposure_of_equity
 from framework.backtest.plain import plain
 from framework.backtest.stats import NOT_AVAILABLE, Value, format_time, moment
 
@@ -38,7 +39,7 @@ LINKED_TRADES = 150
 """Trades per symbol up to which entry and exit are joined by a line; beyond, markers alone are legible."""
 
 TRADES_MARKED = 400
-"""Trades per symbol that are drawn, evenly chosen: more markers would hide the price and each other."""
+"""Trades per symbol that are drawn, evenly chosen beside the best and the worst: more would hide the price."""
 
 TILES = (
     "Return [%]",
@@ -54,20 +55,28 @@ TILES = (
 
 def report_html(result: Result) -> str:
     """Return the whole report of a run as the text of one HTML file."""
-    sections: tuple[Callable[[Result], str], ...] = (
+    parts: tuple[Callable[[Result], str], ...] = (
         header,
         equity_section,
+        judgement.judgement_section,
+        run_section,
         tables.statistics_section,
         tables.months_section,
+        judgement.drawdowns_section,
+        judgement.distributions_section,
         trades_section,
+        judgement.excursions_section,
         tables.attribution_section,
-        tables.trade_list_section,
-        tables.open_trades_section,
-        tables.refusals_section,
+        judgement.costs_section,
+        judgement.regimes_section,
+        judgement.tax_section,
+        listings.trade_list_section,
+        listings.open_trades_section,
+        listings.refusals_section,
         provenance_section,
     )
     template = files("framework.backtest").joinpath("report.html").read_text(encoding="utf-8")
-    body = "\n".join(part for part in (section(result) for section in sections) if part)
+    body = "\n".join(text for text in (part(result) for part in parts) if text)
     return Template(template).substitute(title=escape(f"{title(result)} · backtest"), body=body)
 
 
@@ -87,17 +96,22 @@ def title(result: Result) -> str:
 
 
 def header(result: Result) -> str:
-    """Return the title, the key figures, the notes and what was run on what, under which assumptions."""
+    """Return the title, the key figures and the notes."""
     stats = result.stats
     period = f"{format_time(moment(result.window.start))} to {format_time(moment(result.window.end))}"
     tiles = "".join(tile(name, stats[name]) for name in TILES)
     notes = "".join(f"<li>{escape(note[:1].upper() + note[1:])}.</li>" for note in stats.footnotes)
-    facts = "".join(f"<dt>{escape(name)}</dt><dd>{text}</dd>" for name, text in facts_of(result) if text)
     return (
         f'<header><h1>{escape(title(result))}</h1><p class="soft">Backtest, {period}, starting with '
         f'{result.capital:,.0f} {escape(result.currency)}</p><div class="tiles">{tiles}</div>'
-        f'<ul class="notes">{notes}</ul></header>\n<section><h2>What was run</h2><dl>{facts}</dl></section>'
+        f'<ul class="notes">{notes}</ul></header>'
     )
+
+
+def run_section(result: Result) -> str:
+    """Return what was run on what, under which assumptions."""
+    facts = "".join(f"<dt>{escape(name)}</dt><dd>{text}</dd>" for name, text in facts_of(result) if text)
+    return f"<section><h2>What was run</h2><dl>{facts}</dl></section>"
 
 
 def tile(name: str, value: Value) -> str:
@@ -118,7 +132,7 @@ def facts_of(result: Result) -> list[tuple[str, str]]:
     return [
         ("Strategies", described(chosen)),
         ("Symbols", escape(listed(list(result.symbols), 40))),
-        ("Data", described(result.data)),
+        ("Data", described(data_of(result))),
         ("Fingerprint", f"<code>{escape(result.fingerprint)}</code>"),
         ("Fees", described(config.get("fees")) or "none"),
         ("Slippage", described(config.get("slippage")) or "none"),
@@ -128,6 +142,15 @@ def facts_of(result: Result) -> list[tuple[str, str]]:
         ("Account", described(config.get("account"))),
         ("Assumptions", escape(assumptions(result))),
     ]
+
+
+def data_of(result: Result) -> dict[str, object]:
+    """Return the summary of the data without what stands in rows of its own, and each timeframe once."""
+    own = {name: value for name, value in result.data.items() if name not in ("symbols", "fingerprint")}
+    frames = own.get("timeframes")
+    if isinstance(frames, list | tuple):
+        own["timeframes"] = list(dict.fromkeys(frames))
+    return own
 
 
 def described(value: object) -> str:
@@ -172,8 +195,9 @@ def assumptions(result: Result) -> str:
     return (
         f"Decided at a bar's close, filled from the next bar's open on; {order}; a gap fills at the open, never at a "
         f"price that did not trade. Ratios use daily returns and {result.annualization:g} days a year, the risk-free "
-        f"rate is {result.risk_free_rate:.2%}; drawdown and exposure use every mark. Buy and hold is the "
-        "equal-weighted mean over the symbols, without costs."
+        f"rate is {result.risk_free_rate:.2%}; drawdown and exposure use every mark. Buy and hold is "
+        + ("the equal-weighted mean over the symbols" if result.benchmark is None else f"that of {result.benchmark}")
+        + ", without costs."
     )
 
 
@@ -192,57 +216,53 @@ def provenance_section(result: Result) -> str:
 # --- curves -----------------------------------------------------------------------------------------------------------
 
 
-def buy_and_hold_curve(result: Result, time: NDArray[np.int64]) -> NDArray[np.float64] | None:
-    """Return the equity of equal weights bought at the first closes, at given times; None without prices.
-
-    time: int64[n], ascending. A symbol counts at its starting value before its first bar and at its last close after it
-    ends. NaN nowhere. O(n_symbols * n * log n_bars).
-    """
-    prices = result.prices
-    if prices is None or not len(time) or not np.isfinite(result.buy_and_hold):
-        return None
-    total, count = np.zeros(len(time)), 0
-    for index, symbol in enumerate(result.symbols):
-        first = result.first_close[index]
-        if symbol not in prices.symbols or not (np.isfinite(first) and first > 0.0):
-            continue
-        row = prices.symbols.index(symbol)
-        low, high = int(prices.series[row]), int(prices.series[row + 1])
-        begin = low + int(np.searchsorted(prices.close_time[low:high], result.window.start))
-        if begin == high:
-            continue
-        at = begin + np.searchsorted(prices.close_time[begin:high], time, "right") - 1
-        total += np.where(at >= begin, prices.close[np.maximum(at, begin)] / first, 1.0)
-        count += 1
-    return result.capital * total / count if count else None
-
-
 def equity_section(result: Result) -> str:
     """Return the charts of equity, with buy and hold beside it, and of drawdown."""
     marks, window = result.records.marks, result.window
     if not len(marks):
         return "<section><h2>Equity</h2><p>The account was never marked: the run had no bars.</p></section>"
     line = envelope(marks["time"], marks["equity"], marks["equity"], window.start, window.end)
-    held = buy_and_hold_curve(result, line.time)
-    frame = Frame.around(
-        window.start, window.end, line.value, np.array([result.capital]), held if held is not None else np.empty(0)
-    )
+    growth = result.benchmark_growth(window.start)
+    held = Envelope(np.empty(0, np.int64), np.empty(0))
+    if growth is not None:
+        time, value = growth.curve()
+        held = envelope(time, result.capital * value, result.capital * value, window.start, window.end)
+    frame = Frame.around_prices(window.start, window.end, line.value, np.array([result.capital]), held.value)
     capital = Envelope(np.array([window.start, window.end]), np.full(2, result.capital))
-    paths = [line_path(frame, capital, "base")]
+    paths = [line_path(frame, capital, "base"), line_path(frame, held, "reference"), line_path(frame, line, "equity")]
     legend = '<span><i style="color:var(--accent)"></i>Equity</span>'
-    if held is not None:
-        paths.append(line_path(frame, Envelope(line.time, held), "reference"))
-        legend += '<span><i style="color:var(--soft);border-top-style:dashed"></i>Buy and hold, equal weights</span>'
-    paths.append(line_path(frame, line, "equity"))
-    depth = envelope(marks["time"], -result.drawdowns.fraction, -result.drawdowns.fraction, window.start, window.end)
-    lowest = min(float(depth.value.min()), -0.001) * 1.08
-    under = Frame(window.start, max(window.end, window.start + 1), lowest, 0.0)
+    if growth is not None:
+        name = "equal weights" if result.benchmark is None else escape(result.benchmark)
+        legend += f'<span><i style="color:var(--soft);border-top-style:dashed"></i>Buy and hold, {name}</span>'
+    legend += "<span>log scale</span>" if frame.is_log else ""
     return (
-        f'<section><h2>Equity and drawdown</h2><div class="keep"><div class="legend">{legend}</div>'
+        f'<section><h2>Equity, drawdown and exposure</h2><div class="keep"><div class="legend">{legend}</div>'
         + chart(frame, paths, f"Equity from {result.capital:,.0f} to {line.value[-1]:,.0f}", "tall")
-        + chart(under, [area_path(under, depth, 0.0, "under")], "Drawdown below the running peak", "flat", True)
-        + "</div></section>"
+        + drawdown_chart(result) + exposure_chart(result) + "</div></section>"
     )
+
+
+def drawdown_chart(result: Result) -> str:
+    """Return the chart of the drawdown at every mark."""
+    window, fraction = result.window, -result.drawdowns.fraction
+    depth = envelope(result.records.marks["time"], fraction, fraction, window.start, window.end)
+    lowest = min(float(depth.value.min(initial=0.0)), -0.001) * 1.08
+    under = Frame(window.start, max(window.end, window.start + 1), lowest, 0.0)
+    return ('<h3 class="soft small">Drawdown</h3>'
+            + chart(under, [area_path(under, depth, 0.0, "under")], "Drawdown below the running peak", "flat", True))
+
+
+def exposure_chart(result: Result) -> str:
+    """Return the chart of gross exposure over equity at every mark; empty when there never was any."""
+    marks, window = result.records.marks, result.window
+    share = exposure_of_equity(marks["exposure"], marks["equity"])
+    line = envelope(marks["time"], share, share, window.start, window.end)
+    highest = float(line.value.max(initial=0.0))
+    if highest <= 0.0:
+        return ""
+    frame = Frame(window.start, max(window.end, window.start + 1), 0.0, highest * 1.08)
+    return ('<h3 class="soft small">Gross exposure, of equity</h3>'
+            + chart(frame, [area_path(frame, line, 0.0, "over")], "Gross exposure over equity", "flat", True))
 
 
 def trades_section(result: Result) -> str:
@@ -284,8 +304,9 @@ def symbol_figure(result: Result, trades: NDArray[np.void], index: int) -> str:
         line = envelope(time, prices.low[bars], prices.high[bars], window.start, window.end)
     every, pnl = len(trades), float(trades["pnl"].sum())
     if every > TRADES_MARKED:
-        trades = trades[np.linspace(0, every - 1, TRADES_MARKED).astype(np.int64)]
-    frame = Frame.around(window.start, window.end, line.value, trades["entry_price"], trades["exit_price"])
+        even = np.linspace(0, every - 1, TRADES_MARKED - 2).astype(np.int64)
+        trades = trades[np.union1d(even, [int(np.argmin(trades["pnl"])), int(np.argmax(trades["pnl"]))])]
+    frame = Frame.around_prices(window.start, window.end, line.value, trades["entry_price"], trades["exit_price"])
     won, is_long = trades["pnl"] > 0.0, trades["side"] > 0
     paths = [line_path(frame, line, "price")]
     if len(trades) <= LINKED_TRADES:
@@ -300,7 +321,8 @@ def symbol_figure(result: Result, trades: NDArray[np.void], index: int) -> str:
     paths.append(marker_path(frame, trades["entry_time"], trades["entry_price"], "hole" + size))
     for mask, style in ((~won, "lost"), (won, "won")):
         paths.append(marker_path(frame, trades["exit_time"][mask], trades["exit_price"][mask], style + size))
-    part = f", {len(trades):,} of them drawn, evenly chosen" if len(trades) < every else ""
+    chosen = f", {len(trades):,} of them drawn: the best, the worst and others evenly chosen"
+    part = (chosen if len(trades) < every else "") + (", log scale" if frame.is_log else "")
     return (
         f'<figure><h3>{escape(symbol)} <span class="soft small">{every:,} trade{"" if every == 1 else "s"}, '
         f"{tables.money(pnl, signed=True)} {escape(result.currency)}{part}</span></h3>"

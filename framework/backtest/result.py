@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.backtest import frames, metrics
+from framework.backtest import frames, metrics, round_trips
+from framework.backtest.attribution import Share, attribute
+from framework.backtest.benchmark import Growth, PriceHistory, growth_returns, held_growth, is_price
+from framework.backtest.intervals import Interval, intervals
 from framework.backtest.stats import Stats, Value
+from framework.backtest.tax import Tax, TaxYear, tax_years
 from framework.model.enums import Role, Status
 from framework.model.records import DAY, FILL, MARK, ORDER, REFUSAL, TRADE
 
@@ -26,23 +30,6 @@ Structured = NDArray[np.void]
 
 SHORT_HISTORY_DAYS = 60
 """Below this number of days annual figures are extrapolations."""
-
-
-class PriceHistory(Protocol):
-    """The bars that a chart needs; a Tape is one.  Bars of symbol s are rows series[s]:series[s+1]."""
-
-    @property
-    def symbols(self) -> tuple[str, ...]: ...
-    @property
-    def series(self) -> Integers: ...
-    @property
-    def close_time(self) -> Integers: ...
-    @property
-    def high(self) -> Floats: ...
-    @property
-    def low(self) -> Floats: ...
-    @property
-    def close(self) -> Floats: ...
 
 
 def empty(dtype: np.dtype[np.void]) -> Structured:
@@ -94,6 +81,20 @@ class Counters:
     bars: int = 0
 
 
+@attrs.frozen(eq=False)
+class Regimes:
+    """Which regime of a rule held on every bar: `place`, int64[n bars of the tape], indexes names; -1 is not known."""
+
+    names: tuple[str, ...]
+    place: Integers
+
+    @property
+    def bars(self) -> dict[str, int]:
+        """On how many bars each one held."""
+        counts = np.bincount(self.place[self.place >= 0], minlength=len(self.names))
+        return dict(zip(self.names, counts.tolist(), strict=True))
+
+
 def tags_per_slot(tags: Sequence[str] | Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     """Return tags as one tuple of names per slot; a flat list of names stands for every slot."""
     if any(isinstance(tag, str) for tag in tags):
@@ -121,7 +122,9 @@ class Result:
     fingerprint: sha256 of the data. rule_names: of the config's rules, in order. multipliers, first_close, last_close,
     positions: float64[n_symbols]; the closes are the first and last of the window, for buy and hold. cash: at the end.
     start, end: the window in ns UTC, by default the first and last mark. notes: what a reader must know. data: a
-    summary of the data as plain values. prices: bars for the charts, or None. currency: of the account.
+    summary of the data as plain values. prices: bars for the charts, or None. currency: of the account. benchmark: the
+    symbol that is bought and held beside the run, None for equal weights of all. tax: what is taken off after the run,
+    or None. regimes: of the sizing rule, where it has any.
     """
 
     config: Mapping[str, object]
@@ -149,6 +152,9 @@ class Result:
     end: int | None = None
     prices: PriceHistory | None = None
     currency: str = "USD"
+    benchmark: str | None = None
+    tax: Tax | None = None
+    regimes: Regimes | None = None
 
     @multipliers.default
     def _one_per_symbol(self) -> Floats:
@@ -161,17 +167,38 @@ class Result:
         first, last = (int(times[0]), int(times[-1])) if len(times) else (0, 0)
         start = first if self.start is None else int(self.start)
         end = last if self.end is None else int(self.end)
-        return metrics.Window(
-            self.capital, self.annualization, self.risk_free_rate, start, max(start, end), self.buy_and_hold
-        )
+        return metrics.Window(self.capital, self.annualization, self.risk_free_rate, start, max(start, end),
+                              self.buy_and_hold, self.benchmark_returns(start))
+
+    @property
+    def outcome(self) -> str:
+        """How the run ended: "done", or "ruined" when equity reached zero."""
+        return "ruined" if self.status == Status.RUINED else "done"
+
+    @property
+    def benchmark_symbols(self) -> tuple[str, ...]:
+        """The symbols that are bought and held beside the run."""
+        return self.symbols if self.benchmark is None else (self.benchmark,)
 
     @cached_property
     def buy_and_hold(self) -> float:
-        """The mean over symbols of last close / first close - 1: equal weights, no costs, never rebalanced."""
-        known = np.isfinite(self.first_close) & np.isfinite(self.last_close) & (self.first_close > 0.0)
+        """The mean over the benchmark's symbols of last close / first close - 1: no costs, never rebalanced."""
+        chosen = np.isin(self.symbols, self.benchmark_symbols)
+        known = is_price(self.first_close) & np.isfinite(self.last_close) & chosen
         if not known.any():
             return math.nan
         return float(np.mean(self.last_close[known] / self.first_close[known] - 1.0))
+
+    def benchmark_growth(self, start: int) -> Growth | None:
+        """Return what one unit of money in the benchmark became from `start` (ns UTC) on; None without prices."""
+        if self.prices is None or not math.isfinite(self.buy_and_hold):
+            return None
+        return held_growth(self.prices, self.first_close, self.symbols, self.benchmark_symbols, start)
+
+    def benchmark_returns(self, start: int) -> Floats:
+        """Return the benchmark's return of each day of the run; empty without prices."""
+        growth = self.benchmark_growth(start)
+        return growth_returns(growth, self.records.days["time"]) if growth is not None else np.empty(0)
 
     @cached_property
     def drawdowns(self) -> metrics.Drawdowns:
@@ -187,8 +214,10 @@ class Result:
         mean_equity = float(np.mean(days)) if len(days) else math.nan
         values: dict[str, Value] = {
             **metrics.account_statistics(records.marks, records.days, self.window, self.drawdowns),
-            **metrics.trade_statistics(records.trades, frames.trade_returns(records.trades, self.multipliers)),
+            **metrics.trade_statistics(records.trades, self.trade_returns),
             **metrics.cost_statistics(records.fills, self.multipliers, mean_equity, len(days) / self.annualization),
+            "Tax": self.tax_cost,
+            "Post-tax Return [%]": 100.0 * ((self.window.final(records.marks) - self.tax_cost) / self.capital - 1.0),
             "Ambiguous bars": int(self.counters.ambiguous_bars),
             "Gapped entries": int(self.counters.gapped_entries),
             "Rejected orders": int(self.counters.rejected_orders),
@@ -196,6 +225,29 @@ class Result:
             "Open P&L": float(records.open_trades["pnl"].sum()),
         }
         return Stats(values, self.all_notes(values))
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """Intervals of return, Sharpe ratio and drawdown by the name of the statistic; empty for a short run."""
+        returns = metrics.daily_returns(self.records.days["equity"], self.capital)
+        return intervals(returns, self.annualization, self.risk_free_rate, seed=self.seed)
+
+    @cached_property
+    def trade_returns(self) -> Floats:
+        """The P&L of each closed trade over the value entered, a fraction."""
+        return frames.trade_returns(self.records.trades, self.multipliers)
+
+    @cached_property
+    def tax_years(self) -> tuple[TaxYear, ...]:
+        """The tax of each year; empty without [tax]."""
+        if self.tax is None:
+            return ()
+        return tax_years(self.records.trades, self.records.fills, self.multipliers, self.tax)
+
+    @property
+    def tax_cost(self) -> float:
+        """What taxes take away in all, account currency; NaN without [tax]."""
+        return math.fsum(year.cost for year in self.tax_years) if self.tax is not None else math.nan
 
     def all_notes(self, values: Mapping[str, Value]) -> tuple[str, ...]:
         """Return the notes of the run and what its statistics need said about them."""
@@ -249,6 +301,12 @@ class Result:
         return self._namer.trades(self.records.open_trades, is_open=True)
 
     @cached_property
+    def exits(self) -> pl.DataFrame:
+        """One row per execution that reduced a closed round trip, with the id of that trade."""
+        trade, fills = round_trips.exits(self.records.fills, self.records.trades)
+        return self._namer.exits(self.records.trades["id"][trade], fills)
+
+    @cached_property
     def refusals(self) -> pl.DataFrame:
         """One row per refused or reduced intent, with rule, value and limit."""
         return self._namer.refusals(self.records.refusals)
@@ -258,17 +316,34 @@ class Result:
         """One row per mark of the account."""
         return frames.equity_frame(self.records.marks, self.drawdowns.fraction)
 
-    def attribution(self) -> dict[str, list[metrics.Share]]:
-        """Return the closed P&L split by symbol, side, strategy and exit reason; each split sums to the whole."""
+    def attribution(self) -> dict[str, list[Share]]:
+        """Return the closed P&L split by symbol, side, strategy, exit reason and, where there are any, regime at entry.
+
+        Each split sums to the whole.
+        """
         trades = self.records.trades
         strategies = list(dict.fromkeys(strategy for strategy, _ in self.slots))
         of_slot = np.array([strategies.index(strategy) for strategy, _ in self.slots] or [0], np.int64)
-        return {
-            "symbol": metrics.attribute(trades, trades["symbol"], self.symbols),
-            "side": metrics.attribute(trades, (trades["side"] < 0).astype(np.int64), ("long", "short")),
-            "strategy": metrics.attribute(trades, of_slot[trades["slot"]], strategies),
-            "exit reason": metrics.attribute(trades, trades["exit_role"], [role.name.lower() for role in Role]),
+        splits = {
+            "symbol": attribute(trades, trades["symbol"], self.symbols),
+            "side": attribute(trades, (trades["side"] < 0).astype(np.int64), ("long", "short")),
+            "strategy": attribute(trades, of_slot[trades["slot"]], strategies),
+            "exit reason": attribute(trades, trades["exit_role"], [role.name.lower() for role in Role]),
         }
+        if self.regimes is not None:
+            place = self.entry_regimes
+            names = [*self.regimes.names, "not known"]
+            splits["regime"] = attribute(trades, np.where(place < 0, len(names) - 1, place), names)
+        return splits
+
+    @cached_property
+    def entry_regimes(self) -> Integers:
+        """The regime known when each closed trade began, that of the bar before its first fill; -1 where unknown."""
+        bars = round_trips.entry_bars(self.records.fills, self.records.trades) - 1
+        if self.regimes is None:
+            return np.full(len(bars), -1, np.int64)
+        place = np.append(self.regimes.place, -1)
+        return place[np.where(bars < 0, len(place) - 1, bars)]
 
     def plot(self) -> plotly.graph_objects.Figure:
         """Return a plotly figure of equity, drawdown and, where there are prices, the trades on each symbol."""

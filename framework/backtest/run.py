@@ -12,7 +12,7 @@ import numpy as np
 from framework import plugins
 from framework.backtest.compose import FOREVER, Plan, Terms, compose
 from framework.backtest.config import Config, Use
-from framework.backtest.result import Counters, Records, Result
+from framework.backtest.result import Counters, Records, Regimes, Result
 from framework.data.load import load_tape
 from framework.data.series import RepairReport
 from framework.data.tape import Tape
@@ -21,7 +21,7 @@ from framework.engine.state import used_logs
 from framework.errors import ConfigError
 from framework.model.enums import EventKind, OrderStatus, Status
 from framework.model.records import TRADE
-from framework.risk import RiskRule, SizingRule
+from framework.risk import RiskRule, Rule, SizingRule
 from framework.slippage import SlippageModel
 from framework.strategy import Strategy
 
@@ -53,7 +53,7 @@ def run(config: Config, tape: Tape | None = None, progress: Callable[[int, int],
         if progress is not None:
             progress(done, last)
     finish(simulation)
-    return result_of(config, tape, plans, rules, simulation, last)
+    return result_of(config, tape, plans, [sizing, *rules], simulation, last)
 
 
 def load(config: Config) -> Tape:
@@ -65,8 +65,8 @@ def load(config: Config) -> Tape:
 
 
 def known_symbols(config: Config, tape: Tape) -> None:
-    """Refuse instruments of symbols that the data does not have."""
-    for symbol in config.instruments:
+    """Refuse instruments and a benchmark of symbols that the data does not have."""
+    for symbol in (*config.instruments, *filter(None, [config.benchmark.symbol])):
         tape.symbol_index(symbol)
 
 
@@ -119,9 +119,9 @@ def open_trades(simulation: Simulation) -> np.ndarray:
     return rows
 
 
-def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[RiskRule], simulation: Simulation,
+def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], simulation: Simulation,
               last: int) -> Result:
-    """Return the result of a finished simulation."""
+    """Return the result of a finished simulation. rules: the sizing rule first."""
     state = simulation.state
     logs = {name: rows.copy() for name, rows in used_logs(state).items()}
     if logs["orders"].size == 0 and logs["refusals"].size == 0:
@@ -140,10 +140,23 @@ def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[RiskRul
         counters=Counters(ambiguous_bars=int(account["ambiguous"]), gapped_entries=int(account["gapped"]),
                           rejected_orders=int(np.sum(logs["refusals"]["allowed"] == 0.0)), events=simulation.next,
                           bars=int(np.sum(tape.event_kind[: simulation.next] == EventKind.CLOSE))),
-        rule_names=tuple(rule.name for rule in rules), status=Status(int(account["status"])),
+        rule_names=tuple(rule.name for rule in rules[1:]), status=Status(int(account["status"])),
         notes=tuple(notes_of(tape, simulation)), data=data_summary(tape), prices=tape, currency=config.account.currency,
         multipliers=np.array([instrument.multiplier for instrument in tape.instruments]),
-        start=config.run.start_ns, end=config.run.end_ns)
+        start=config.run.start_ns, end=config.run.end_ns, benchmark=config.benchmark.symbol, tax=config.tax,
+        regimes=regimes_of(rules[0], simulation))
+
+
+def regimes_of(sizing: Rule, simulation: Simulation) -> Regimes | None:
+    """Return which regime of the sizing rule held on every bar; None for a rule without regimes.
+
+    Such a rule names its `regimes`, and its ``places(columns)`` says per bar which of them holds.
+    """
+    names, places = getattr(sizing, "regimes", None), getattr(sizing, "places", None)
+    if names is None or places is None:
+        return None
+    _, _, rule_columns, _ = simulation.keep
+    return Regimes(tuple(names), np.concatenate([places(columns) for columns in rule_columns[0]]))
 
 
 def no_decision(config: Config, tape: Tape, simulation: Simulation) -> str:

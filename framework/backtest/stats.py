@@ -15,10 +15,10 @@ Value = float | int | datetime | timedelta
 
 NOT_AVAILABLE = "n/a"
 
-MONEY = frozenset({"Equity Final", "Equity Peak", "Expectancy", "Fees", "Slippage cost", "Open P&L"})
+MONEY = frozenset({"Equity Final", "Equity Peak", "Expectancy", "Fees", "Slippage cost", "Tax", "Open P&L"})
 """Statistics in the account currency."""
 
-FRACTIONS = frozenset({"MAE", "MFE", "Kelly Criterion"})
+FRACTIONS = frozenset({"Alpha", "MAE", "MFE", "Kelly Criterion"})
 """Statistics that are fractions: 0.05 is five per cent."""
 
 

@@ -1,4 +1,4 @@
-"""The tables of the report, as HTML: statistics with grades, months, attribution, trades and refusals."""
+"""The tables of the report, as HTML: statistics, months and attribution, and the cells that all tables are made of."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from framework.backtest.attribution import Share
 from framework.backtest.charts import MONTHS, minus
-from framework.backtest.metrics import FEW_TRADES, Share, monthly_returns
+from framework.backtest.metrics import monthly_returns
 from framework.backtest.stats import GRADES, Value, format_time, format_value
-from framework.model.enums import Reason
 
 if TYPE_CHECKING:
-    import polars as pl
 
     from framework.backtest.result import Result
 
-TRADES_LISTED = 200
 SHARES_LISTED = 25
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -35,7 +31,10 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "Buy & Hold Return [%]",
             "Return (Ann.) [%]",
             "CAGR [%]",
+            "Post-tax Return [%]",
             "Exposure Time [%]",
+            "Avg. Exposure [%]",
+            "Max. Exposure [%]",
             "# Open Trades",
             "Open P&L",
         ),
@@ -47,9 +46,12 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "Sharpe Ratio",
             "Sortino Ratio",
             "Calmar Ratio",
+            "Alpha",
+            "Beta",
             "Max. Drawdown [%]",
             "Avg. Drawdown [%]",
             "Max. Drawdown Duration",
+            "Avg. Drawdown Duration",
             "Recovery Factor",
         ),
     ),
@@ -61,6 +63,10 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "Best Trade [%]",
             "Worst Trade [%]",
             "Avg. Trade [%]",
+            "Max. Trade Duration",
+            "Avg. Trade Duration",
+            "Max. Consecutive Wins",
+            "Max. Consecutive Losses",
             "MAE",
             "MFE",
             "Profit Factor",
@@ -72,7 +78,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "Costs and execution",
-        ("Turnover", "Fees", "Slippage cost", "Ambiguous bars", "Gapped entries", "Rejected orders"),
+        ("Turnover", "Fees", "Slippage cost", "Tax", "Ambiguous bars", "Gapped entries", "Rejected orders"),
     ),
 )
 """The order of the statistics on the page."""
@@ -143,11 +149,33 @@ def table(heads: Sequence[str], body: Iterable[str], foot: str = "", caption: st
     )
 
 
+def number_of(value: object) -> float:
+    """Return a number of a frame, NaN for none."""
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def text(value: object) -> str:
+    """Return a name as HTML; empty for none."""
+    return "" if value is None else escape(str(value))
+
+
+def short_time(value: object) -> str:
+    """Return a time of a frame as text; empty for none."""
+    from datetime import datetime
+
+    return format_time(value) if isinstance(value, datetime) else ""
+
+
+def whole_section(title: str, body: str) -> str:
+    """Return a section that a printer keeps on one page."""
+    return f'<section class="whole"><h2>{title}</h2>{body}</section>'
+
+
 # --- sections ---------------------------------------------------------------------------------------------------------
 
 
 def statistics_section(result: Result) -> str:
-    """Return all statistics in groups, with the thresholds of the graded ones beside them."""
+    """Return all statistics in groups."""
     stats = result.stats
     grouped = {name for _, names in GROUPS for name in names}
     groups = [*GROUPS, ("Other", tuple(name for name in stats if name not in grouped))]
@@ -160,22 +188,15 @@ def statistics_section(result: Result) -> str:
             )
     return (
         '<section><h2>Statistics</h2><div class="groups">' + "".join(parts) + "</div>"
-        '<p class="soft small">Names with [%] are percentages, MAE, MFE and Kelly fractions, turnover multiples of '
-        f"mean equity per year, money in {escape(result.currency)}; n/a is not defined. Grades: target / excellent."
-        "</p></section>"
+        '<p class="soft small">Names with [%] are percentages; Alpha (per year), MAE, MFE and Kelly fractions; '
+        f"turnover multiples of mean equity per year; money in {escape(result.currency)}; n/a is not defined.</p>"
+        "</section>"
     )
 
 
 def statistic_row(name: str, value: Value) -> str:
-    """Return the row of one statistic: name, value, thresholds and grade."""
-    beside = ""
-    if name in GRADES:
-        grade = GRADES[name]
-        beside = f'<span class="soft small">{grade.target:g} / {grade.excellent:g}</span> {grade_chip(name, value)}'
-    return (
-        f'<tr><th scope="row">{escape(name)}</th><td class="n">{beside}</td>'
-        f'<td class="n">{shown_value(name, value)}</td></tr>'
-    )
+    """Return the row of one statistic: name and value."""
+    return f'<tr><th scope="row">{escape(name)}</th><td class="n">{shown_value(name, value)}</td></tr>'
 
 
 def shown_value(name: str, value: Value) -> str:
@@ -200,11 +221,11 @@ def months_section(result: Result) -> str:
             + f"<td>{short_percent(whole)}</td></tr>"
         )
     heads = "".join(f"<th>{name}</th>" for name in ("", *MONTHS, "Year"))
-    return (
-        '<section><h2>Monthly returns</h2><div class="scroll"><table class="months">'
-        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
-        '<p class="soft small">Per cent of the equity at the end of the month before; the first month against the '
-        "capital.</p></section>"
+    caption = "Per cent of the equity at the end of the month before; the first month against the capital."
+    return whole_section(
+        "Monthly returns",
+        f'<div class="scroll"><table class="months"><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody>'
+        f'</table></div><p class="soft small">{caption}</p>',
     )
 
 
@@ -227,10 +248,10 @@ def short_percent(fraction: float) -> str:
 
 
 def attribution_section(result: Result) -> str:
-    """Return the closed P&L by symbol, side, strategy and exit reason."""
+    """Return the closed P&L by symbol, side, strategy and exit reason; regimes have a section of their own."""
     if not len(result.records.trades):
         return ""
-    parts = [share_table(title, shares) for title, shares in result.attribution().items()]
+    parts = [share_table(title, shares) for title, shares in result.attribution().items() if title != "regime"]
     return (
         '<section><h2>Where the closed P&amp;L came from</h2><div class="pair">' + "".join(parts) + "</div></section>"
     )
@@ -269,169 +290,5 @@ def share_row(name: str, shares: list[Share]) -> str:
             money(total["pnl"], signed=True),
             money(total["gross_profit"]),
             money(total["gross_loss"]),
-        ]
-    )
-
-
-TRADE_HEADS = (
-    "Entry",
-    "Exit",
-    "Symbol",
-    "Strategy",
-    "Side",
-    "Reason",
-    "Quantity",
-    "Entry price",
-    "Exit price",
-    "Return",
-    "P&amp;L",
-    "Fees",
-)
-TEXT_COLUMNS = 6
-
-
-def trade_list_section(result: Result) -> str:
-    """Return the first trades in order of exit, the total of all and a count of those left out."""
-    trades = result.records.trades
-    if not len(trades):
-        return "<section><h2>Trades</h2><p>No trade was closed.</p></section>"
-    shown = min(TRADES_LISTED, len(trades))
-    lines = [trade_row(values, "exit") for values in result.trades.head(shown).iter_rows(named=True)]
-    foot = row(
-        [
-            f"All {len(trades):,}",
-            *[""] * 9,
-            money(float(trades["pnl"].sum()), signed=True),
-            money(float(trades["fees"].sum())),
-        ],
-        numeric_from=TEXT_COLUMNS,
-    )
-    caption = (
-        f"The first {shown:,} of {len(trades):,} trades; {len(trades) - shown:,} are left out here and are in "
-        "trades.parquet. Totals are of all."
-        if shown < len(trades)
-        else f"All {shown:,} closed trades."
-    )
-    few = f" Fewer than {FEW_TRADES}: their averages say little." if len(trades) < FEW_TRADES else ""
-    return (
-        "<section><h2>Trades</h2>"
-        + table(TRADE_HEADS, lines, foot, caption + few + " Times in UTC, P&amp;L after fees.", TEXT_COLUMNS)
-        + "</section>"
-    )
-
-
-def open_trades_section(result: Result) -> str:
-    """Return the positions still open at the end, marked."""
-    trades = result.records.open_trades
-    if not len(trades):
-        return ""
-    heads = ["Entry", "Marked", *TRADE_HEADS[2:5], "", "Quantity", "Entry price", "Mark price", *TRADE_HEADS[9:]]
-    shown = min(TRADES_LISTED, len(trades))
-    lines = [trade_row(values, "mark") for values in result.open_trades.head(shown).iter_rows(named=True)]
-    foot = row(
-        [
-            f"All {len(trades):,}",
-            *[""] * 9,
-            money(float(trades["pnl"].sum()), signed=True),
-            money(float(trades["fees"].sum())),
-        ],
-        numeric_from=TEXT_COLUMNS,
-    )
-    rest = f" The first {shown:,} are listed." if shown < len(trades) else ""
-    return (
-        "<section><h2>Open at the end</h2>"
-        + table(
-            heads,
-            lines,
-            foot,
-            f"Marked at the last close; part of equity, not of the statistics of trades.{rest}",
-            TEXT_COLUMNS,
-        )
-        + "</section>"
-    )
-
-
-def trade_row(values: dict[str, object], end: str) -> str:
-    """Return one trade. end: "exit" for a closed one, "mark" for an open one."""
-
-    def number(name: str) -> float:
-        found = values[name]
-        return float(found) if isinstance(found, int | float) else math.nan
-
-    return row(
-        [
-            short_time(values["entry_time"]),
-            short_time(values[f"{end}_time"]),
-            text(values["symbol"]),
-            text(values["strategy"]),
-            text(values["side"]),
-            text(values["exit_reason"]),
-            price(number("qty")),
-            price(number("entry_price")),
-            price(number(f"{end}_price")),
-            percent(number("return"), signed=True),
-            money(number("pnl"), signed=True),
-            money(number("fees")),
-        ],
-        numeric_from=TEXT_COLUMNS,
-    )
-
-
-def text(value: object) -> str:
-    """Return a name as HTML; empty for none."""
-    return "" if value is None else escape(str(value))
-
-
-def short_time(value: object) -> str:
-    """Return a time of a frame as text; empty for none."""
-    from datetime import datetime
-
-    return format_time(value) if isinstance(value, datetime) else ""
-
-
-def refusals_section(result: Result) -> str:
-    """Return what was refused or reduced, counted by rule, with the first example of each."""
-    if not len(result.records.refusals):
-        return "<section><h2>Refusals</h2><p>No order was refused or reduced.</p></section>"
-    lines = [refusal_row(name, group) for name, group in by_rule(result)]
-    total = len(result.records.refusals)
-    return (
-        "<section><h2>Refusals by rule</h2>"
-        + table(
-            ["Rule", "Refused", "Reduced", "First", "Symbol", "Measured", "Limit"],
-            lines,
-            caption=f"{total:,} in all; each one with its values is in refusals.parquet.",
-        )
-        + "</section>"
-    )
-
-
-def by_rule(result: Result) -> list[tuple[str, pl.DataFrame]]:
-    """Return (rule, its refusals in order of time), the most frequent rule first."""
-    reasons = result.records.refusals["reason"]
-    found, counts = np.unique(reasons, return_counts=True)
-    frame = result.refusals
-    groups = []
-    for index in np.argsort(-counts, kind="stable"):
-        rows = np.flatnonzero(reasons == found[index])
-        name = frame["rule"][int(rows[0])] or f"reason {int(found[index])}"
-        kind = "rule" if found[index] >= Reason.RULE else "core"
-        groups.append((f"{escape(name)} <span class='soft small'>{kind}</span>", frame[rows]))
-    return groups
-
-
-def refusal_row(name: str, group: pl.DataFrame) -> str:
-    """Return one rule: how often it refused and reduced, and its first case."""
-    reduced = int((group["allowed"].fill_null(0.0) > 0.0).sum())
-    first = group.row(0, named=True)
-    return row(
-        [
-            name,
-            f"{len(group) - reduced:,}",
-            f"{reduced:,}",
-            short_time(first["time"]),
-            text(first["symbol"]),
-            price(first["value"]),
-            price(first["limit"]),
         ]
     )

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from framework.backtest.analysis import analysis
 from framework.backtest.plain import plain
 from framework.errors import ConfigError
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from framework.backtest.result import Result
 
-TABLES = ("trades", "open_trades", "equity", "orders", "fills", "refusals")
+TABLES = ("trades", "open_trades", "equity", "orders", "fills", "refusals", "exits")
 """Each is the frame of the same name of a Result and becomes a parquet file."""
 
 
@@ -34,7 +35,7 @@ def write_run(
     command: Sequence[str] = (),
     created: datetime | None = None,
 ) -> Path:
-    """Write run.json, stats.json, the tables and report.html into a new folder and return its path.
+    """Write run.json, stats.json, analysis.json, the tables and report.html into a new folder and return its path.
 
     folder: must not exist; its parents are made. report: whether to write report.html. command: the command line, for
     run.json. created: the time to record, now by default. Raises ConfigError if the folder exists or cannot be
@@ -73,6 +74,7 @@ def fill_folder(result: Result, folder: Path, report: bool, run: Mapping[str, ob
     """Write every file of a run into an existing folder."""
     write_json(folder / "run.json", run)
     write_json(folder / "stats.json", result.stats.as_json())
+    write_json(folder / "analysis.json", analysis(result))
     for name in TABLES:
         write_table(folder / f"{name}.parquet", getattr(result, name))
     if report:
@@ -90,7 +92,7 @@ def run_document(result: Result, command: Sequence[str], created: datetime) -> d
         "seed": result.seed,
         "fingerprint": result.fingerprint,
         "versions": result.versions,
-        "status": result.status.name.lower(),
+        "status": result.outcome,
         "start": window["Start"],
         "end": window["End"],
         "capital": result.capital,

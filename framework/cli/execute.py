@@ -73,11 +73,12 @@ def document(result: Result, folder: Path, config: Config, report: bool) -> dict
         "run": str(folder),
         "name": config.name,
         "stats": result.stats.as_json(),
+        "intervals": {name: [found.low, found.high] for name, found in result.intervals.items()},
         "notes": list(result.stats.footnotes),
         "trades": len(result.records.trades),
         "seed": result.seed,
         "fingerprint": result.fingerprint,
-        "status": result.status.name.lower(),
+        "status": result.outcome,
         "report": str(folder / "report.html") if report else None,
     }
 
@@ -93,10 +94,14 @@ def show(result: Result, folder: Path, report: bool) -> None:
     table.add_column("statistic")
     table.add_column("value", justify="right")
     table.add_column("grade")
+    table.add_column("95 % interval", justify="right")
+    found = result.intervals
     for name, value in result.stats.items():
         is_graded = name in GRADES and isinstance(value, float)
         grade = GRADES[name].of(float(value)) if is_graded else ""  # type: ignore[arg-type]
-        table.add_row(name, format_value(name, value), grade)
+        ends = found.get(name)
+        sure = f"{format_value(name, ends.low)} to {format_value(name, ends.high)}" if ends else ""
+        table.add_row(name, format_value(name, value), grade, sure)
     Console().print(table)
     for note in result.stats.footnotes:
         click.echo(f"* {note}")

@@ -42,6 +42,7 @@ class Regime(SizingRule):
     """
 
     name = "regime"
+    regimes = REGIMES
     risk = Param(0.02, low=0.0, high=1.0, doc="fraction of equity lost at the stop")
     max_position_pct = Param(1.0, low=0.0, high=10.0, doc="largest position, fraction of equity")
     without_stop = Param(False, doc="open the largest position when an order has no stop, instead of none")
@@ -84,14 +85,19 @@ class Regime(SizingRule):
             score = p.expansion_score
         return quantity_at_risk(order, p.risk * score)
 
-    def held(self, measure: np.ndarray) -> dict[str, int]:
-        """Return how many of the values of the measure lie in each regime; what is not known yet does not count."""
-        known = measure[np.isfinite(measure)]
+    def places(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return per bar which of REGIMES holds, int64[n bars], -1 where that is not known yet."""
+        measure = columns["measure"]
         values = self.values()
         suffix = "_rank" if values["preset"] == "percentile" else ""
         compression, normal, expansion = (values[f"{name}{suffix}"] for name in REGIMES[:3])
-        places = np.select([known <= compression, known < normal, known < expansion], [0, 1, 2], 3)
-        return dict(zip(REGIMES, np.bincount(places, minlength=4).tolist(), strict=True))
+        conditions = [~np.isfinite(measure), measure <= compression, measure < normal, measure < expansion]
+        return np.select(conditions, [-1, 0, 1, 2], 3).astype(np.int64)
+
+    def held(self, measure: np.ndarray) -> dict[str, int]:
+        """Return how many of the values of the measure lie in each regime; what is not known yet does not count."""
+        places = self.places({"measure": measure})
+        return dict(zip(REGIMES, np.bincount(places[places >= 0], minlength=4).tolist(), strict=True))
 
     def notes(self, columns: Sequence[Mapping[str, np.ndarray]]) -> list[str]:
         """Say how often each regime held, over the bars of all symbols."""
