@@ -7,18 +7,20 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
+import attrs
 import numpy as np
 
 from framework import plugins
 from framework.backtest.compose import FOREVER, Plan, Terms, compose
 from framework.backtest.config import Config, Use
 from framework.backtest.result import Counters, Records, Result
+from framework.broker import Broker
 from framework.data.load import load_tape
 from framework.data.series import RepairReport
 from framework.data.tape import Tape
 from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
-from framework.errors import ConfigError
+from framework.errors import ConfigError, PluginNotFound, did_you_mean
 from framework.model.enums import EventKind, OrderStatus, Status
 from framework.model.records import TRADE
 from framework.risk import RiskRule, SizingRule
@@ -41,6 +43,7 @@ def run(config: Config, tape: Tape | None = None, progress: Callable[[int, int],
     progress(done, total) is told the events processed after every chunk.  Raises ConfigError, DataError, PluginError,
     StrategyError; KeyboardInterrupt passes through.
     """
+    config = attrs.evolve(config, broker=broker_of(config.broker))
     tape = tape if tape is not None else load(config)
     known_symbols(config, tape)
     plans = [Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols) for use in config.strategies]
@@ -68,6 +71,24 @@ def known_symbols(config: Config, tape: Tape) -> None:
     """Refuse instruments of symbols that the data does not have."""
     for symbol in config.instruments:
         tape.symbol_index(symbol)
+
+
+def broker_of(use: Use) -> Use:
+    """Return the broker that is named with all its parameters, given or default; ConfigError when it has none of those.
+
+    A backtest does not talk to it, but a configuration that names it must be right, and says so in run.json.
+    """
+    paper = plugins.RESERVED_BROKER
+    if use.name == paper:
+        if use.params:
+            raise ConfigError(f"[broker] {paper}: unknown parameter {next(iter(use.params))!r}; it has none")
+        return use
+    try:
+        found: type[Broker] = plugins.find("broker", use.name)
+    except PluginNotFound as error:
+        message = f"[broker]: {error}; the framework's own is {paper!r}{did_you_mean(use.name, [paper])}"
+        raise PluginNotFound(message, details=error.details) from None
+    return Use(use.name, found.validate(use.params))
 
 
 def make(kind: str, use: Use, base: type) -> Any:
