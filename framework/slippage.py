@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from framework.model.instrument import Instrument
 from framework.model.records import FILL_REQUEST, record
 from framework.parameters import Param, Plugin, fields_of
 
@@ -32,6 +33,10 @@ class SlippageModel(Plugin):
 
     A price better than the reference is replaced by the reference; prices round to the tick against the order.
     """
+
+    def lacks(self, instrument: Instrument) -> str:
+        """Return what these parameters need and an instrument of the run does not have; "" when it has all of it."""
+        return ""
 
     @staticmethod
     def price(fill: Any) -> float:

@@ -49,7 +49,7 @@ def run(config: Config, tape: Tape | None = None, progress: Callable[[int, int],
     plans = [Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols) for use in config.strategies]
     sizing = make("sizing", config.sizing, SizingRule)
     rules = [make("risk", use, RiskRule) for use in config.risk]
-    slippage = make("slippage", config.slippage, SlippageModel) if config.slippage else None
+    slippage = slippage_of(config.slippage, tape) if config.slippage else None
     simulation = compose(tape, plans, sizing, rules, slippage, terms_of(config), interpreted=interpreted)
     last = int(np.searchsorted(tape.event_time, config.run.end_ns or FOREVER, side="left"))
     for done in simulation.chunks(last):
@@ -71,6 +71,16 @@ def known_symbols(config: Config, tape: Tape) -> None:
     """Refuse instruments of symbols that the data does not have."""
     for symbol in config.instruments:
         tape.symbol_index(symbol)
+
+
+def slippage_of(use: Use, tape: Tape) -> SlippageModel:
+    """Return the slippage model; ConfigError when it needs what an instrument of the tape does not have."""
+    model: SlippageModel = make("slippage", use, SlippageModel)
+    for instrument in tape.instruments:
+        lacking = model.lacks(instrument)
+        if lacking:
+            raise ConfigError(f"[slippage] {use.name}: {instrument.symbol}: {lacking}")
+    return model
 
 
 def broker_of(use: Use) -> Use:

@@ -78,6 +78,7 @@ class SlippageChecks:
             record["bar"]["volume"] = record["mean_volume"] = volume
             record["volatility"] = (0.0, 0.01, 0.3, 0.05)[i // len(grid)]
             record["instrument"]["multiplier"], record["instrument"]["lot"] = 1.0, 1e-8
+            record["instrument"]["tick"] = (0.0, 1e-4)[i % 2] * reference
             if model.params():
                 model.store_params(record["p"])
         return records
