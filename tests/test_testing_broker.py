@@ -421,3 +421,12 @@ def test_a_folder_of_a_broker_package_is_complete(tmp_path: Path) -> None:
         "README.md", "pyproject.toml", *(f"src/framework_broker_sea/{name}" for name in
                                          ("__init__.py", "broker.py", "protocol.py", "py.typed", "venue.py")),
         "tests/test_sea.py"]
+
+
+def test_the_kit_runs_where_a_loop_is_running_already(written: Any) -> None:
+    """As in a notebook."""
+
+    async def cell() -> Report:
+        return check_plugin(written[0].Sea)
+
+    assert asyncio.run(cell()).passed

@@ -5,10 +5,10 @@ The venue's ledger is what is true; see `framework.testing.venue`.  Each check h
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import attrs
@@ -16,12 +16,12 @@ import attrs
 from framework.broker import KINDS, TIMES_IN_FORCE, Bar, Broker, Capabilities, Execution, OrderRequest, VenueOrder
 from framework.errors import ConfigError, FrameworkError, OutcomeUnknown, VenueRejected, VenueUnavailable
 from framework.testing.contract import check_contract, check_refusals
-from framework.testing.desk import VERBS, Desk, logged, raises, request, same, set_variables
+from framework.testing.desk import VERBS, Desk, apart, logged, raises, request, same, set_variables
 from framework.testing.report import Failed, Probe
 from framework.testing.venue import MemoryVenue
 
 CANARY = "canary-b3f1c2d4-secret"
-AT_DESK = Callable[[Desk], Awaitable[str]]
+AT_DESK = Callable[[Desk], Coroutine[Any, Any, str]]
 
 
 @attrs.define(eq=False)
@@ -83,10 +83,10 @@ class BrokerChecks:
 
         return lambda: self.run(run)
 
-    def run(self, main: Callable[[], Awaitable[str]]) -> str:
+    def run(self, main: Callable[[], Coroutine[Any, Any, str]]) -> str:
         """Run a check to its end, with a credential in every declared variable."""
         with set_variables(dict.fromkeys(self.cls.secrets, CANARY)):
-            return asyncio.run(main())  # type: ignore[arg-type]
+            return str(apart(main))
 
     def contract(self) -> str:
         """Name, description, parameters, verbs that can be awaited, capabilities that exist."""
@@ -425,7 +425,7 @@ class BrokerChecks:
         for name in self.cls.secrets:
             with set_variables({**dict.fromkeys(self.cls.secrets, CANARY), name: None}):
                 connecting = self.venue().broker(**self.params).connect()
-                error = asyncio.run(raises(ConfigError, f"connect without {name}", connecting))
+                error = apart(partial(raises, ConfigError, f"connect without {name}", connecting))
             if name not in str(error):
                 raise Failed(f"connect without {name} says {str(error)!r}; it must name the variable")
         texts: list[str] = []

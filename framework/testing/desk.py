@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -146,6 +147,12 @@ def request(capabilities: Capabilities, venue: MemoryVenue, client_order_id: str
         changes.setdefault("expires_ns", venue.time_ns + 86_400_000_000_000)
     return OrderRequest(client_order_id, venue.symbol, side, kind, venue.lot * lots, time_in_force=in_force,
                         **{**prices, **changes})
+
+
+def apart(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Return what a coroutine returns, run in a thread and loop of its own: a notebook's thread has a loop already."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(main())).result()
 
 
 async def within(what: str, answer: Awaitable[Any]) -> Any:
