@@ -52,6 +52,9 @@ RESERVED = frozenset({
 })
 """Verbs of the command line that no plug-in can take."""
 
+RESERVED_BROKER = "paper"
+"""The broker whose fills come from matching, which no plug-in can take."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
@@ -442,6 +445,8 @@ def _checked(plugin: Plugin, hook: str, value: Any) -> Found:
         )
     if kind == "command" and name in RESERVED:
         raise PluginError(f"{hook} returned a verb {name!r}, which belongs to the framework; give it another name")
+    if kind == "broker" and name == RESERVED_BROKER:
+        raise PluginError(f"{hook} returned a broker {name!r}, which is the framework's own; give it another name")
     return Found(kind, str(name), value, plugin)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from framework.model.instrument import Instrument
 from framework.model.records import FILL_REQUEST, record
 from framework.parameters import Param, Plugin, fields_of
+
+if TYPE_CHECKING:
+    from framework.indicators import Bars, Expression
 
 __all__ = ["Param", "SlippageModel", "fill_dtype"]
 
@@ -29,9 +34,18 @@ class SlippageModel(Plugin):
     bar          the symbol's last closed bar; mean_volume, volatility (standard deviation of log returns per bar)
                  over the last `volume_window` closed bars
     instrument   tick, lot, min_qty, min_notional, multiplier;  p: the parameters
+    ind          the declared indicators at the last closed bar, NaN before they are defined
 
     A price better than the reference is replaced by the reference; prices round to the tick against the order.
     """
+
+    def indicators(self, bars: Bars) -> Mapping[str, Expression]:
+        """Return named expressions over the fill's symbol, read at its last closed bar as `fill.ind.NAME`."""
+        return {}
+
+    def lacks(self, instrument: Instrument) -> str:
+        """Return what these parameters need and an instrument of the run does not have; "" when it has all of it."""
+        return ""
 
     @staticmethod
     def price(fill: Any) -> float:
@@ -39,9 +53,11 @@ class SlippageModel(Plugin):
         return float(fill.reference)
 
 
-def fill_dtype(model: SlippageModel) -> np.dtype:
-    """Return the record layout of `fill` for one model."""
+def fill_dtype(model: SlippageModel, indicator_names: tuple[str, ...] = ()) -> np.dtype:
+    """Return the record layout of `fill` for one model: the header, `ind`, then its parameters."""
     fields = fields_of(FILL_REQUEST)
+    if indicator_names:
+        fields.append(("ind", record(*((name, "f8") for name in indicator_names))))
     if model.params():
         fields.append(("p", record(*model.param_fields())))
     return record(*fields)

@@ -13,20 +13,32 @@ import pytest
 from tests.wheelhouse import ROOT, Environment, build_wheel, clean_environment, install
 
 PLUGIN = "trading-framework-strategy-my-breakout"
+OTHERS = {"slippage": "my_costs", "risk": "my_limit", "broker": "my_venue"}
+"""Of every other kind, the name of a plug-in."""
 
 pytestmark = pytest.mark.slow
 
 
+def distribution_of(kind: str) -> str:
+    """Return the distribution of a plug-in of one kind."""
+    return f"trading-framework-{kind}-{OTHERS[kind].replace('_', '-')}"
+
+
+def installed(environment: Environment, kind: str) -> dict[str, dict[str, Any]]:
+    """Return what is installed of one kind by name."""
+    rows = json.loads(environment.framework("plugins", "--json").stdout)
+    return {row["name"]: row for row in rows if row["kind"] == kind}
+
+
 def strategies(environment: Environment) -> dict[str, dict[str, Any]]:
     """Return the installed strategies by name."""
-    rows = json.loads(environment.framework("plugins", "--json").stdout)
-    return {row["name"]: row for row in rows if row["kind"] == "strategy"}
+    return installed(environment, "strategy")
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """An environment with the framework's wheel."""
-    made = clean_environment(tmp_path_factory.mktemp("stranger"), [PLUGIN])
+    made = clean_environment(tmp_path_factory.mktemp("stranger"), [PLUGIN, *map(distribution_of, OTHERS)])
     install(made, build_wheel(ROOT, made.here.parent / "framework"))
     return made
 
@@ -54,3 +66,20 @@ def test_a_strangers_plugin_appears_runs_and_is_gone_after_uninstalling(environm
     gone = environment.framework("backtest", "run.toml", check=False)
     assert (gone.returncode, gone.stdout) == (2, "")
     assert "unknown strategy 'my_breakout'" in gone.stderr
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_strangers_package_of_any_kind_appears_passes_its_kit_and_is_gone(
+    environment: Environment, kind: str
+) -> None:
+    name, before = OTHERS[kind], installed(environment, kind)
+    environment.framework("new", kind, name)
+    install(environment, build_wheel(environment.here / name, environment.here / f"dist-{kind}"))
+    row = installed(environment, kind)[name]
+    assert (row["distribution"], row["version"], row["state"]) == (distribution_of(kind), "0.1.0", "ok")
+
+    checked = json.loads(environment.framework("plugins", "check", name, "--json").stdout)
+    assert checked["passed"], checked
+    assert len(checked["checks"]) > 8
+    environment.run("-m", "pip", "uninstall", "-q", "-y", distribution_of(kind))
+    assert installed(environment, kind) == before

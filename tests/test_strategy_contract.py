@@ -267,7 +267,7 @@ def mypy(folder: Path, *files: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_an_author_s_file_is_clean_under_mypy_strict(tmp_path: Path) -> None:
     (tmp_path / "uses.py").write_text(FILE)
-    source = package_files("my_breakout")["src/framework_strategy_my_breakout/strategy.py"]
+    source = package_files("strategy", "my_breakout")["src/framework_strategy_my_breakout/strategy.py"]
     (tmp_path / "strategy.py").write_text(source)
     done = mypy(tmp_path, "uses.py", "strategy.py")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -127,7 +127,7 @@ def _set(document: dict[str, Any], name: str, value: Any) -> None:
         if len(uses) != 1:
             raise ConfigError(f"backtest(): params= goes with one strategy, and there are {len(uses)}")
         document["strategy"] = [{**uses[0], "params": value}]
-    elif name in ("slippage", "sizing"):
+    elif name in ("slippage", "sizing", "broker"):
         document[name] = _use(name, value)
     elif name == "risk" and not isinstance(value, Mapping):
         uses = [_use("risk", one) for one in _several(value)]

@@ -99,26 +99,37 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
         tape.n_symbols, slots.strategies, slots.symbols, len(all_rules),
         max(map(len, rule_columns)), sum(columns.size for columns in slots.columns), nows, checks,
         max(shared), tape.n_bars if terms.log_marks else 0)
-    request = state.RecordMemory(FILL_REQUEST, 1, [fill_dtype(slippage).itemsize] if slippage else [])
-    made = made._replace(request=request.heads)
+    declared = names_of(slippage) if slippage else {}
+    costs = {name: evaluate(expression, tape, None, cache) for name, expression in declared.items()}
+    request = state.RecordMemory(FILL_REQUEST, 1, [fill_dtype(slippage, tuple(costs)).itemsize] if slippage else [])
+    made = made._replace(request=request.heads, request_tails=request.tails,
+                         slippage_columns=addresses_of(tape, costs))
     set_terms(made, tape, terms, all_rules, request.address(0))
     set_slots(made, tape, plans, slots, nows, dtypes)
     set_rules(made, tape, all_rules, rule_columns, check_dtypes, checks)
     plugs = [*strategy_plugs(made, plans, dtypes), *rule_plugs(all_rules, check_dtypes)]
     if slippage is not None:
-        plugs.append(slippage_plug(made, slippage, request))
+        plugs.append(slippage_plug(made, slippage, tuple(costs), request))
     for plug in plugs:
         check_names(plug.function, shown_dtype(plug), plug.form, plug.owner)
         plug.interpreted = interpreted
         plug.bind(made)
     show_all_to_interpreted(made, plugs)
     return Simulation(made, state.tape_of(tape), nows, checks, plugs, tape.symbols,
-                      (tape, slots, rule_columns, request),
+                      (tape, slots, rule_columns, costs, request),
                       [note for rule, seen in zip(all_rules, rule_columns, strict=True)
                        for note in rule.notes(by_symbol(tape, seen))])
 
 
-def names_of(strategy: Strategy | Rule) -> Mapping[str, Expression]:
+def addresses_of(tape: Tape, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the addresses of the columns of each symbol, int64[symbols, columns], with one column at least."""
+    found = np.zeros((tape.n_symbols, max(1, len(columns))), np.int64)
+    for number, column in enumerate(columns.values()):
+        found[:, number] = column.ctypes.data + column.itemsize * tape.series[:-1]
+    return found
+
+
+def names_of(strategy: Strategy | Rule | SlippageModel) -> Mapping[str, Expression]:
     """Return the declared indicators; ConfigError when the declaration is not a mapping of names to expressions."""
     declared = strategy.indicators(Bars())
     if not isinstance(declared, Mapping) or not all(isinstance(name, str) and name.isidentifier() for name in declared):
@@ -319,11 +330,13 @@ def rule_plugs(rules: Sequence[Rule], dtypes: Sequence[np.dtype]) -> list[Plug]:
     return plugs
 
 
-def slippage_plug(made: layout.State, model: SlippageModel, request: state.RecordMemory) -> Plug:
+def slippage_plug(made: layout.State, model: SlippageModel, indicators: tuple[str, ...],
+                  request: state.RecordMemory) -> Plug:
     """Return the plug of the slippage model, its parameters written into its record."""
-    dtype = fill_dtype(model)
+    dtype = fill_dtype(model, indicators)
     if model.params():
         model.store_params(request.record(0, dtype)["p"])
+    made.settings[0]["slippage_indicators"] = len(indicators)
     made.settings[0]["slippage_uses"] = uses_of(model.price)
     return Plug(layout.FAULT_SLIPPAGE, None, f"{model.name}.price", model.price, dtype, RESULT, "settings", (0,),
                 "slippage")

@@ -7,18 +7,20 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
+import attrs
 import numpy as np
 
 from framework import plugins
 from framework.backtest.compose import FOREVER, Plan, Terms, compose
 from framework.backtest.config import Config, Use
 from framework.backtest.result import Counters, Records, Regimes, Result
+from framework.broker import Broker
 from framework.data.load import load_tape
 from framework.data.series import RepairReport
 from framework.data.tape import Tape
 from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
-from framework.errors import ConfigError
+from framework.errors import ConfigError, PluginNotFound, did_you_mean
 from framework.model.enums import EventKind, OrderStatus, Status
 from framework.model.records import TRADE
 from framework.risk import RiskRule, Rule, SizingRule
@@ -41,12 +43,13 @@ def run(config: Config, tape: Tape | None = None, progress: Callable[[int, int],
     progress(done, total) is told the events processed after every chunk.  Raises ConfigError, DataError, PluginError,
     StrategyError; KeyboardInterrupt passes through.
     """
+    config = attrs.evolve(config, broker=broker_of(config.broker))
     tape = tape if tape is not None else load(config)
     known_symbols(config, tape)
     plans = [Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols) for use in config.strategies]
     sizing = make("sizing", config.sizing, SizingRule)
     rules = [make("risk", use, RiskRule) for use in config.risk]
-    slippage = make("slippage", config.slippage, SlippageModel) if config.slippage else None
+    slippage = slippage_of(config.slippage, tape) if config.slippage else None
     simulation = compose(tape, plans, sizing, rules, slippage, terms_of(config), interpreted=interpreted)
     last = int(np.searchsorted(tape.event_time, config.run.end_ns or FOREVER, side="left"))
     for done in simulation.chunks(last):
@@ -68,6 +71,34 @@ def known_symbols(config: Config, tape: Tape) -> None:
     """Refuse instruments and a benchmark of symbols that the data does not have."""
     for symbol in (*config.instruments, *filter(None, [config.benchmark.symbol])):
         tape.symbol_index(symbol)
+
+
+def slippage_of(use: Use, tape: Tape) -> SlippageModel:
+    """Return the slippage model; ConfigError when it needs what an instrument of the tape does not have."""
+    model: SlippageModel = make("slippage", use, SlippageModel)
+    for instrument in tape.instruments:
+        lacking = model.lacks(instrument)
+        if lacking:
+            raise ConfigError(f"[slippage] {use.name}: {instrument.symbol}: {lacking}")
+    return model
+
+
+def broker_of(use: Use) -> Use:
+    """Return the broker that is named with all its parameters, given or default; ConfigError when it has none of those.
+
+    A backtest does not talk to it, but a configuration that names it must be right, and says so in run.json.
+    """
+    paper = plugins.RESERVED_BROKER
+    if use.name == paper:
+        if use.params:
+            raise ConfigError(f"[broker] {paper}: unknown parameter {next(iter(use.params))!r}; it has none")
+        return use
+    try:
+        found: type[Broker] = plugins.find("broker", use.name)
+    except PluginNotFound as error:
+        message = f"[broker]: {error}; the framework's own is {paper!r}{did_you_mean(use.name, [paper])}"
+        raise PluginNotFound(message, details=error.details) from None
+    return Use(use.name, found.validate(use.params))
 
 
 def make(kind: str, use: Use, base: type) -> Any:

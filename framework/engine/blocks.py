@@ -13,7 +13,8 @@ from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK
 def _example_state() -> State:
     nows, checks = RecordMemory(HEADER, 1, []), RecordMemory(ORDER_CHECK, 1, [])
     made = allocate(1, [0], [0], 1, 1, 1, nows, checks, 0, 0)
-    return made._replace(request=RecordMemory(FILL_REQUEST, 1, []).heads)
+    request = RecordMemory(FILL_REQUEST, 1, [])
+    return made._replace(request=request.heads, request_tails=request.tails)
 
 
 def _example_tape() -> Tape:

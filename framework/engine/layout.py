@@ -32,7 +32,7 @@ SETTINGS = record(
     ("leverage", "f8"), ("cash_buffer", "f8"), ("shorts", "i8"), ("taker", "f8"), ("maker", "f8"), ("per_share", "f8"),
     ("per_order", "f8"), ("minimum", "f8"), ("participation", "f8"), ("volume_window", "i8"), ("limit_through", "f8"),
     ("start", "i8"), ("end", "i8"), ("slippage", "i8"), ("slippage_uses", "i8"), ("check_uses", "i8"),
-    ("request", "i8"),
+    ("request", "i8"), ("slippage_indicators", "i8"),
     ("log_marks", "i8"), ("strict", "i8"),
     ("watches", "i8"),
 )
@@ -178,6 +178,10 @@ class State(NamedTuple):
     """float64, (rules, words): the same memory from `ind` on."""
     request: np.ndarray
     """FILL_REQUEST, one."""
+    request_tails: np.ndarray
+    """float64, (1, words): the same memory from `ind` on."""
+    slippage_columns: np.ndarray
+    """int64, (symbols, indicators of the slippage model): addresses of their columns."""
     due: np.ndarray
     """int64, (most, 3): scratch of the open phase: id, slot, whether it is an opening."""
     parent: np.ndarray

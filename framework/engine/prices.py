@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from framework.boundary.address import call_at
+from framework.boundary.address import call_at, read_column
 from framework.boundary.jit import inlined, kernel
 from framework.engine.layout import FAULT_PRICE, FAULT_SLIPPAGE, USES_BAR, USES_VOLATILITY, USES_VOLUME
 from framework.model.enums import OrderKind, Status
@@ -135,6 +135,8 @@ def slipped(s, t, number, side, qty, reference, last_closed):
             request.mean_volume = mean_volume(t, first, last_closed, settings.volume_window)
         if settings.slippage_uses & USES_VOLATILITY:
             request.volatility = volatility(t, first, last_closed, settings.volume_window)
+        for j in range(settings.slippage_indicators):
+            s.request_tails[0, j] = read_column(s.slippage_columns[number, j], last_closed - first)
     copy_instrument(request.instrument, symbol)
     account = s.account[0]
     if call_at(settings.slippage, settings.request) != 0:

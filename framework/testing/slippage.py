@@ -10,10 +10,13 @@ from typing import Any
 import attrs
 import numpy as np
 
+from framework.backtest.compose import names_of
 from framework.boundary.adapter import RESULT
 from framework.data import Tape
+from framework.indicators import Expression, evaluate
 from framework.slippage import SlippageModel, fill_dtype
 from framework.source_check import captured, check_names, doubtful
+from framework.testing.columns import ColumnChecks, clocks_of
 from framework.testing.contract import bounds_of, check_contract, check_refusals
 from framework.testing.data import change_values
 from framework.testing.markets import quiet_cuts, synthetic_market
@@ -43,6 +46,9 @@ class SlippageChecks:
         yield "bad parameters are refused", lambda: check_refusals(self.cls)
         yield "names", self.names
         yield "reads only what it is shown", self.reads
+        if self.expressions:
+            yield "indicators do not see the future", lambda: self.columns.causal()
+            yield "batch indicators equal incremental ones", lambda: self.columns.incremental()
         yield "prices are finite and above zero", self.finite
         yield "does not improve a price", self.improves
         yield "does not read the filling bar", self.filling_bar
@@ -57,19 +63,42 @@ class SlippageChecks:
         return self.cls(**self.params)
 
     @cached_property
+    def expressions(self) -> dict[str, Expression]:
+        """Its declared indicators."""
+        return dict(names_of(self.model))
+
+    @cached_property
     def tape(self) -> Tape:
         """The market."""
-        return self.market if self.market is not None else synthetic_market(300, ("AAA", "BBB"), kind="gappy")
+        if self.market is not None:
+            return self.market
+        named, timeframe = clocks_of(self.expressions.values())
+        return synthetic_market(300, tuple(dict.fromkeys(("AAA", *named, "BBB"))), timeframe, kind="gappy")
+
+    @property
+    def columns(self) -> ColumnChecks:
+        """The checks of its indicators."""
+        return ColumnChecks(self.expressions, {"the market": self.tape})
+
+    def dtype(self, model: SlippageModel) -> np.dtype:
+        """Return the layout of what a model is shown."""
+        return fill_dtype(model, tuple(names_of(model)))
 
     def requests(self, model: SlippageModel) -> np.ndarray:
-        """Return fills of all sizes on both sides, after bars of the market."""
-        dtype = fill_dtype(model)
+        """Return fills of all sizes on both sides, after bars of the market's first symbol.
+
+        At prices of all sizes, the bars scaled to them; indicators cannot be scaled, so with them the market's prices.
+        """
+        dtype = self.dtype(model)
+        columns = {name: evaluate(expression, self.tape, 0) for name, expression in names_of(model).items()}
         grid = [(reference, side * qty) for reference in REFERENCES for qty in QUANTITIES for side in (1.0, -1.0)]
         records = np.zeros(4 * len(grid), dtype)
         for i, record in enumerate(records):
+            bar = i % int(self.tape.series[1])
             reference, qty = grid[i % len(grid)]
+            if columns:
+                reference = float(self.tape.close[bar])
             record["reference"], record["qty"] = reference, qty
-            bar = i % self.tape.n_bars
             for name in ("open_time", "close_time"):
                 record["bar"][name] = getattr(self.tape, name)[bar]
             for name in ("open", "high", "low", "close"):
@@ -78,6 +107,9 @@ class SlippageChecks:
             record["bar"]["volume"] = record["mean_volume"] = volume
             record["volatility"] = (0.0, 0.01, 0.3, 0.05)[i // len(grid)]
             record["instrument"]["multiplier"], record["instrument"]["lot"] = 1.0, 1e-8
+            record["instrument"]["tick"] = (0.0, 1e-4)[i % 2] * reference
+            for name, column in columns.items():
+                record["ind"][name] = column[bar]
             if model.params():
                 model.store_params(record["p"])
         return records
@@ -89,7 +121,7 @@ class SlippageChecks:
 
     def names(self) -> str:
         """Every name in the function and its helpers exists."""
-        check_names(self.cls.price, fill_dtype(self.model), RESULT, f"{self.cls.name}.price")
+        check_names(self.cls.price, self.dtype(self.model), RESULT, f"{self.cls.name}.price")
         return ""
 
     def reads(self) -> str:
@@ -146,7 +178,7 @@ class SlippageChecks:
 
     def compiles(self) -> str:
         """The function compiles."""
-        return check_compiles(f"{self.cls.name}.price", self.cls.price, fill_dtype(self.model), RESULT)
+        return check_compiles(f"{self.cls.name}.price", self.cls.price, self.dtype(self.model), RESULT)
 
     def compiled_equals_interpreted(self) -> str:
         """Prices are the same bit for bit."""

@@ -1,0 +1,22 @@
+"""Slippage by the share of volume that an order takes: `volume_impact`.
+
+This module is what the entry point names.  It imports the model when it is asked for, so that
+`framework --help` need not load the compiler.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from framework import hookimpl
+
+if TYPE_CHECKING:
+    from framework import SlippageModel
+
+
+@hookimpl
+def register_slippage_models() -> list[type[SlippageModel]]:
+    """Return the slippage models of this package."""
+    from framework_slippage_volume_impact.model import VolumeImpact
+
+    return [VolumeImpact]
