@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -45,9 +46,10 @@ class Batch(Indicator[Any]):
         super().__init__(step, inputs=("x",), bar_inputs=(), parameters={}, outputs=(), state={}, lookback=lambda p: 0,
                          window=None, check=None, source="a cheat", cost="O(1)", **options)
 
-    def columns(self, parameters: Any, inputs: Any) -> np.ndarray:
-        """Return the function of the whole input."""
-        return np.ascontiguousarray(self.function(inputs[0]), np.float64).reshape(1, -1)
+    def columns(self, parameters: Any, inputs: Any, bounds: Any = None) -> np.ndarray:
+        """Return the function of the whole input, of each symbol's for several."""
+        parts = pairwise([0, len(inputs[0])] if bounds is None else bounds.tolist())
+        return np.concatenate([np.asarray(self.function(inputs[0][i:j]), np.float64) for i, j in parts]).reshape(1, -1)
 
 
 def seen_at_open(close: np.ndarray) -> np.ndarray:

@@ -75,6 +75,17 @@ class Slots:
     keep: list[np.ndarray] = attrs.field(factory=list)
 
 
+@attrs.frozen(eq=False)
+class Kept:
+    """What a simulation reads by address and must keep alive: columns over all bars, by name, and records."""
+
+    tape: Tape
+    slots: Slots
+    rule_columns: list[dict[str, np.ndarray]]
+    slippage_columns: dict[str, np.ndarray]
+    request: state.RecordMemory
+
+
 def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequence[RiskRule] = (),
             slippage: SlippageModel | None = None, terms: Terms | None = None, *, cache: ColumnCache | None = None,
             interpreted: bool = False) -> Simulation:
@@ -116,7 +127,7 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
         plug.bind(made)
     show_all_to_interpreted(made, plugs)
     return Simulation(made, state.tape_of(tape), nows, checks, plugs, tape.symbols,
-                      (tape, slots, rule_columns, costs, request),
+                      Kept(tape, slots, rule_columns, costs, request),
                       [note for rule, seen in zip(all_rules, rule_columns, strict=True)
                        for note in rule.notes(by_symbol(tape, seen))])
 

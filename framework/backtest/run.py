@@ -186,8 +186,7 @@ def regimes_of(sizing: Rule, simulation: Simulation) -> Regimes | None:
     names, places = getattr(sizing, "regimes", None), getattr(sizing, "places", None)
     if names is None or places is None:
         return None
-    _, _, rule_columns, _ = simulation.keep
-    return Regimes(tuple(names), np.concatenate([places(columns) for columns in rule_columns[0]]))
+    return Regimes(tuple(names), places(simulation.keep.rule_columns[0]))
 
 
 def no_decision(config: Config, tape: Tape, simulation: Simulation) -> str:

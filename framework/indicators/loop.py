@@ -24,6 +24,7 @@ from numba.extending import intrinsic
 from framework.boundary.adapter import content_of
 from framework.boundary.address import address_of
 from framework.boundary.jit import JIT, content_key, engine_key, keep_on_disk
+from framework.boundary.unit import EntryCompiler, KernelCompiler
 from framework.boundary.view import view_at
 
 Column = Callable[[np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, ...], np.ndarray, np.ndarray], None]
@@ -219,7 +220,7 @@ def _jit(function: Any, **options: Any) -> Any:
 
 def _inner(function: Any) -> Any:
     """Compile a part of the loop so that nothing of it is called: the state must not leave the registers."""
-    return _jit(function, forceinline=True)
+    return _jit(function, forceinline=True, pipeline_class=KernelCompiler)
 
 
 def interpreted_column(step: Callable[..., Any], inputs: int, outputs: int) -> Column:
@@ -240,7 +241,7 @@ def compiled_column(step: Callable[..., Any], layout: np.dtype, inputs: int, out
     store, put = (_store_one, _put_one) if outputs == 1 else (_store_many, _put_many)
     known_at, value_at = (_inner(function) for function in _BY_INPUTS[inputs](_inner(step)))
     step_at = _inner(_checked(value_at, known_at, _inner(store), _inner(_blank)))
-    dispatcher = _jit(_compiled_loop(step_at, value_at, known_at, _inner(put)))
+    dispatcher = _jit(_compiled_loop(step_at, value_at, known_at, _inner(put)), pipeline_class=EntryCompiler)
     parts = content_of(step)
     if parts is not None:
         shape = f"{layout.descr} {layout.itemsize} {inputs} {outputs}"
