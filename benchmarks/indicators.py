@@ -98,7 +98,8 @@ CASES: dict[str, tuple[dict[str, Any], Oracle | None]] = {
     "anchored_vwap": ({}, hlcv(talib.VWAP)),
     "rolling_sum": (LENGTH, close(talib.SUM, 20)),
     "linreg": (LENGTH, every(*(close(f, 20) for f in (talib.LINEARREG, talib.LINEARREG_SLOPE,
-                                                      talib.LINEARREG_INTERCEPT, talib.TSF)))),
+                                                      talib.LINEARREG_INTERCEPT, talib.TSF)),
+                             lambda bars: talib.CORREL(bars["close"], bars["place"], 20) ** 2)),
     "correlation": (LENGTH, of_bars("close", "open")(talib.CORREL, 20)),
     "beta": (LENGTH, of_bars("close", "open")(talib.BETA, 20)),
     "percentile_rank": ({}, close(talib.PERCENTRANK, 100)),
@@ -157,7 +158,8 @@ def market(n_bars: int) -> dict[str, np.ndarray]:
     return {"open": opened, "high": np.maximum(opened, close) * (1.0 + rng.random(n_bars) * 1e-3),
             "low": np.minimum(opened, close) * (1.0 - rng.random(n_bars) * 1e-3), "close": close,
             "volume": np.floor(rng.gamma(2.0, 500.0, size=n_bars)) + 1.0,
-            "bars_in_session": np.arange(n_bars) % 390 + 1.0, "anchor": np.ones(n_bars)}
+            "bars_in_session": np.arange(n_bars) % 390 + 1.0, "anchor": np.ones(n_bars),
+            "place": np.arange(n_bars) * 1.0}
 
 
 def measure(n_bars: int, names: list[str], repeats: int = 7) -> list[dict[str, Any]]:

@@ -5,138 +5,147 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from framework.indicators.blocks import exponential, helper, next_place, wilder, window_sum, window_sums
+from framework.indicators.blocks import helper, kept_by, lag_of, next_place, window_sum, window_sums
 from framework.indicators.definition import indicator, length, number
+
+
+@helper
+def weighted_mean(window: Any, first: int, n: int, at: int, total: float, weighted: float,
+                  x: float) -> tuple[float, float, float]:
+    """Return the weighted mean of the last n values, and both sums of the head to hand back at the next one."""
+    total += x
+    weighted += (at + 1) * x
+    window[first + at] = x
+    scale = 2.0 / (n * (n + 1.0))
+    if at + 1 < n:
+        return (weighted + (n - at - 1) * total + window[first + at + 1]) * scale, total, weighted
+    tail = 0.0
+    tails = 0.0
+    for k in range(first + n - 1, first - 1, -1):
+        tail += window[k]
+        tails += tail
+        window[k] = tails
+    return weighted * scale, 0.0, 0.0
 
 
 @indicator(inputs=("x",), parameters={"length": length()}, state={"at": int, "total": float, "weighted": float},
            window=lambda p: p.length, lookback=lambda p: p.length - 1, source="TA-Lib WMA")
 def wma(s: Any, window: Any, x: float) -> float:
     """Weighted moving average: weights 1 to `length`, the newest value the heaviest."""
-    n = s.length
-    if s.at == 0:
-        s.total = 0.0
-        s.weighted = 0.0
-    s.at += 1
-    s.total += x
-    s.weighted += s.at * x
-    window[s.at - 1] = x
-    scale = 2.0 / (n * (n + 1.0))
-    if s.at < n:
-        return (s.weighted + (n - s.at) * s.total + window[s.at]) * scale  # type: ignore[no-any-return]
-    tail = 0.0
-    weighted = 0.0
-    for k in range(n - 1, -1, -1):
-        tail += window[k]
-        weighted += tail
-        window[k] = weighted
-    s.at = 0
-    return s.weighted * scale  # type: ignore[no-any-return]
+    value, s.total, s.weighted = weighted_mean(window, 0, s.length, s.at, s.total, s.weighted, x)
+    s.at = next_place(s.at, s.length)
+    return value
 
 
-@helper
-def weighted_mean(window: Any, first: int, n: int, x: float) -> float:
-    """Return the weighted mean of the last n values; keeps n + 3 floats of the window from `first` on."""
-    at = int(window[first])
-    total = window[first + 1] + x if at > 0 else x
-    weighted = window[first + 2] + (at + 1) * x if at > 0 else x
-    base = first + 3
-    window[base + at] = x
-    at += 1
-    value = weighted
-    if at < n:
-        value += (n - at) * total + window[base + at]
-    else:
-        tail = 0.0
-        tails = 0.0
-        for k in range(base + n - 1, base - 1, -1):
-            tail += window[k]
-            tails += tail
-            window[k] = tails
-        at = 0
-    window[first] = at
-    window[first + 1] = total
-    window[first + 2] = weighted
-    return value * (2.0 / (n * (n + 1.0)))
-
-
-@indicator(inputs=("x",), parameters={"length": length(2)}, window=lambda p: 2 * p.length + math.isqrt(p.length) + 9,
+@indicator(inputs=("x",), parameters={"length": length(2)}, window=lambda p: 2 * p.length + math.isqrt(p.length),
+           state={"at": int, "total": float, "weighted": float, "half_at": int, "half_total": float,
+                  "half_weighted": float, "root_at": int, "root_total": float, "root_weighted": float},
            lookback=lambda p: p.length + math.isqrt(p.length) - 2, source="Hull (2005), TA-Lib HMA")
 def hma(s: Any, window: Any, x: float) -> float:
     """Hull moving average: WMA over sqrt(`length`) bars of twice the WMA of half the length less the whole WMA."""
     n = s.length
     half = n // 2
     root = int(math.sqrt(n))
-    whole = weighted_mean(window, 0, n, x)
-    lead = 2.0 * weighted_mean(window, n + 3, half, x) - whole
+    whole, s.total, s.weighted = weighted_mean(window, 0, n, s.at, s.total, s.weighted, x)
+    s.at = next_place(s.at, n)
+    lead, s.half_total, s.half_weighted = weighted_mean(
+        window, n, half, s.half_at, s.half_total, s.half_weighted, x)
+    s.half_at = next_place(s.half_at, half)
     if s.count < n:
         return 0.0
-    return weighted_mean(window, n + half + 6, root, lead)
+    value, s.root_total, s.root_weighted = weighted_mean(
+        window, n + half, root, s.root_at, s.root_total, s.root_weighted, 2.0 * lead - whole)
+    s.root_at = next_place(s.root_at, root)
+    return value
 
 
-@indicator(inputs=("x",), parameters={"length": length()}, state={"one": float, "two": float},
-           lookback=lambda p: 2 * (p.length - 1), source="Mulloy (1994), TA-Lib DEMA")
-def dema(s: Any, window: Any, x: float) -> float:
-    """Double exponential moving average: twice the EMA less the EMA of the EMA."""
-    n = s.length
-    s.one = exponential(s.one, x, s.count, n)
-    if s.count >= n:
-        s.two = exponential(s.two, s.one, s.count - n + 1, n)
-    return 2.0 * s.one - s.two  # type: ignore[no-any-return]
+ONE = {"before": float, "one": float}
+TWO = {**ONE, "one_before": float, "two": float}
+THREE = {**TWO, "two_before": float, "three": float}
+"""The states of `update_one`, `update_two` and `update_three`: the lags of EMAs in a row."""
 
 
 @helper
-def update_three(s: Any, x: float) -> None:
-    """Move `s.one`, `s.two` and `s.three`, an EMA, the EMA of it and the EMA of that, each from its first value on."""
+def update_one(s: Any, x: float) -> float:
+    """Return an EMA, and move its lag `s.one`."""
+    s.one = lag_of(s.one, s.before, x, s.count, s.length, kept_by(s.length))
+    s.before = x
+    return x - s.one  # type: ignore[no-any-return]
+
+
+@helper
+def update_two(s: Any, x: float) -> float:
+    """Return an EMA, and move the lag `s.two` of the EMA that is made of it from its first value on."""
     n = s.length
-    s.one = exponential(s.one, x, s.count, n)
+    one = update_one(s, x)
     if s.count >= n:
-        s.two = exponential(s.two, s.one, s.count - n + 1, n)
-        if s.count >= 2 * n - 1:
-            s.three = exponential(s.three, s.two, s.count - 2 * n + 2, n)
+        s.two = lag_of(s.two, s.one_before, one, s.count - n + 1, n, kept_by(n))
+    s.one_before = one
+    return one
 
 
-@indicator(inputs=("x",), parameters={"length": length()}, state={"one": float, "two": float, "three": float},
-           lookback=lambda p: 3 * (p.length - 1), source="Mulloy (1994), TA-Lib TEMA")
+@helper
+def update_three(s: Any, x: float) -> float:
+    """Return an EMA, and move the lags `s.two` and `s.three` of the EMA made of it and of the one made of that."""
+    n = s.length
+    one = update_two(s, x)
+    two = one - s.two
+    if s.count >= 2 * n - 1:
+        s.three = lag_of(s.three, s.two_before, two, s.count - 2 * n + 2, n, kept_by(n))
+    s.two_before = two
+    return one
+
+
+@indicator(inputs=("x",), parameters={"length": length()}, state=TWO, lookback=lambda p: 2 * (p.length - 1),
+           source="Mulloy (1994), TA-Lib DEMA")
+def dema(s: Any, window: Any, x: float) -> float:
+    """Double exponential moving average: twice the EMA less the EMA of the EMA."""
+    one = update_two(s, x)
+    return one + s.two  # type: ignore[no-any-return]
+
+
+@indicator(inputs=("x",), parameters={"length": length()}, state=THREE, lookback=lambda p: 3 * (p.length - 1),
+           source="Mulloy (1994), TA-Lib TEMA")
 def tema(s: Any, window: Any, x: float) -> float:
     """Triple exponential moving average: 3 EMA - 3 EMA of EMA + EMA of EMA of EMA."""
-    update_three(s, x)
-    return 3.0 * s.one - 3.0 * s.two + s.three  # type: ignore[no-any-return]
+    one = update_three(s, x)
+    return one + (2.0 * s.two - s.three)  # type: ignore[no-any-return]
 
 
-@indicator(inputs=("x",), parameters={"length": length()},
-           state={"one": float, "two": float, "three": float, "before": float}, lookback=lambda p: 3 * p.length - 2,
-           source="Hutson (1983), TA-Lib TRIX")
+@indicator(inputs=("x",), parameters={"length": length()}, state={**THREE, "three_before": float},
+           lookback=lambda p: 3 * p.length - 2, source="Hutson (1983), TA-Lib TRIX")
 def trix(s: Any, window: Any, x: float) -> float:
     """Change of a triply smoothed EMA from one bar to the next in percent; 0 when that average was 0."""
-    s.before = s.three
-    update_three(s, x)
-    return (s.three / s.before - 1.0) * 100.0 if s.before != 0.0 else 0.0
+    before = s.three_before
+    one = update_three(s, x)
+    s.three_before = one - s.two - s.three
+    return (s.three_before / before - 1.0) * 100.0 if before != 0.0 else 0.0
 
 
 @indicator(inputs=("x",), parameters={"length": length(2, 5), "volume_factor": number(0.0, 0.7)},
-           state={"one": float, "two": float, "three": float, "four": float, "five": float, "six": float},
+           state={**THREE, "three_before": float, "four": float, "four_before": float, "five": float,
+                  "five_before": float, "six": float},
            lookback=lambda p: 6 * (p.length - 1), source="Tillson (1998), TA-Lib T3")
 def t3(s: Any, window: Any, x: float) -> float:
     """Tillson's T3: six EMAs in a row, combined so that the lag is small and overshoot is `volume_factor`."""
     n = s.length
-    seen = s.count
-    s.one = exponential(s.one, x, seen, n)
-    if seen >= n:
-        s.two = exponential(s.two, s.one, seen - n + 1, n)
-    if seen >= 2 * n - 1:
-        s.three = exponential(s.three, s.two, seen - 2 * n + 2, n)
-    if seen >= 3 * n - 2:
-        s.four = exponential(s.four, s.three, seen - 3 * n + 3, n)
-    if seen >= 4 * n - 3:
-        s.five = exponential(s.five, s.four, seen - 4 * n + 4, n)
-    if seen >= 5 * n - 4:
-        s.six = exponential(s.six, s.five, seen - 5 * n + 5, n)
+    three = update_three(s, x) - s.two - s.three
+    if s.count >= 3 * n - 2:
+        s.four = lag_of(s.four, s.three_before, three, s.count - 3 * n + 3, n, kept_by(n))
+    s.three_before = three
+    four = three - s.four
+    if s.count >= 4 * n - 3:
+        s.five = lag_of(s.five, s.four_before, four, s.count - 4 * n + 4, n, kept_by(n))
+    s.four_before = four
+    five = four - s.five
+    if s.count >= 5 * n - 4:
+        s.six = lag_of(s.six, s.five_before, five, s.count - 5 * n + 5, n, kept_by(n))
+    s.five_before = five
     v = s.volume_factor
     squared = v * v
     cubed = squared * v
-    return (-cubed * s.six + 3.0 * (squared + cubed) * s.five  # type: ignore[no-any-return]
-            - (6.0 * squared + 3.0 * (v + cubed)) * s.four + (1.0 + 3.0 * v + cubed + 3.0 * squared) * s.three)
+    return (-cubed * (five - s.six) + 3.0 * (squared + cubed) * five  # type: ignore[no-any-return]
+            - (6.0 * squared + 3.0 * (v + cubed)) * four + (1.0 + 3.0 * v + cubed + 3.0 * squared) * three)
 
 
 @indicator(inputs=("x",), parameters={"length": length(2, 10), "fast": length(1, 2), "slow": length(1, 30)},
@@ -162,12 +171,13 @@ def kama(s: Any, window: Any, x: float) -> float:
     return s.value  # type: ignore[no-any-return]
 
 
-@indicator(inputs=("x",), parameters={"length": length(1, 14)}, state={"value": float}, lookback=lambda p: p.length - 1,
-           source="Wilder (1978), TA-Lib RMA")
+@indicator(inputs=("x",), parameters={"length": length(1, 14)}, state={"before": float, "lag": float},
+           lookback=lambda p: p.length - 1, source="Wilder (1978), TA-Lib RMA")
 def rma(s: Any, window: Any, x: float) -> float:
     """Wilder's moving average: the share 1 / `length`, from the mean of the first `length` values."""
-    s.value = wilder(s.value, x, s.count, s.length)
-    return s.value  # type: ignore[no-any-return]
+    s.lag = lag_of(s.lag, s.before, x, s.count, s.length, 1.0 - 1.0 / s.length)
+    s.before = x
+    return x - s.lag  # type: ignore[no-any-return]
 
 
 @indicator(inputs=("x", "volume"), parameters={"length": length()},

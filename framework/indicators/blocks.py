@@ -38,25 +38,23 @@ def next_place(at: int, n: int) -> int:
 @helper
 def window_sum(window: Any, first: int, n: int, at: int, head: float, x: float) -> tuple[float, float]:
     """Return the sum of the last n values and the head to hand back at the next one."""
-    head = head + x if at > 0 else x
-    if at + 1 < n:
-        total = head + window[first + at + 1]
-        window[first + at] = x
-        return total, head
+    head += x
     window[first + at] = x
+    if at + 1 < n:
+        return head + window[first + at + 1], head
     tail = 0.0
     for k in range(first + n - 1, first - 1, -1):
         tail += window[k]
         window[k] = tail
-    return head, head
+    return head, 0.0
 
 
 @helper
 def window_sums(window: Any, first: int, n: int, at: int, x_head: float, x: float, y_head: float,
                 y: float) -> tuple[float, float, float, float]:
     """Return the sums of the last n values of two series and their heads; keeps 2 * n floats."""
-    x_head = x_head + x if at > 0 else x
-    y_head = y_head + y if at > 0 else y
+    x_head += x
+    y_head += y
     window[first + at] = x
     window[first + n + at] = y
     if at + 1 < n:
@@ -68,7 +66,7 @@ def window_sums(window: Any, first: int, n: int, at: int, x_head: float, x: floa
         y_tail += window[n + k]
         window[k] = x_tail
         window[n + k] = y_tail
-    return x_head, y_head, x_head, y_head
+    return x_head, y_head, 0.0, 0.0
 
 
 @helper
@@ -94,11 +92,23 @@ def window_range(window: Any, first: int, n: int, at: int, peak: float, high: fl
 
 
 @helper
-def exponential(value: float, x: float, seen: int, n: int) -> float:
-    """Return an exponential average moved towards x, its `seen`-th value; the mean of the values up to the n-th."""
+def lag_of(lag: float, before: float, x: float, seen: int, n: int, kept: float) -> float:
+    """Return how far an exponential average is behind x, its `seen`-th value: the average is x less that.
+
+    lag, before: the same and the value at the bar before.  kept: the share of its distance that the average keeps.
+    Up to the n-th value it is their mean. A distance takes one operation less to move than a value, and is exactly 0
+    while nothing moves.
+    """
     if seen <= n:
-        return value + (x - value) / seen
-    return value + (x - value) * (2.0 / (n + 1))
+        mean = before - lag
+        return x - (mean + (x - mean) / seen)
+    return (lag + (x - before)) * kept
+
+
+@helper
+def kept_by(n: int) -> float:
+    """Return what an exponential average of length n keeps: 1 less the share 2 / (n + 1)."""
+    return (n - 1.0) / (n + 1.0)
 
 
 @helper
@@ -106,7 +116,8 @@ def wilder(value: float, x: float, seen: int, n: int) -> float:
     """Return Wilder's average moved towards x, its `seen`-th value, by the share 1 / n; a mean up to the n-th."""
     if seen < n:
         return value + (x - value) / seen
-    return value + (x - value) * (1.0 / n)
+    share = 1.0 / n
+    return value * (1.0 - share) + x * share
 
 
 @helper
@@ -127,8 +138,14 @@ def log_ratio(x: float, y: float) -> float:
     return math.log(ratio) if 0.0 < ratio < math.inf else 0.0
 
 
-MOMENTS = {"at": int, "origin": float, "total": float, "squares": float, "tail_origin": float,
-           "mean": float, "deviation": float}
+@helper
+def keep_reciprocals(window: Any, first: int, n: int) -> None:
+    """Write 1 / 1 to 1 / n into the window from `first` on, since dividing at each bar is what would take the time."""
+    for k in range(n):
+        window[first + k] = 1.0 / (k + 1)
+
+
+MOMENTS = {"at": int, "origin": float, "total": float, "squares": float, "mean": float, "deviation": float}
 """The state of `update_moments`."""
 
 
@@ -136,36 +153,30 @@ MOMENTS = {"at": int, "origin": float, "total": float, "squares": float, "tail_o
 def update_moments(s: Any, window: Any, x: float) -> None:
     """Move `s.mean` and `s.deviation` (population standard deviation) of the last `s.length` values on by one.
 
-    window: 3 * length floats: of each tail its mean (from `s.tail_origin`) and its sum of squared deviations, and the
-    reciprocals of 1 to length, since dividing is what would take the time.
-    Sums are taken of differences from a value inside the window, so that nothing cancels and a constant window has
-    a deviation of exactly 0. Head and tail merge as in Chan, Golub and LeVeque (1979).
+    window: 3 * length floats: of each tail its mean (from the origin) and its sum of squared deviations, and the
+    reciprocals of 1 to length.
+    Sums are taken of differences from the value that ended the last block, which is inside the window, so that nothing
+    cancels and a constant window has a deviation of exactly 0. Head and tail merge as in Chan, Golub and LeVeque
+    (1979).
     """
     n = s.length
     weight = 1.0 / n
-    if s.at == 0:
-        s.origin = x
-        s.total = 0.0
-        s.squares = 0.0
     offset = x - s.origin
     s.total += offset
     s.squares += offset * offset
     window[s.at] = x
     s.at += 1
-    if window[2 * n + s.at - 1] == 0.0:
-        window[2 * n + s.at - 1] = 1.0 / s.at
-    head = s.total * window[2 * n + s.at - 1]
-    spread = s.squares - s.total * head
-    if s.at < n:
-        older = n - s.at
-        apart = (s.origin - s.tail_origin) + (head - window[s.at])
-        share = older * weight
-        spread += window[n + s.at] + apart * apart * (s.at * share)
-        head -= apart * share
-    s.mean = s.origin + head
-    s.deviation = math.sqrt(spread * weight) if spread > 0.0 else 0.0
-    if s.at == n:
-        s.tail_origin = x
+    m = s.at
+    if m < n:
+        head = s.total * window[2 * n + m - 1]
+        apart = head - window[m]
+        share = (n - m) * weight
+        spread = s.squares - s.total * head + window[n + m] + apart * apart * (m * share)
+        s.mean = s.origin + (head - apart * share)
+    else:
+        if window[2 * n] == 0.0:
+            keep_reciprocals(window, 2 * n, n)
+        s.origin = x
         total = 0.0
         squares = 0.0
         for k in range(n - 1, -1, -1):
@@ -174,4 +185,9 @@ def update_moments(s: Any, window: Any, x: float) -> None:
             squares += offset * offset
             window[k] = total * window[3 * n - k - 1]
             window[n + k] = squares - total * window[k]
+        spread = window[n]
+        s.mean = x + window[0]
+        s.total = 0.0
+        s.squares = 0.0
         s.at = 0
+    s.deviation = math.sqrt(spread * weight) if spread > 0.0 else 0.0

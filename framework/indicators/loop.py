@@ -66,7 +66,7 @@ CHUNK = 256
 """How many bars are looked through for missing values at once: their inputs fit the fastest cache."""
 
 
-def _compiled_loop(step_at: Any, value_at: Any, known_at: Any, put: Any) -> Column:
+def _compiled_loop(step_at: Any, value_at: Any, put: Any) -> Column:
     """Return the loop for compiling: bars without missing values beyond the lookback run without looking at either."""
 
     def column(states: Any, window: Any, lookbacks: Any, columns: Any, out: Any, bounds: Any) -> None:
@@ -83,8 +83,10 @@ def _compiled_loop(step_at: Any, value_at: Any, known_at: Any, put: Any) -> Colu
             for first in range(bounds[part], n, CHUNK):
                 bars = range(np.uintp(first), np.uintp(min(first + CHUNK, n)))  # unsigned: no index counts from the end
                 missing = 0 if s.count >= longest else 1
-                for i in bars:
-                    missing |= 0 if known_at(columns, i) else 1
+                for k in range(len(columns)):
+                    x = columns[k]
+                    for i in bars:
+                        missing |= 0 if x[i] - x[i] == 0.0 else 1
                 if missing == 0:
                     for i in bars:
                         s.count += 1
@@ -241,7 +243,7 @@ def compiled_column(step: Callable[..., Any], layout: np.dtype, inputs: int, out
     store, put = (_store_one, _put_one) if outputs == 1 else (_store_many, _put_many)
     known_at, value_at = (_inner(function) for function in _BY_INPUTS[inputs](_inner(step)))
     step_at = _inner(_checked(value_at, known_at, _inner(store), _inner(_blank)))
-    dispatcher = _jit(_compiled_loop(step_at, value_at, known_at, _inner(put)), pipeline_class=EntryCompiler)
+    dispatcher = _jit(_compiled_loop(step_at, value_at, _inner(put)), pipeline_class=EntryCompiler)
     parts = content_of(step)
     if parts is not None:
         shape = f"{layout.descr} {layout.itemsize} {inputs} {outputs}"

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from framework.indicators.blocks import ROUNDING, exponential, next_place, wilder, window_range, window_sum, window_sums
+from framework.indicators.blocks import (
+    ROUNDING,
+    kept_by,
+    lag_of,
+    next_place,
+    wilder,
+    window_range,
+    window_sum,
+    window_sums,
+)
 from framework.indicators.definition import indicator, length
-from framework.indicators.smoothing import MACD_STATE, fast_below_slow
+from framework.indicators.smoothing import SIGNAL, fast_below_slow, update_signal
 
 
 @indicator(inputs=("x",), parameters={"length": length()}, state={"at": int}, window=lambda p: p.length,
@@ -34,20 +43,18 @@ def cmo(s: Any, window: Any, x: float) -> float:
 
 
 @indicator(inputs=("x",), parameters={"fast": length(2, 12), "slow": length(2, 26), "signal": length(1, 9)},
-           outputs=("line", "signal", "histogram"), state=MACD_STATE, check=fast_below_slow,
+           outputs=("line", "signal", "histogram"), state=SIGNAL, check=fast_below_slow,
            lookback=lambda p: (p.slow - 1, p.slow + p.signal - 2, p.slow + p.signal - 2),
            source="Appel, TA-Lib PPO of EMAs")
 def ppo(s: Any, window: Any, x: float) -> tuple[float, float, float]:
     """Percentage price oscillator: fast EMA less slow EMA in percent of it, the EMA of that, and their difference."""
-    s.fast_value = exponential(s.fast_value, x, s.count, s.fast)
-    s.slow_value = exponential(s.slow_value, x, s.count, s.slow)
-    line = 100.0 * ((s.fast_value - s.slow_value) / s.slow_value) if s.slow_value != 0.0 else 0.0
-    seen = s.count - s.slow + 1
-    if seen > s.signal:
-        s.signal_value += (line - s.signal_value) * (2.0 / (s.signal + 1))
-    elif seen > 0:
-        s.signal_value += (line - s.signal_value) / seen
-    return line, s.signal_value, line - s.signal_value
+    s.fast_lag = lag_of(s.fast_lag, s.before, x, s.count, s.fast, kept_by(s.fast))
+    s.slow_lag = lag_of(s.slow_lag, s.before, x, s.count, s.slow, kept_by(s.slow))
+    s.before = x
+    slow = x - s.slow_lag
+    line = 100.0 * ((s.slow_lag - s.fast_lag) / slow) if slow != 0.0 else 0.0
+    signal = update_signal(s, line)
+    return line, signal, line - signal
 
 
 @indicator(bar_inputs=("high", "low", "close"), parameters={"length": length(2, 20)},

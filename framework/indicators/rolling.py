@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from framework.indicators.blocks import MOMENTS, update_moments
+from framework.indicators.blocks import MOMENTS, next_place, update_moments, window_sum
 from framework.indicators.definition import indicator, length, number
 
 
-@indicator(inputs=("x",), parameters={"length": length()}, state={"at": int, "total": float},
+@indicator(inputs=("x",), parameters={"length": length()}, state={"at": int, "head": float},
            window=lambda p: p.length, lookback=lambda p: p.length - 1, source="TA-Lib SMA")
 def sma(s: Any, window: Any, x: float) -> float:
     """Simple moving average: the mean of the last `length` values."""
-    s.total += x
-    window[s.at] = x
-    s.at += 1
-    if s.at < s.length:
-        return (s.total + window[s.at]) / s.length  # type: ignore[no-any-return]
-    value: float = s.total / s.length
-    tail = 0.0
-    for k in range(s.length - 1, -1, -1):
-        tail += window[k]
-        window[k] = tail
-    s.total = 0.0
-    s.at = 0
-    return value
+    total, s.head = window_sum(window, 0, s.length, s.at, s.head, x)
+    s.at = next_place(s.at, s.length)
+    return total / s.length  # type: ignore[no-any-return]
 
 
 @indicator(inputs=("x",), parameters={"length": length(2)}, state=MOMENTS, window=lambda p: 3 * p.length,

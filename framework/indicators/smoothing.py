@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from framework.indicators.blocks import helper, widest_range
+from framework.indicators.blocks import helper, kept_by, lag_of, widest_range, wilder
 from framework.indicators.definition import indicator, length
 
 
-@indicator(inputs=("x",), parameters={"length": length()}, state={"value": float}, lookback=lambda p: p.length - 1,
-           source="TA-Lib EMA")
+@indicator(inputs=("x",), parameters={"length": length()}, state={"before": float, "lag": float},
+           lookback=lambda p: p.length - 1, source="TA-Lib EMA")
 def ema(s: Any, window: Any, x: float) -> float:
     """Exponential moving average with the share 2 / (length + 1), from the mean of the first `length` values."""
-    if s.count <= s.length:
-        s.value += (x - s.value) / s.count
-    else:
-        s.value += (x - s.value) * (2.0 / (s.length + 1))
-    return s.value  # type: ignore[no-any-return]
+    s.lag = lag_of(s.lag, s.before, x, s.count, s.length, kept_by(s.length))
+    s.before = x
+    return x - s.lag  # type: ignore[no-any-return]
 
 
 @indicator(inputs=("x",), parameters={"length": length(2, 14)},
@@ -34,15 +32,14 @@ def rsi(s: Any, window: Any, x: float) -> float:
     s.previous = x
     if changes == 0:
         return 0.0
-    share = 1.0 / (changes if changes < s.length else s.length)
-    s.gain += ((change if change > 0.0 else 0.0) - s.gain) * share
-    s.loss += ((-change if change < 0.0 else 0.0) - s.loss) * share
+    s.gain = wilder(s.gain, change if change > 0.0 else 0.0, changes, s.length)
+    s.loss = wilder(s.loss, -change if change < 0.0 else 0.0, changes, s.length)
     movement = s.gain + s.loss
     return 100.0 * (s.gain / movement) if movement > 0.0 else 0.0
 
 
-MACD_STATE = {"fast_value": float, "slow_value": float, "signal_value": float}
-"""The state of `update_pair`, and of the signal made of it."""
+SIGNAL = {"before": float, "fast_lag": float, "slow_lag": float, "line_before": float, "signal_lag": float}
+"""The state of a fast and a slow EMA and of the EMA of what is made of them."""
 
 
 def fast_below_slow(p: Any) -> str | None:
@@ -51,35 +48,33 @@ def fast_below_slow(p: Any) -> str | None:
 
 
 @helper
-def update_pair(s: Any, x: float) -> None:
-    """Move `s.fast_value` and `s.slow_value`, two EMAs that are first known at the same bar, the `slow`-th.
-
-    The fast one starts with the mean of the `fast` values up to it.
-    """
-    if s.count <= s.slow:
-        s.slow_value += (x - s.slow_value) / s.count
-        seen = s.count - (s.slow - s.fast)
-        if seen > 0:
-            s.fast_value += (x - s.fast_value) / seen
-    else:
-        s.slow_value += (x - s.slow_value) * (2.0 / (s.slow + 1))
-        s.fast_value += (x - s.fast_value) * (2.0 / (s.fast + 1))
+def update_signal(s: Any, line: float) -> float:
+    """Return the EMA over `s.signal` values of a line that is first known at the bar `s.slow`."""
+    seen = s.count - s.slow + 1
+    if seen > 0:
+        s.signal_lag = lag_of(s.signal_lag, s.line_before, line, seen, s.signal, kept_by(s.signal))
+    s.line_before = line
+    return line - s.signal_lag  # type: ignore[no-any-return]
 
 
 @indicator(inputs=("x",), parameters={"fast": length(2, 12), "slow": length(2, 26), "signal": length(1, 9)},
-           outputs=("line", "signal", "histogram"), state=MACD_STATE, check=fast_below_slow,
+           outputs=("line", "signal", "histogram"), state=SIGNAL, check=fast_below_slow,
            lookback=lambda p: (p.slow - 1, p.slow + p.signal - 2, p.slow + p.signal - 2),
            source="Appel (1979), TA-Lib MACD")
 def macd(s: Any, window: Any, x: float) -> tuple[float, float, float]:
-    """Moving average convergence divergence: fast EMA less slow EMA, the EMA of that, and their difference."""
-    update_pair(s, x)
-    line = s.fast_value - s.slow_value
-    seen = s.count - s.slow + 1
-    if seen > s.signal:
-        s.signal_value += (line - s.signal_value) * (2.0 / (s.signal + 1))
-    elif seen > 0:
-        s.signal_value += (line - s.signal_value) / seen
-    return line, s.signal_value, line - s.signal_value
+    """Moving average convergence divergence: fast EMA less slow EMA, the EMA of that, and their difference.
+
+    Both averages are first known at the same bar, the `slow`-th: the fast one starts with the mean of the `fast`
+    values up to it.
+    """
+    s.slow_lag = lag_of(s.slow_lag, s.before, x, s.count, s.slow, kept_by(s.slow))
+    seen = s.count - (s.slow - s.fast)
+    if seen > 0:
+        s.fast_lag = lag_of(s.fast_lag, s.before, x, seen, s.fast, kept_by(s.fast))
+    s.before = x
+    line = s.slow_lag - s.fast_lag
+    signal = update_signal(s, line)
+    return line, signal, line - signal
 
 
 @indicator(bar_inputs=("high", "low", "close"), parameters={"length": length(1, 14)},
@@ -88,8 +83,7 @@ def atr(s: Any, window: Any, high: float, low: float, close: float) -> float:
     """Average true range in price units, smoothed by the share 1 / length."""
     changes = s.count - 1
     if changes > 0:
-        share = 1.0 / (changes if changes < s.length else s.length)
-        s.value += (widest_range(high, low, s.previous) - s.value) * share
+        s.value = wilder(s.value, widest_range(high, low, s.previous), changes, s.length)
     s.previous = close
     return s.value  # type: ignore[no-any-return]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from framework.indicators.blocks import helper, next_place, window_sum
+from framework.indicators.blocks import helper, keep_reciprocals, next_place, window_sum
 from framework.indicators.definition import indicator, length, number
 
 
@@ -19,8 +19,8 @@ def rolling_sum(s: Any, window: Any, x: float) -> float:
 
 
 @indicator(inputs=("x",), parameters={"length": length(2)}, outputs=("value", "slope", "intercept", "r2", "forecast"),
-           state={"at": int, "origin": float, "total": float, "squares": float, "placed": float, "tail_origin": float},
-           window=lambda p: 3 * p.length, lookback=lambda p: p.length - 1,
+           state={"at": int, "origin": float, "total": float, "squares": float, "placed": float},
+           window=lambda p: 4 * p.length, lookback=lambda p: p.length - 1,
            source="least squares, TA-Lib LINEARREG, LINEARREG_SLOPE, LINEARREG_INTERCEPT, CORREL squared and TSF")
 def linreg(s: Any, window: Any, x: float) -> tuple[float, float, float, float, float]:
     """Least-squares line through the last `length` values: at this bar, its slope, start, R2, and at the next bar.
@@ -28,34 +28,28 @@ def linreg(s: Any, window: Any, x: float) -> tuple[float, float, float, float, f
     The value at the bar `length` - 1 bars ago is the intercept. R2 is 0 when all values are equal.
     """
     n = s.length
-    if s.at == 0:
-        s.origin = x
-        s.total = 0.0
-        s.squares = 0.0
-        s.placed = 0.0
+    centre = (n - 1) / 2.0
     offset = x - s.origin
+    window[s.at] = x
     s.at += 1
+    m = s.at
     s.total += offset
     s.squares += offset * offset
-    s.placed += s.at * offset
-    m = s.at
-    window[m - 1] = x
-    older = n - m
-    centre = (n - 1) / 2.0
-    mean = s.total / m
-    spread = s.squares - s.total * mean
-    tilt = s.placed + (older - 1 - centre) * s.total
-    if older > 0:
-        apart = s.tail_origin - s.origin
-        between = apart + (window[m] / older - mean)
-        spread += window[n + m] + between * between * (m * (older / n))
-        tilt += window[2 * n + m] - (1.0 + centre) * window[m] + apart * (older * ((older - 1) / 2.0 - centre))
-        mean += between * (older / n)
+    s.placed += m * offset
+    if m < n:
+        older = n - m
+        share = older * (1.0 / n)
+        head = s.total * window[3 * n + m - 1]
+        apart = window[m] * window[3 * n + older - 1] - head
+        spread = s.squares - s.total * head + window[n + m] + apart * apart * (m * share)
+        tilt = s.placed + (older - 1 - centre) * s.total + window[2 * n + m] - (1.0 + centre) * window[m]
+        middle = s.origin + (head + apart * share)
     else:
         _keep_tails(s, window, x)
-    across = n * (n * float(n) - 1.0) / 12.0
-    slope = tilt / across
-    middle = s.origin + mean
+        spread = window[n]
+        tilt = window[2 * n] - (1.0 + centre) * window[0]
+        middle = x + window[0] * (1.0 / n)
+    slope = tilt * (12.0 / (n * (n * float(n) - 1.0)))
     explained = slope * tilt
     r2 = (explained / spread if explained < spread else 1.0) if spread > 0.0 else 0.0
     return middle + slope * centre, slope, middle - slope * centre, r2, middle + slope * (centre + 1.0)
@@ -68,7 +62,8 @@ def _keep_tails(s: Any, window: Any, x: float) -> None:
     placed: the sum of the differences times 1, 2, 3 ..., from the oldest of the tail on.
     """
     n = s.length
-    s.tail_origin = x
+    if window[3 * n] == 0.0:
+        keep_reciprocals(window, 3 * n, n)
     total = 0.0
     squares = 0.0
     placed = 0.0
@@ -78,14 +73,15 @@ def _keep_tails(s: Any, window: Any, x: float) -> None:
         squares += offset * offset
         placed += total
         window[k] = total
-        window[n + k] = squares - total * (total / (n - k))
+        window[n + k] = squares - total * (total * window[4 * n - k - 1])
         window[2 * n + k] = placed
+    s.origin = x
+    s.total, s.squares, s.placed = 0.0, 0.0, 0.0
     s.at = 0
 
 
 PAIR = {"at": int, "x_origin": float, "y_origin": float, "x_total": float, "y_total": float, "x_squares": float,
-        "y_squares": float, "products": float, "x_tail_origin": float, "y_tail_origin": float,
-        "xx": float, "yy": float, "xy": float}
+        "y_squares": float, "products": float, "xx": float, "yy": float, "xy": float}
 """The state of `update_products`."""
 
 
@@ -93,15 +89,11 @@ PAIR = {"at": int, "x_origin": float, "y_origin": float, "x_total": float, "y_to
 def update_products(s: Any, window: Any, x: float, y: float) -> None:
     """Move `s.xx`, `s.yy` and `s.xy` on by one: the sums of squared and mixed deviations of `s.length` pairs.
 
-    window: 5 * length floats: of each tail the means, from the tail's origins, and the three sums.
-    Differences from a pair inside the window are summed, so that nothing cancels; head and tail merge as in Chan,
-    Golub and LeVeque (1979).
+    window: 6 * length floats: of each tail the means, from the origins, and the three sums; the reciprocals of 1 to
+    length. Differences from the pair that ended the last block are summed, so that nothing cancels; head and tail
+    merge as in Chan, Golub and LeVeque (1979).
     """
     n = s.length
-    if s.at == 0:
-        s.x_origin, s.y_origin = x, y
-        s.x_total, s.y_total = 0.0, 0.0
-        s.x_squares, s.y_squares, s.products = 0.0, 0.0, 0.0
     dx = x - s.x_origin
     dy = y - s.y_origin
     s.x_total += dx
@@ -113,20 +105,26 @@ def update_products(s: Any, window: Any, x: float, y: float) -> None:
     window[n + s.at] = y
     s.at += 1
     m = s.at
-    x_mean = s.x_total / m
-    y_mean = s.y_total / m
-    s.xx = s.x_squares - s.x_total * x_mean
-    s.yy = s.y_squares - s.y_total * y_mean
-    s.xy = s.products - s.x_total * y_mean
     if m < n:
-        weight = m * ((n - m) / n)
-        dx = (s.x_origin - s.x_tail_origin) + (x_mean - window[m])
-        dy = (s.y_origin - s.y_tail_origin) + (y_mean - window[n + m])
-        s.xx += window[2 * n + m] + dx * dx * weight
-        s.yy += window[3 * n + m] + dy * dy * weight
-        s.xy += window[4 * n + m] + dx * dy * weight
-        return
-    s.x_tail_origin, s.y_tail_origin = x, y
+        x_mean = s.x_total * window[5 * n + m - 1]
+        y_mean = s.y_total * window[5 * n + m - 1]
+        weight = m * ((n - m) * (1.0 / n))
+        dx = x_mean - window[m]
+        dy = y_mean - window[n + m]
+        s.xx = s.x_squares - s.x_total * x_mean + window[2 * n + m] + dx * dx * weight
+        s.yy = s.y_squares - s.y_total * y_mean + window[3 * n + m] + dy * dy * weight
+        s.xy = s.products - s.x_total * y_mean + window[4 * n + m] + dx * dy * weight
+    else:
+        _keep_pairs(s, window, x, y)
+        s.xx, s.yy, s.xy = window[2 * n], window[3 * n], window[4 * n]
+
+
+@helper
+def _keep_pairs(s: Any, window: Any, x: float, y: float) -> None:
+    """Turn a full block into the means and the three sums of its tails, of differences from (x, y)."""
+    n = s.length
+    if window[5 * n] == 0.0:
+        keep_reciprocals(window, 5 * n, n)
     x_total, y_total, xx, yy, xy = 0.0, 0.0, 0.0, 0.0, 0.0
     for k in range(n - 1, -1, -1):
         dx = window[k] - x
@@ -136,15 +134,17 @@ def update_products(s: Any, window: Any, x: float, y: float) -> None:
         xx += dx * dx
         yy += dy * dy
         xy += dx * dy
-        window[k] = x_total / (n - k)
-        window[n + k] = y_total / (n - k)
+        window[k] = x_total * window[6 * n - k - 1]
+        window[n + k] = y_total * window[6 * n - k - 1]
         window[2 * n + k] = xx - x_total * window[k]
         window[3 * n + k] = yy - y_total * window[n + k]
         window[4 * n + k] = xy - x_total * window[n + k]
+    s.x_origin, s.y_origin = x, y
+    s.x_total, s.y_total, s.x_squares, s.y_squares, s.products = 0.0, 0.0, 0.0, 0.0, 0.0
     s.at = 0
 
 
-@indicator(inputs=("x", "y"), parameters={"length": length(2)}, state=PAIR, window=lambda p: 5 * p.length,
+@indicator(inputs=("x", "y"), parameters={"length": length(2)}, state=PAIR, window=lambda p: 6 * p.length,
            lookback=lambda p: p.length - 1, source="Pearson (1895), TA-Lib CORREL")
 def correlation(s: Any, window: Any, x: float, y: float) -> float:
     """Correlation of two series over the last `length` bars, -1 to 1; 0 when one of them does not move."""
@@ -155,7 +155,7 @@ def correlation(s: Any, window: Any, x: float, y: float) -> float:
     return -1.0 if value < -1.0 else 1.0 if value > 1.0 else value
 
 
-@indicator(inputs=("x", "market"), parameters={"length": length(2)}, state=PAIR, window=lambda p: 5 * p.length,
+@indicator(inputs=("x", "market"), parameters={"length": length(2)}, state=PAIR, window=lambda p: 6 * p.length,
            lookback=lambda p: p.length - 1, source="least squares; TA-Lib BETA of one-bar returns")
 def beta(s: Any, window: Any, x: float, market: float) -> float:
     """Slope of a series on another over the last `length` bars: of returns, for a beta; 0 when that does not move."""
@@ -168,41 +168,37 @@ def beta(s: Any, window: Any, x: float, market: float) -> float:
            cost="O(length)")
 def percentile_rank(s: Any, window: Any, x: float) -> float:
     """Rank of the value among the last `length` values in percent, this one included; equal ones share their mean."""
+    leaving = window[s.at]
+    twice = 2 - (1 if leaving < x else 0) - (1 if leaving <= x else 0)
+    for k in range(s.length):
+        twice += (1 if window[k] < x else 0) + (1 if window[k] <= x else 0)
     window[s.at] = x
     s.at = next_place(s.at, s.length)
-    below = 0
-    equal = 0
-    for k in range(s.length):
-        below += 1 if window[k] < x else 0
-        equal += 1 if window[k] == x else 0
-    return (below + (equal + 1) / 2.0) * (100.0 / s.length)  # type: ignore[no-any-return]
+    return twice * (50.0 / s.length)  # type: ignore[no-any-return]
 
 
 @helper
 def update_sorted(s: Any, window: Any, x: float) -> None:
     """Keep the last `s.length` values in order in the window, the smallest first; 2 * length floats, state `at`."""
     n = s.length
-    k = s.count - 1
+    known = s.count - 1 if s.count <= n else n
+    place = 0
+    for k in range(known):
+        place += 1 if window[k] < x else 0
+    hole = known
     if s.count > n:
         leaving = window[n + s.at]
-        low, high = 0, n - 1
-        while low < high:
-            middle = (low + high) // 2
-            if window[middle] < leaving:
-                low = middle + 1
-            else:
-                high = middle
-        k = low
+        hole = 0
+        for k in range(n):
+            hole += 1 if window[k] < leaving else 0
+        place -= 1 if leaving < x else 0
+    for k in range(hole, place):
+        window[k] = window[k + 1]
+    for k in range(hole, place, -1):
+        window[k] = window[k - 1]
+    window[place] = x
     window[n + s.at] = x
     s.at = next_place(s.at, n)
-    known = s.count if s.count < n else n
-    while k + 1 < known and window[k + 1] < x:
-        window[k] = window[k + 1]
-        k += 1
-    while k > 0 and window[k - 1] > x:
-        window[k] = window[k - 1]
-        k -= 1
-    window[k] = x
 
 
 @indicator(inputs=("x",), parameters={"length": length(), "share": number(0.0, 0.5)}, state={"at": int},

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from framework.indicators.blocks import exponential, helper, next_place, widest_range, wilder, window_range
+from framework.indicators.blocks import helper, kept_by, lag_of, next_place, widest_range, wilder, window_range
 from framework.indicators.definition import indicator, length, number
 
 
 @indicator(bar_inputs=("high", "low", "close"),
            parameters={"length": length(1, 20), "atr_length": length(1, 10), "width": number(0.0, 2.0)},
-           outputs=("upper", "middle", "lower"), state={"before": float, "range": float, "value": float},
+           outputs=("upper", "middle", "lower"), state={"before": float, "range": float, "lag": float},
            lookback=lambda p: (max(p.length - 1, p.atr_length), p.length - 1, max(p.length - 1, p.atr_length)),
            source="Keltner (1960), Raschke; EMA and ATR of TA-Lib")
 def keltner(s: Any, window: Any, high: float, low: float, close: float) -> tuple[float, float, float]:
     """Keltner channel: the EMA of the close and `width` average true ranges above and below it."""
     if s.count > 1:
         s.range = wilder(s.range, widest_range(high, low, s.before), s.count - 1, s.atr_length)
+    s.lag = lag_of(s.lag, s.before, close, s.count, s.length, kept_by(s.length))
     s.before = close
-    s.value = exponential(s.value, close, s.count, s.length)
-    return s.value + s.width * s.range, s.value, s.value - s.width * s.range
+    middle = close - s.lag
+    reach = s.width * s.range
+    return middle + reach, middle, middle - reach
 
 
 @indicator(bar_inputs=("high", "low"), parameters={"length": length(1, 20)}, outputs=("upper", "middle", "lower"),
@@ -67,48 +69,44 @@ def supertrend(s: Any, window: Any, high: float, low: float, close: float) -> tu
 
 @indicator(bar_inputs=("high", "low"), parameters={"acceleration": number(0.0, 0.02), "maximum": number(0.0, 0.2)},
            state={"high_before": float, "low_before": float, "value": float, "extreme": float, "share": float,
-                  "is_long": int},
+                  "side": float},
            lookback=lambda p: 1, source="Wilder (1978), TA-Lib SAR")
 def sar(s: Any, window: Any, high: float, low: float) -> float:
-    """Parabolic stop and reverse: a stop that follows the extreme of its trend, faster at each new one."""
+    """Parabolic stop and reverse: a stop that follows the extreme of its trend, faster at each new one.
+
+    Prices are looked at from the side of the trend, 1 or -1, so that the stop is always below them and rises.
+    """
     start = s.acceleration if s.acceleration < s.maximum else s.maximum
-    if s.count == 1:
-        s.high_before = high
-        s.low_before = low
-        return low
-    if s.count == 2:
-        fall = s.low_before - low
-        s.is_long = 0 if fall > 0.0 and fall > high - s.high_before else 1
-        s.extreme = high if s.is_long else low
-        s.value = s.low_before if s.is_long else s.high_before
-        s.share = start
+    if s.count <= 2:
+        if s.count == 2:
+            fall = s.low_before - low
+            s.side = -1.0 if fall > 0.0 and fall > high - s.high_before else 1.0
+            s.value = s.low_before if s.side > 0.0 else -s.high_before
+            s.extreme = high if s.side > 0.0 else -low
+            s.share = start
         s.high_before = high
         s.low_before = low
     outermost = high if high > s.high_before else s.high_before
     innermost = low if low < s.low_before else s.low_before
-    if (s.is_long == 1 and low <= s.value) or (s.is_long == 0 and high >= s.value):
-        s.is_long = 1 - s.is_long
-        shown = _bounded(s.extreme, s.is_long, innermost, outermost)
-        s.share = start
-        s.extreme = high if s.is_long else low
-        s.value = shown
-    else:
-        shown = s.value
-        if (s.is_long == 1 and high > s.extreme) or (s.is_long == 0 and low < s.extreme):
-            s.extreme = high if s.is_long else low
-            s.share = s.share + start if s.share + start < s.maximum else s.maximum
-    s.value = _bounded(s.value + s.share * (s.extreme - s.value), s.is_long, innermost, outermost)
     s.high_before = high
     s.low_before = low
-    return shown
-
-
-@helper
-def _bounded(value: float, is_long: int, low: float, high: float) -> float:
-    """Return a stop that is not inside the last two bars: below them for a long one, above for a short one."""
-    if is_long == 1:
-        return value if value < low else low
-    return value if value > high else high
+    near, far = (low, high) if s.side > 0.0 else (-high, -low)
+    if near <= s.value:
+        near, far = -far, -near
+        s.side = -s.side
+        edge = innermost if s.side > 0.0 else -outermost
+        shown = -s.extreme if -s.extreme < edge else edge
+        s.share = start
+        s.extreme = far
+    else:
+        edge = innermost if s.side > 0.0 else -outermost
+        shown = s.value
+        faster = s.share + start if s.share + start < s.maximum else s.maximum
+        s.share = faster if far > s.extreme else s.share
+        s.extreme = far if far > s.extreme else s.extreme
+    value = shown + s.share * (s.extreme - shown)
+    s.value = value if value < edge else edge
+    return shown if s.side > 0.0 else -shown
 
 
 @helper

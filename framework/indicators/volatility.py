@@ -112,7 +112,7 @@ def rogers_satchell(s: Any, window: Any, open: float, high: float, low: float, c
 
 @indicator(bar_inputs=("open", "high", "low", "close"), state={**PAIR, "before": float, "head": float},
            parameters={"length": length(2, 20), "periods": number(0.0, 1.0)},
-           window=lambda p: 6 * p.length, lookback=lambda p: p.length, source="Yang and Zhang (2000)")
+           window=lambda p: 7 * p.length, lookback=lambda p: p.length, source="Yang and Zhang (2000)")
 def yang_zhang(s: Any, window: Any, open: float, high: float, low: float, close: float) -> float:
     """Yang-Zhang volatility: from gaps, bodies and ranges, whatever the drift."""
     n = s.length
@@ -121,7 +121,7 @@ def yang_zhang(s: Any, window: Any, open: float, high: float, low: float, close:
     if s.count == 1:
         return 0.0
     body = log_ratio(close, open)
-    within, s.head = window_sum(window, 5 * n, n, s.at, s.head, without_drift(open, high, low, body))
+    within, s.head = window_sum(window, 6 * n, n, s.at, s.head, without_drift(open, high, low, body))
     update_products(s, window, log_ratio(open, before), body)
     share = 0.34 / (1.34 + (n + 1.0) / (n - 1.0))
     total = (s.xx + share * s.yy) / (n - 1.0) + (1.0 - share) * (within / n)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from framework.indicators.blocks import MOMENTS, ROUNDING, helper, next_place, update_moments, window_sums
+from framework.indicators.blocks import MOMENTS, ROUNDING, helper, kept_by, next_place, update_moments, window_sums
 from framework.indicators.definition import indicator, length
 
 
@@ -13,10 +13,8 @@ from framework.indicators.definition import indicator, length
            lookback=lambda p: 0, source="Granville (1963), TA-Lib OBV")
 def obv(s: Any, window: Any, close: float, volume: float) -> float:
     """On-balance volume: the volume of bars that closed higher less that of bars that closed lower, since the first."""
-    if s.count == 1 or close > s.before:
-        s.total += volume
-    elif close < s.before:
-        s.total -= volume
+    side = (1.0 if close > s.before else 0.0) - (1.0 if close < s.before else 0.0)
+    s.total += volume * (side if s.count > 1 else 1.0)
     s.before = close
     return s.total  # type: ignore[no-any-return]
 
@@ -36,18 +34,15 @@ def ad_line(s: Any, window: Any, high: float, low: float, close: float, volume: 
 
 
 @indicator(bar_inputs=("high", "low", "close", "volume"), parameters={"fast": length(2, 3), "slow": length(2, 10)},
-           state={"total": float, "fast_value": float, "slow_value": float},
+           state={"fast_lag": float, "slow_lag": float},
            lookback=lambda p: max(p.fast, p.slow) - 1, source="Chaikin, TA-Lib ADOSC")
 def chaikin_oscillator(s: Any, window: Any, high: float, low: float, close: float, volume: float) -> float:
     """Chaikin oscillator: a fast less a slow EMA of the accumulation/distribution line, both from its first value."""
-    s.total += flow(high, low, close, volume)
-    if s.count == 1:
-        s.fast_value = s.total
-        s.slow_value = s.total
-    else:
-        s.fast_value += (s.total - s.fast_value) * (2.0 / (s.fast + 1))
-        s.slow_value += (s.total - s.slow_value) * (2.0 / (s.slow + 1))
-    return s.fast_value - s.slow_value  # type: ignore[no-any-return]
+    change = flow(high, low, close, volume)
+    if s.count > 1:
+        s.fast_lag = (s.fast_lag + change) * kept_by(s.fast)
+        s.slow_lag = (s.slow_lag + change) * kept_by(s.slow)
+    return s.slow_lag - s.fast_lag  # type: ignore[no-any-return]
 
 
 @indicator(bar_inputs=("high", "low", "close", "volume"), parameters={"length": length(1, 20)},
