@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from itertools import islice
 from typing import Protocol
 
@@ -80,7 +80,7 @@ class LocalExecutor:
                 yield self._own.run(trial, "thread 0")
             return
         self._start()
-        chunks = _chunks(trials, self.chunk)
+        chunks = chunked(trials, self.chunk, self.workers)
         for chunk in islice(chunks, 2 * self.workers):
             self._submit(chunk)
         while self._under_way:
@@ -150,7 +150,10 @@ def chunk_size(trial_seconds: float, most: int = 32) -> int:
     return max(1, min(most, int(CHUNK_SECONDS / trial_seconds))) if trial_seconds > 0.0 else 1
 
 
-def _chunks(trials: Iterable[Trial], size: int) -> Iterator[list[Trial]]:
+def chunked(trials: Iterable[Trial], size: int, shares: int) -> Iterator[list[Trial]]:
+    """Yield trials in chunks of at most `size`; those of a batch are shared out, so that nobody is left without."""
+    if isinstance(trials, Sized):
+        size = max(1, min(size, -(-len(trials) // max(1, shares))))
     source = iter(trials)
     while chunk := list(islice(source, size)):
         yield chunk

@@ -22,9 +22,6 @@ from framework.research.journal import NAME, Journal
 from framework.research.search import Search, Work, journalled, write_search
 from framework.research.study import Driver, Study, Watcher, check_same, prepare
 
-WORTH_RAY_SECONDS = 60.0
-"""`auto` takes Ray for nothing shorter: its start costs several seconds."""
-
 
 def optimize(config: Config | Mapping[str, Any] | str | Path | None = None, data: Any = None, strategy: Any = None, *,
              space: Mapping[str, Any] | None = None, out: str | Path | None = None, resume: bool = False,
@@ -113,4 +110,9 @@ def run_study(study: Study, journal: Journal, ahead: Forecast | None, watch: Wat
 def make_executor(study: Study, ahead: Forecast | None) -> Executor:
     """Return who runs the trials: [optimize] executor, or what suits the forecast with "auto"."""
     settings = study.settings
+    if settings.executor == "ray" or (settings.executor == "auto" and settings.address is not None):
+        from framework.research.ray_cluster import RayExecutor
+
+        return RayExecutor(study.setup, study.cache.budget_bytes, settings.workers, settings.address,
+                           study.subject.session_classes(), ahead.trial_seconds if ahead else 0.0)
     return LocalExecutor(study.setup, study.cache, settings.workers, ahead.trial_seconds if ahead else 0.0)

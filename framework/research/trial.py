@@ -127,6 +127,15 @@ class Stage:
             outcome = Outcome(trial.number, trial.params, FAILED, None, {}, f"{type(error).__name__}: {error}")
         return attrs.evolve(outcome, seconds=time.perf_counter() - began, worker=worker)
 
+    def touch_columns(self, trial: Trial) -> None:
+        """Ask the cache for every column of a trial, without running it."""
+        parts = self.subject.parts(trial.params)
+        plan_slots(self.setup.tape, parts.plans, self.cache)
+        for rule in (parts.sizing, *parts.rules):
+            declared = names_of(rule)
+            for symbol in range(self.setup.tape.n_symbols):
+                columns_of(declared, self.setup.tape, symbol, self.cache)
+
     @property
     def notes(self) -> list[str]:
         """What the user is told once: plug-ins that could not be compiled."""
