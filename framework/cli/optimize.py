@@ -125,15 +125,15 @@ def show(found: Search, report: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from framework.research.search_charts import shown
+
     study = found.study
     names, paths = study.objective.names, [one.path for one in study.space.dimensions]
     table = Table(show_header=True, header_style="bold", box=None, pad_edge=False)
     for name in ("trial", *paths, *names, *(() if "# Trades" in names else ("# Trades",))):
         table.add_column(name, justify="right")
-    best = found.front if len(names) > 1 else sorted(
-        found.complete, key=lambda one: (study.objective.losses(one.values or ()), one.number))
-    for one in best[:SHOWN]:
-        cells = [str(one.number), *(f"{one.params[path]}" for path in paths), *(f"{value:.4f}" for value in
+    for one in found.front[:SHOWN] if len(names) > 1 else found.leaders(SHOWN):
+        cells = [str(one.number), *(shown(one.params[path]) for path in paths), *(f"{value:.4f}" for value in
                                                                                one.values or ())]
         table.add_row(*cells, *(() if "# Trades" in names else (str(one.statistics["# Trades"]),)))
     Console().print(table)

@@ -11,7 +11,9 @@ Without an address the processes belong to this one, listen on loopback only and
 from __future__ import annotations
 
 import os
+import pickle
 import socket
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -122,14 +124,15 @@ class StoredColumns(ColumnCache):
 class Worker:
     """What runs in an actor: one stage on the shared tape."""
 
-    def __init__(self, tape: Any, setup: Setup, classes: Sequence[tuple[str, type]]) -> None:
+    def __init__(self, tape: Any, common: dict[str, Any], classes: bytes) -> None:
         from framework import plugins
 
+        setup = Setup(tape=tape, **common)
         plugins.use(setup.config.plugins.allow)
-        for kind, one in classes:
+        for kind, one in pickle.loads(classes):
             plugins.registry().add(kind, one)
         self.columns = GivenColumns()
-        self.stage = Stage(attrs.evolve(setup, tape=tape), self.columns)
+        self.stage = Stage(setup, self.columns)
         self.name = f"{socket.gethostname()}/{os.getpid()}"
 
     def hello(self) -> dict[str, str]:
@@ -177,7 +180,7 @@ class RayExecutor:
     def __init__(self, setup: Setup, budget_bytes: int, workers: int | None = None, address: str | None = None,
                  classes: Sequence[tuple[str, type]] = (), trial_seconds: float = 0.0) -> None:
         self.ray = import_ray()
-        self.setup, self.classes = setup, tuple(classes)
+        self.setup, self._classes = setup, pickled_by_value(classes)
         self.chunk = max(1, min(64, int(CHUNK_SECONDS / trial_seconds))) if trial_seconds > 0.0 else 1
         self._owns = not self.ray.is_initialized()
         if self._owns:
@@ -226,7 +229,8 @@ class RayExecutor:
             raise ConfigError(f"{where}: {' '.join(told[:3]) if told else type(error).__name__}") from error
 
     def _recruit(self) -> _Member:
-        actor = self._kind.remote(self._tape, attrs.evolve(self.setup, tape=None), self.classes)
+        common = attrs.asdict(self.setup, recurse=False, filter=lambda field, _: field.name != "tape")
+        actor = self._kind.remote(self._tape, common, self._classes)
         return _Member(actor, actor.hello.remote())
 
     def _await_first(self) -> None:
@@ -259,8 +263,8 @@ class RayExecutor:
         if theirs != ours:
             apart = ", ".join(f"{name} is {theirs.get(name)} there and {ours.get(name)} here"
                               for name in {**ours, **theirs} if theirs.get(name) != ours.get(name))
-            raise ConfigError(f"a Ray worker has other versions than the driver: {apart}; results would differ. Install "
-                              "the same on every node, as with pip install -c constraints.txt")
+            raise ConfigError(f"a Ray worker has other versions than the driver: {apart}; results would differ. "
+                              "Install the same on every node, as with pip install -c constraints.txt")
         member.is_ready = True
 
     # --- running ------------------------------------------------------------------------------------------------------
@@ -365,7 +369,8 @@ class RayExecutor:
 
 
 TAPE_ARRAYS = ("open_time", "close_time", "open", "high", "low", "close", "volume", "account_day", "local_minute",
-               "weekday", "bars_in_session", "minutes_to_close", "event_time", "event_kind", "event_symbol", "event_bar")
+               "weekday", "bars_in_session", "minutes_to_close", "event_time", "event_kind", "event_symbol",
+               "event_bar")
 
 
 def start_local_cluster(ray: Any, **options: Any) -> None:
@@ -388,6 +393,28 @@ def start_local_cluster(ray: Any, **options: Any) -> None:
             del os.environ[variable]
         else:
             os.environ[variable] = inherited
+
+
+def pickled_by_value(classes: Sequence[tuple[str, type]]) -> bytes:
+    """Return plug-ins that were handed over from Python as bytes that need no module of theirs on the other side.
+
+    Those of an installed package go by their name: the package has to be on every node.
+    """
+    from importlib.metadata import packages_distributions
+
+    if not classes:
+        return pickle.dumps([])
+    cloudpickle: Any = import_ray().cloudpickle
+    installed = packages_distributions()
+    modules = [sys.modules[one.__module__] for _, one in classes
+               if one.__module__ != "__main__" and one.__module__.partition(".")[0] not in installed]
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        return bytes(cloudpickle.dumps(list(classes)))
+    finally:
+        for module in modules:
+            cloudpickle.unregister_pickle_by_value(module)
 
 
 def check_reachable(address: str) -> None:

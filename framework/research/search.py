@@ -88,6 +88,16 @@ class Search:
                 chosen.append(loss)
         return [losses[loss] for loss in chosen]
 
+    def leaders(self, most: int) -> list[Outcome]:
+        """Return the best different points by the first objective, at most so many."""
+        found: dict[tuple[Any, ...], Outcome] = {}
+        losses = self.study.objective.losses
+        for one in sorted(self.complete, key=lambda one: (losses(one.values or ())[0], one.number)):
+            found.setdefault(tuple(one.params.values()), one)
+            if len(found) == most:
+                break
+        return list(found.values())
+
     def check(self) -> None:
         """Raise ConfigError when no trial has a value, saying why."""
         if self.complete:
