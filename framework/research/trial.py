@@ -8,7 +8,7 @@ parameters and addresses of columns into it, and runs.  Results are those of a s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -16,7 +16,8 @@ import numpy as np
 
 from framework.backtest.compose import (
     FOREVER,
-    Slots,
+    WAKES,
+    Plan,
     columns_of,
     compose,
     names_of,
@@ -24,13 +25,15 @@ from framework.backtest.compose import (
     set_rules,
     set_slots,
     show_all_to_interpreted,
+    wake_of,
 )
 from framework.backtest.config import Config
 from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS, finish, result_of, terms_of
 from framework.data.tape import Tape
 from framework.engine.simulation import Simulation
 from framework.errors import ConfigError, FrameworkError, Interrupted
-from framework.indicators import ColumnCache, first_ready
+from framework.indicators import ColumnCache, Condition, Expression, evaluate, first_ready
+from framework.indicators.condition import Begins, Comparison, Joined, Not
 from framework.model.enums import Status
 from framework.parameters import Value
 from framework.research.objective import FULL, LIGHT, MarkSummary, Measures, Objective, Terms, daily_moments, number_of
@@ -128,13 +131,19 @@ class Stage:
         return attrs.evolve(outcome, seconds=time.perf_counter() - began, worker=worker)
 
     def touch_columns(self, trial: Trial) -> None:
-        """Ask the cache for every column of a trial, without running it."""
-        parts = self.subject.parts(trial.params)
-        plan_slots(self.setup.tape, parts.plans, self.cache)
+        """Ask the cache for every column of a trial, without running it; conditions for what they compare only."""
+        parts, tape = self.subject.parts(trial.params), self.setup.tape
+        for plan in parts.plans:
+            declared = [*names_of(plan.strategy).values()]
+            compared = [one for condition in wake_of(plan.strategy).values() for one in operands(condition)]
+            for symbol in symbols_of(plan, tape):
+                for expression in (*declared, *compared):
+                    evaluate(expression, tape, symbol, self.cache)
+                for expression in declared:
+                    first_ready(expression, tape, symbol, self.cache)
         for rule in (parts.sizing, *parts.rules):
-            declared = names_of(rule)
-            for symbol in range(self.setup.tape.n_symbols):
-                columns_of(declared, self.setup.tape, symbol, self.cache)
+            for symbol in range(tape.n_symbols):
+                columns_of(names_of(rule), tape, symbol, self.cache)
 
     @property
     def notes(self) -> list[str]:
@@ -152,6 +161,8 @@ class Stage:
                            cache=self.cache, interpreted=self.setup.interpreted)
             self._simulation, self._signature = made, signature
             self._pristine = {name: getattr(made.state, name).copy() for name in KEPT}
+            for name in WAKES:
+                self._pristine["slots"][f"wake_{name}"] = 0
             self._pristine |= {"nows": made.nows.bytes.copy(), "checks": made.checks.bytes.copy()}
             self._check_ready(made)
             return made
@@ -186,7 +197,7 @@ class Stage:
         start, tape, slots = self.setup.config.run.start_ns, self.setup.tape, simulation.keep[1]
         if start is None:
             return
-        ready = first_decision(tape, slots)
+        ready = first_decision(tape, slots.ready, slots.symbols)
         if ready is None or ready > start:
             moment = "never" if ready is None else str(np.datetime64(ready, "ns").astype("M8[s]"))
             raise ConfigError(f"its indicators are ready at {moment}, after the common window began "
@@ -238,23 +249,43 @@ def plain_number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def first_decision(tape: Tape, slots: Slots) -> int | None:
-    """Return the earliest close [ns UTC] at which a slot can be asked, None when no slot ever is."""
-    times = [int(tape.close_time[row]) for row, symbol in zip(slots.ready, slots.symbols, strict=True)
+def first_decision(tape: Tape, rows: Sequence[int], symbols: Sequence[int]) -> int | None:
+    """Return the earliest close [ns UTC] at which a slot can be asked, None when no slot ever is.
+
+    rows: of each slot, the bar from which on it is asked; symbols: of each slot.
+    """
+    times = [int(tape.close_time[row]) for row, symbol in zip(rows, symbols, strict=True)
              if row < int(tape.series[symbol + 1])]
     return min(times, default=None)
 
 
 def first_ready_close(tape: Tape, parts: Parts, cache: ColumnCache) -> int | None:
     """Return what `first_decision` does, from declared lookbacks alone: no column is computed."""
-    slots = Slots([], [], [], [])
+    rows, symbols = [], []
     for plan in parts.plans:
         declared = names_of(plan.strategy)
-        for symbol in range(tape.n_symbols) if plan.symbols is None else map(tape.symbol_index, plan.symbols):
+        for symbol in symbols_of(plan, tape):
             ready = max((first_ready(one, tape, symbol, cache) for one in declared.values()), default=-1)
-            slots.symbols.append(symbol)
-            slots.ready.append(int(tape.series[symbol]) + ready + 1)
-    return first_decision(tape, slots)
+            symbols.append(symbol)
+            rows.append(int(tape.series[symbol]) + ready + 1)
+    return first_decision(tape, rows, symbols)
+
+
+def symbols_of(plan: Plan, tape: Tape) -> list[int]:
+    """Return the places of the symbols that a strategy looks at."""
+    return [*range(tape.n_symbols)] if plan.symbols is None else [tape.symbol_index(one) for one in plan.symbols]
+
+
+def operands(condition: Condition) -> list[Expression]:
+    """Return the expressions that a condition compares."""
+    match condition:
+        case Comparison(_, left, right):
+            return [left, right]
+        case Joined(_, first, second):
+            return [*operands(first), *operands(second)]
+        case Not(x) | Begins(x):
+            return operands(x)
+    return []
 
 
 def longest_warm_up(subject: Subject, tape: Tape, points: list[Mapping[str, Value]], cache: ColumnCache) -> int:
