@@ -60,8 +60,9 @@ def command(config: Path, sampler: str | None, trials: int | None, executor: str
         with _shown_progress(made.name) as (told, watch):
             found = search(made, folder, resume=resume is not None, watch=watch, told=told, report=options.report,
                            interpreted=options.interpreted, command=["framework", *sys.argv[1:]])
-    except Interrupted as stop:
-        raise Interrupted(f"{stop}; continue with: framework optimize {config} --resume {folder}") from None
+    except (Interrupted, KeyboardInterrupt) as stop:
+        told = str(stop) or "interrupted; every finished trial is saved"
+        raise Interrupted(f"{told}; continue with: framework optimize {config} --resume {folder}") from None
     if options.as_json:
         from framework.backtest.plain import plain
         from framework.research.search import document

@@ -135,6 +135,7 @@ class Measures:
         self.returns = metrics.daily_returns(self.days, terms.capital)
         self._trades: dict[str, Any] | None = None
         self._costs: dict[str, Any] | None = None
+        self._known: dict[str, float] = {}
 
     @property
     def total(self) -> float:
@@ -174,8 +175,9 @@ class Measures:
 
     def value(self, name: str) -> float:
         """Return a statistic by name; NaN where it is not defined."""
-        function = FROM_TABLES.get(name) or FROM_MARKS[name]
-        return function(self)
+        if name not in self._known:
+            self._known[name] = (FROM_TABLES.get(name) or FROM_MARKS[name])(self)
+        return self._known[name]
 
 
 def _of_trades(name: str) -> Callable[[Measures], float]:
@@ -222,8 +224,12 @@ def daily_moments(returns: np.ndarray) -> dict[str, float | None]:
     """
     if not metrics.varies(returns):
         return {"days": len(returns), "sharpe_daily": None, "skew": None, "kurtosis": None}
-    mean = float(np.mean(returns))
+    count = len(returns)
+    mean = float(returns.sum()) / count
     apart = returns - mean
-    variance = float(np.mean(apart**2))
-    return {"days": len(returns), "sharpe_daily": mean / float(np.std(returns, ddof=1)),
-            "skew": float(np.mean(apart**3)) / variance**1.5, "kurtosis": float(np.mean(apart**4)) / variance**2}
+    squares = apart * apart
+    total = float(squares.sum())
+    variance = total / count
+    return {"days": count, "sharpe_daily": mean / math.sqrt(total / (count - 1)),
+            "skew": float((squares * apart).sum()) / count / variance**1.5,
+            "kurtosis": float((squares * squares).sum()) / count / variance**2}

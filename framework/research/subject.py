@@ -107,6 +107,10 @@ class Subject:
         rules = tuple(made["risk", place] for place in range(len(self._uses["risk"])))
         return Parts(plans, made["sizing", 0], rules, made.get(("slippage", 0)))
 
+    def is_fixed(self, made: Any) -> bool:
+        """Return whether a plug-in is the configuration's own, with none of its parameters varied."""
+        return any(made is one for one in self._made.values())
+
     def configured(self, values: Mapping[str, Value]) -> Config:
         """Return the configuration with these values in it."""
         config = self.config

@@ -18,28 +18,25 @@ from framework.backtest.compose import (
     FOREVER,
     WAKES,
     Plan,
+    Slots,
     columns_of,
     compose,
     names_of,
-    plan_slots,
-    set_rules,
-    set_slots,
-    show_all_to_interpreted,
     wake_of,
 )
 from framework.backtest.config import Config
 from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS, finish, result_of, terms_of
 from framework.data.tape import Tape
 from framework.engine.simulation import Simulation
-from framework.errors import ConfigError, FrameworkError, Interrupted
-from framework.indicators import ColumnCache, Condition, Expression, evaluate, first_ready
+from framework.errors import ConfigError, FrameworkError, Interrupted, StrategyError
+from framework.indicators import ColumnCache, Condition, Expression, evaluate, first_ready, truth
 from framework.indicators.condition import Begins, Comparison, Joined, Not
 from framework.model.enums import Status
 from framework.parameters import Value
 from framework.research.objective import FULL, LIGHT, MarkSummary, Measures, Objective, Terms, daily_moments, number_of
 from framework.research.subject import Parts, Subject
-from framework.risk import Rule
-from framework.strategy import Strategy
+from framework.risk import Rule, store_rule
+from framework.strategy import Strategy, store_constants
 
 COMPLETE, FEW_TRADES, UNDEFINED, FAILED = "complete", "few trades", "undefined", "failed"
 """How a trial can end; only complete ones can be best."""
@@ -115,14 +112,21 @@ class Stage:
         self._simulation: Simulation | None = None
         self._signature: tuple[Any, ...] = ()
         self._pristine: dict[str, np.ndarray] = {}
+        self._check_dtypes: list[np.dtype] = []
+        self._fixed: dict[int, Mapping[str, Expression]] = {}
+        self._ready: dict[tuple[int, Expression], int] = {}
 
     def run(self, trial: Trial, worker: str = "") -> Outcome:
         """Run one trial; errors of its plug-ins make it a failed one. Raises Interrupted when told to stop."""
         began = time.perf_counter()
         try:
             parts = self.subject.parts(trial.params)
-            simulation = self._prepared(parts)
-            marks = self._run(simulation)
+            try:
+                simulation = self._prepared(parts)
+                marks = self._run(simulation, simulation.step)
+            except StrategyError:
+                simulation = self._prepared(parts)
+                marks = self._run(simulation, simulation.advance)
             outcome = self._measured(trial, parts, simulation, marks)
         except Interrupted:
             raise
@@ -153,8 +157,9 @@ class Stage:
     def _prepared(self, parts: Parts) -> Simulation:
         """Return the simulation at its first event with these plug-ins' parameters."""
         rules: list[Rule] = [parts.sizing, *parts.rules]
-        uses: list[Strategy | Rule] = [*(plan.strategy for plan in parts.plans), *rules]
-        signature = tuple(tuple(names_of(one)) for one in uses)
+        owners: list[Strategy | Rule] = [*(plan.strategy for plan in parts.plans), *rules]
+        declared = [self._declared(one) for one in owners]
+        signature = tuple(tuple(one) for one in declared)
         if self._simulation is None or signature != self._signature:
             terms = attrs.evolve(self.terms, log_marks=self.setup.objective.mode != LIGHT)
             made = compose(self.setup.tape, parts.plans, parts.sizing, parts.rules, parts.slippage, terms,
@@ -163,34 +168,83 @@ class Stage:
             self._pristine = {name: getattr(made.state, name).copy() for name in KEPT}
             for name in WAKES:
                 self._pristine["slots"][f"wake_{name}"] = 0
+            self._check_dtypes = [next(plug.dtype for plug in made.plugs if plug.array == "rules"
+                                       and plug.rows == (number,)) for number in range(len(rules))]
             self._pristine |= {"nows": made.nows.bytes.copy(), "checks": made.checks.bytes.copy()}
             self._check_ready(made)
             return made
-        self._reset(self._simulation, parts, rules)
+        self._reset(self._simulation, parts, rules, declared)
         self._check_ready(self._simulation)
         return self._simulation
 
-    def _reset(self, simulation: Simulation, parts: Parts, rules: list[Rule]) -> None:
+    def _declared(self, owner: Strategy | Rule) -> Mapping[str, Expression]:
+        """Return the indicators of a plug-in; those of plug-ins that no trial varies are asked for once."""
+        kept = self._fixed.get(id(owner))
+        if kept is None:
+            kept = names_of(owner)
+            if self.subject.is_fixed(owner):
+                self._fixed[id(owner)] = kept
+        return kept
+
+    def _slots(self, plans: Sequence[Plan], declared: Sequence[Mapping[str, Expression]]) -> Slots:
+        """Return what `plan_slots` does."""
+        slots, tape, cache = Slots([], [], [], [], []), self.setup.tape, self.cache
+        for number, (plan, named) in enumerate(zip(plans, declared, strict=False)):
+            wake = wake_of(plan.strategy)
+            for symbol in symbols_of(plan, tape):
+                slots.strategies.append(number)
+                slots.symbols.append(symbol)
+                slots.columns.append({name: evaluate(one, tape, symbol, cache) for name, one in named.items()})
+                slots.wakes.append({name: truth(one, tape, symbol, cache) for name, one in wake.items()})
+                ready = max((self._first_ready(one, symbol) for one in named.values()), default=-1)
+                slots.ready.append(int(tape.series[symbol]) + ready + 1)
+        return slots
+
+    def _first_ready(self, expression: Expression, symbol: int) -> int:
+        """Return the bar at which an expression is defined, remembered."""
+        found = self._ready.get((symbol, expression))
+        if found is None:
+            found = self._ready[symbol, expression] = first_ready(expression, self.setup.tape, symbol, self.cache)
+        return found
+
+    def _reset(self, simulation: Simulation, parts: Parts, rules: list[Rule],
+               declared: Sequence[Mapping[str, Expression]]) -> None:
         """Put the state back to its beginning and write the parameters and columns of other plug-ins into it."""
-        made, tape = simulation.state, self.setup.tape
+        made, tape, plugs = simulation.state, self.setup.tape, simulation.plugs
         for name in KEPT:
             getattr(made, name)[...] = self._pristine[name]
         simulation.nows.bytes[...], simulation.checks.bytes[...] = self._pristine["nows"], self._pristine["checks"]
-        plugs = simulation.plugs
-        dtypes = [plug.dtype for plug in plugs[: len(parts.plans)]]
-        check_dtypes = [next(plug.dtype for plug in plugs if plug.array == "rules" and plug.rows == (number,))
-                        for number in range(len(rules))]
-        slots = plan_slots(tape, parts.plans, self.cache)
-        columns = [[columns_of(declared, tape, symbol, self.cache)[0] for symbol in range(tape.n_symbols)]
-                   for declared in map(names_of, rules)]
-        set_slots(made, tape, parts.plans, slots, simulation.nows, dtypes)
-        set_rules(made, rules, columns, check_dtypes, simulation.checks)
+        slots = self._slots(parts.plans, declared)
+        place = 0
+        for number, columns in enumerate(slots.columns):
+            slot, strategy = made.slots[number], slots.strategies[number]
+            slot["ready"] = slots.ready[number]
+            for name, holds in slots.wakes[number].items():
+                slot[f"wake_{name}"] = holds.ctypes.data
+            for values in columns.values():
+                made.columns[place] = values.ctypes.data
+                place += 1
+            store_constants(parts.plans[strategy].strategy, simulation.nows.record(number, plugs[strategy].dtype))
+        rule_columns = self._reset_rules(simulation, rules, declared[len(parts.plans) :])
         if parts.slippage is not None and parts.slippage.params():
             request = simulation.keep[3]
             parts.slippage.store_params(request.record(0, plugs[-1].dtype)["p"])
-        show_all_to_interpreted(made, plugs)
-        simulation.keep = (tape, slots, columns, simulation.keep[3])
+        simulation.keep = (tape, slots, rule_columns, simulation.keep[3])
         simulation.next, simulation.status = 0, Status.RUNNING
+
+    def _reset_rules(self, simulation: Simulation, rules: list[Rule],
+                     declared: Sequence[Mapping[str, Expression]]) -> list[list[dict[str, np.ndarray]]]:
+        """Write the parameters and columns of rules into the state; return the columns, rule by rule."""
+        tape, kept = self.setup.tape, []
+        for number, (rule, named_here) in enumerate(zip(rules, declared, strict=True)):
+            columns = [{name: evaluate(one, tape, symbol, self.cache) for name, one in named_here.items()}
+                       for symbol in range(tape.n_symbols)]
+            for symbol, named in enumerate(columns):
+                for j, values in enumerate(named.values()):
+                    simulation.state.rule_columns[number, symbol, j] = values.ctypes.data
+            store_rule(rule, simulation.checks.record(number, self._check_dtypes[number]))
+            kept.append(columns)
+        return kept
 
     def _check_ready(self, simulation: Simulation) -> None:
         """Refuse parameters whose indicators warm up beyond the common window: trials would not be comparable."""
@@ -204,15 +258,18 @@ class Stage:
                               f"({np.datetime64(start, 'ns').astype('M8[s]')}); set a later [run] start, or a "
                               "smaller space")
 
-    def _run(self, simulation: Simulation) -> MarkSummary | None:
-        """Run to the end, chunk by chunk; marks are summed up and forgotten unless a whole result needs them."""
+    def _run(self, simulation: Simulation, forward: Callable[[int], Status]) -> MarkSummary | None:
+        """Run to the end, chunk by chunk; marks are summed up and forgotten unless a whole result needs them.
+
+        forward: `step` of the simulation, or `advance`, which explains a failure and costs a snapshot a chunk.
+        """
         mode = self.setup.objective.mode
         marks = MarkSummary(self.measured.capital) if mode != LIGHT else None
         account = simulation.state.account
         while simulation.next < self._last and simulation.status == Status.RUNNING:
             if self.stopped():
                 raise Interrupted("stopped")
-            simulation.advance(min(self._last, simulation.next + CHUNK_EVENTS))
+            forward(min(self._last, simulation.next + CHUNK_EVENTS))
             if marks is not None and mode != FULL:
                 marks.add(simulation.state.marks[: account["marks"][0]])
                 account["marks"] = 0
