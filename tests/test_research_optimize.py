@@ -47,14 +47,18 @@ def test_every_statistic_of_a_trial_is_that_of_the_backtest(sections: dict[str, 
     study = study_of({"space": {name: [value] for name, value in point.items()}}, **sections)
     expected = run(study.subject.configured(point), study.tape).stats
     assert set(FROM_TABLES) | set(FROM_MARKS) < set(expected)
+    stages: dict[str, Stage] = {}
     for name in expected:
         if name in ("Start", "End"):
             continue
         setup = attrs.evolve(study.setup, objective=make_objective(name, None, 0, expected))
-        outcome = Stage(setup, study.cache).run(Trial(0, point))
+        stage = stages.setdefault(setup.objective.mode, Stage(setup, study.cache))
+        stage.setup = setup
+        outcome = stage.run(Trial(0, point))
         assert outcome.state in (COMPLETE, UNDEFINED), (name, outcome)
         value = number_of(expected[name])
         assert outcome.values == (value,) or (math.isnan(value) and outcome.state == UNDEFINED), name
+    assert set(stages) == {"light", "marks", "full"}
 
 
 def test_a_stage_used_before_gives_what_a_new_one_gives() -> None:
