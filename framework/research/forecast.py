@@ -6,15 +6,16 @@ import time
 from itertools import islice
 
 import attrs
+import numpy as np
 
 from framework.backtest.compose import names_of, plan_slots
 from framework.data.tape import BAR_COLUMNS, CLOCK_COLUMNS, EVENT_COLUMNS
 from framework.errors import ConfigError
-from framework.indicators import ColumnCache
+from framework.indicators import ColumnCache, Expression
 from framework.model.records import MARK
 from framework.research.objective import FULL
 from framework.research.study import Study
-from framework.research.trial import FAILED, Stage, Trial
+from framework.research.trial import FAILED, Stage, Trial, places_of
 
 SAMPLED = 2_000
 """Points whose indicators are counted; a larger study is told by these."""
@@ -77,31 +78,29 @@ def forecast(study: Study, workers: int) -> Forecast:
         began = time.perf_counter()
         plan_slots(study.tape, study.subject.parts(first).plans, fresh)
         column_seconds = (time.perf_counter() - began) / max(1, fresh.computed)
-    expressions, looked = unique_columns(study)
+    expressions, column_bytes, looked = unique_columns(study)
     bars = study.tape.n_bars
     marks = MARK.itemsize * bars if study.objective.mode == FULL else 0
     tape_bytes = sum(getattr(study.tape, name).nbytes for name in (*BAR_COLUMNS, *CLOCK_COLUMNS, *EVENT_COLUMNS))
     return Forecast(
         trials=sampler.total, trial_seconds=warm, column_seconds=column_seconds, workers=workers,
         columns=expressions, columns_are_all=looked >= sampler.total, tape_bytes=tape_bytes,
-        column_bytes=expressions * 8 * (bars // max(1, study.tape.n_symbols)), budget_bytes=study.cache.budget_bytes,
+        column_bytes=column_bytes, budget_bytes=study.cache.budget_bytes,
         worker_bytes=(8 << 20) + marks)
 
 
-def unique_columns(study: Study) -> tuple[int, int]:
-    """Return the number of different columns of the first SAMPLED points of the study, and of the points looked at.
+def unique_columns(study: Study) -> tuple[int, int, int]:
+    """Return the number and the bytes of different columns of the first SAMPLED points, and the points looked at.
 
     An adaptive sampler is not asked, as that would change its next points: random ones stand for its own.
     """
-    import numpy as np
-
     sampler = study.sampler()
     if sampler.batch is None:
         points = islice(sampler.points(), SAMPLED)
     else:
         random = np.random.default_rng(0)
         points = islice((study.space.draw(random) for _ in range(min(SAMPLED, sampler.total))), SAMPLED)
-    seen = set()
+    seen: set[tuple[int | None, Expression]] = set()
     looked = 0
     for point in points:
         looked += 1
@@ -110,11 +109,12 @@ def unique_columns(study: Study) -> tuple[int, int]:
         except ConfigError:
             continue
         for plan in parts.plans:
-            symbols = plan.symbols or study.tape.symbols
-            seen |= {(symbol, one) for one in names_of(plan.strategy).values() for symbol in symbols}
-        for rule in (parts.sizing, *parts.rules):
-            seen |= {(symbol, one) for one in names_of(rule).values() for symbol in study.tape.symbols}
-    return len(seen), looked if sampler.batch is None else 0
+            seen |= {(place, one) for one in names_of(plan.strategy).values() for place in places_of(plan, study.tape)}
+        for other in parts.others:
+            seen |= {(None, one) for one in names_of(other).values()}
+    lengths = np.diff(study.tape.series)
+    size = sum(8 * (study.tape.n_bars if place is None else int(lengths[place])) for place, _ in seen)
+    return len(seen), size, looked if sampler.batch is None else 0
 
 
 def in_bytes(count: float) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 from framework import plugins
 from framework.backtest.config import Config
 from framework.backtest.result import Records, Result
-from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS, known_symbols, load, versions
+from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS, broker_of, known_symbols, load, slippage_of, versions
 from framework.backtest.sections import Optimize
 from framework.backtest.stats import Value as Statistic
 from framework.data.tape import Tape
@@ -128,6 +128,9 @@ def prepare(config: Config, tape: Tape | None = None, interpreted: bool = False)
     space = make_space(subject, settings.space, settings.constraints)
     tape = tape if tape is not None else load(config)
     known_symbols(config, tape)
+    broker_of(config.broker)
+    if config.slippage is not None:
+        slippage_of(config.slippage, tape)
     known = known_statistics(config, tape)
     objective = make_objective(settings.objective, settings.direction, settings.min_trades, known)
     cache = ColumnCache(settings.cache_mib << 20)

@@ -17,7 +17,7 @@ from framework.backtest.config import Config, StrategyUse, Use
 from framework.backtest.run import make
 from framework.errors import ConfigError
 from framework.parameters import Param, Value
-from framework.risk import RiskRule, SizingRule
+from framework.risk import RiskRule, Rule, SizingRule
 from framework.slippage import SlippageModel
 from framework.strategy import Strategy
 
@@ -50,6 +50,12 @@ class Parts:
     sizing: SizingRule
     rules: tuple[RiskRule, ...]
     slippage: SlippageModel | None
+
+    @property
+    def others(self) -> list[Rule | SlippageModel]:
+        """What is no strategy: the sizing rule, the risk rules, and the slippage model where there is one."""
+        others: list[Rule | SlippageModel] = [self.sizing, *self.rules]
+        return others if self.slippage is None else [*others, self.slippage]
 
 
 class Subject:

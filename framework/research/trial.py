@@ -18,10 +18,10 @@ from framework.backtest.compose import (
     FOREVER,
     WAKES,
     Plan,
-    Slots,
-    columns_of,
+    addresses_of,
     compose,
     names_of,
+    plan_slots,
     wake_of,
 )
 from framework.backtest.config import Config
@@ -29,13 +29,14 @@ from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS, finish, result_o
 from framework.data.tape import Tape
 from framework.engine.simulation import Simulation
 from framework.errors import ConfigError, FrameworkError, Interrupted, StrategyError
-from framework.indicators import ColumnCache, Condition, Expression, evaluate, first_ready, truth
+from framework.indicators import ColumnCache, Condition, Expression, evaluate, ready_rows
 from framework.indicators.condition import Begins, Comparison, Joined, Not
 from framework.model.enums import Status
 from framework.parameters import Value
 from framework.research.objective import FULL, LIGHT, MarkSummary, Measures, Objective, Terms, daily_moments, number_of
 from framework.research.subject import Parts, Subject
 from framework.risk import Rule, store_rule
+from framework.slippage import SlippageModel
 from framework.strategy import Strategy, store_constants
 
 COMPLETE, FEW_TRADES, UNDEFINED, FAILED = "complete", "few trades", "undefined", "failed"
@@ -113,8 +114,8 @@ class Stage:
         self._signature: tuple[Any, ...] = ()
         self._pristine: dict[str, np.ndarray] = {}
         self._check_dtypes: list[np.dtype] = []
-        self._fixed: dict[int, Mapping[str, Expression]] = {}
-        self._ready: dict[tuple[int, Expression], int] = {}
+        self._first: tuple[Any, ...] = ()
+        self._fixed: dict[int, tuple[str, ...]] = {}
 
     def run(self, trial: Trial, worker: str = "") -> Outcome:
         """Run one trial; errors of its plug-ins make it a failed one. Raises Interrupted when told to stop."""
@@ -136,18 +137,17 @@ class Stage:
 
     def touch_columns(self, trial: Trial) -> None:
         """Ask the cache for every column of a trial, without running it; conditions for what they compare only."""
-        parts, tape = self.subject.parts(trial.params), self.setup.tape
+        parts, tape, cache = self.subject.parts(trial.params), self.setup.tape, self.cache
         for plan in parts.plans:
             declared = [*names_of(plan.strategy).values()]
             compared = [one for condition in wake_of(plan.strategy).values() for one in operands(condition)]
-            for symbol in symbols_of(plan, tape):
+            for place in places_of(plan, tape):
                 for expression in (*declared, *compared):
-                    evaluate(expression, tape, symbol, self.cache)
-                for expression in declared:
-                    first_ready(expression, tape, symbol, self.cache)
-        for rule in (parts.sizing, *parts.rules):
-            for symbol in range(tape.n_symbols):
-                columns_of(names_of(rule), tape, symbol, self.cache)
+                    evaluate(expression, tape, place, cache)
+            ready_rows(declared, tape, cache)
+        for other in parts.others:
+            for expression in names_of(other).values():
+                evaluate(expression, tape, None, cache)
 
     @property
     def notes(self) -> list[str]:
@@ -157,101 +157,77 @@ class Stage:
     def _prepared(self, parts: Parts) -> Simulation:
         """Return the simulation at its first event with these plug-ins' parameters."""
         rules: list[Rule] = [parts.sizing, *parts.rules]
-        owners: list[Strategy | Rule] = [*(plan.strategy for plan in parts.plans), *rules]
-        declared = [self._declared(one) for one in owners]
-        signature = tuple(tuple(one) for one in declared)
+        signature = (*(self._names(plan.strategy) for plan in parts.plans), *map(self._names, parts.others))
+        if parts.slippage is not None and not self.subject.is_fixed(parts.slippage):
+            refuse_lacking(parts.slippage, self.setup.tape)
         if self._simulation is None or signature != self._signature:
             terms = attrs.evolve(self.terms, log_marks=self.setup.objective.mode != LIGHT)
             made = compose(self.setup.tape, parts.plans, parts.sizing, parts.rules, parts.slippage, terms,
                            cache=self.cache, interpreted=self.setup.interpreted)
-            self._simulation, self._signature = made, signature
+            self._simulation, self._signature, self._first = made, signature, made.keep
             self._pristine = {name: getattr(made.state, name).copy() for name in KEPT}
-            for name in WAKES:
-                self._pristine["slots"][f"wake_{name}"] = 0
             self._check_dtypes = [next(plug.dtype for plug in made.plugs if plug.array == "rules"
                                        and plug.rows == (number,)) for number in range(len(rules))]
             self._pristine |= {"nows": made.nows.bytes.copy(), "checks": made.checks.bytes.copy()}
-            self._check_ready(made)
-            return made
-        self._reset(self._simulation, parts, rules, declared)
+        else:
+            self._reset(self._simulation, parts, rules)
         self._check_ready(self._simulation)
         return self._simulation
 
-    def _declared(self, owner: Strategy | Rule) -> Mapping[str, Expression]:
-        """Return the indicators of a plug-in; those of plug-ins that no trial varies are asked for once."""
+    def _names(self, owner: Strategy | Rule | SlippageModel) -> tuple[str, ...]:
+        """Return the names of a plug-in's indicators; those of plug-ins that no trial varies are asked for once."""
         kept = self._fixed.get(id(owner))
         if kept is None:
-            kept = names_of(owner)
+            kept = tuple(names_of(owner))
             if self.subject.is_fixed(owner):
                 self._fixed[id(owner)] = kept
         return kept
 
-    def _slots(self, plans: Sequence[Plan], declared: Sequence[Mapping[str, Expression]]) -> Slots:
-        """Return what `plan_slots` does."""
-        slots, tape, cache = Slots([], [], [], [], []), self.setup.tape, self.cache
-        for number, (plan, named) in enumerate(zip(plans, declared, strict=False)):
-            wake = wake_of(plan.strategy)
-            for symbol in symbols_of(plan, tape):
-                slots.strategies.append(number)
-                slots.symbols.append(symbol)
-                slots.columns.append({name: evaluate(one, tape, symbol, cache) for name, one in named.items()})
-                slots.wakes.append({name: truth(one, tape, symbol, cache) for name, one in wake.items()})
-                ready = max((self._first_ready(one, symbol) for one in named.values()), default=-1)
-                slots.ready.append(int(tape.series[symbol]) + ready + 1)
-        return slots
+    def _reset(self, simulation: Simulation, parts: Parts, rules: list[Rule]) -> None:
+        """Put the state back to its beginning and write the parameters and columns of other plug-ins into it.
 
-    def _first_ready(self, expression: Expression, symbol: int) -> int:
-        """Return the bar at which an expression is defined, remembered."""
-        found = self._ready.get((symbol, expression))
-        if found is None:
-            found = self._ready[symbol, expression] = first_ready(expression, self.setup.tape, symbol, self.cache)
-        return found
-
-    def _reset(self, simulation: Simulation, parts: Parts, rules: list[Rule],
-               declared: Sequence[Mapping[str, Expression]]) -> None:
-        """Put the state back to its beginning and write the parameters and columns of other plug-ins into it."""
+        Plug-ins that no trial varies are there as they were put together first.
+        """
         made, tape, plugs = simulation.state, self.setup.tape, simulation.plugs
         for name in KEPT:
             getattr(made, name)[...] = self._pristine[name]
         simulation.nows.bytes[...], simulation.checks.bytes[...] = self._pristine["nows"], self._pristine["checks"]
-        slots = self._slots(parts.plans, declared)
-        place = 0
-        for number, columns in enumerate(slots.columns):
-            slot, strategy = made.slots[number], slots.strategies[number]
-            slot["ready"] = slots.ready[number]
-            for name, holds in slots.wakes[number].items():
-                slot[f"wake_{name}"] = holds.ctypes.data
-            for values in columns.values():
-                made.columns[place] = values.ctypes.data
-                place += 1
-            store_constants(parts.plans[strategy].strategy, simulation.nows.record(number, plugs[strategy].dtype))
-        rule_columns = self._reset_rules(simulation, rules, declared[len(parts.plans) :])
-        if parts.slippage is not None and parts.slippage.params():
-            request = simulation.keep[3]
+        slots = plan_slots(tape, parts.plans, self.cache)
+        first_slot = first_column = 0
+        for number, (columns, wakes, ready) in enumerate(zip(slots.columns, slots.wakes, slots.ready, strict=True)):
+            rows = made.slots[first_slot : first_slot + len(columns)]
+            rows["ready"] = ready
+            for name, addressed in zip(WAKES, wakes.T, strict=True):
+                rows[f"wake_{name}"] = addressed
+            made.columns[first_column : first_column + columns.size] = columns.ravel()
+            for slot in range(first_slot, first_slot + len(columns)):
+                store_constants(parts.plans[number].strategy, simulation.nows.record(slot, plugs[number].dtype))
+            first_slot, first_column = first_slot + len(columns), first_column + columns.size
+        rule_columns = [*self._first[2]]
+        for number, rule in enumerate(rules):
+            if not self.subject.is_fixed(rule):
+                rule_columns[number] = self._evaluated(rule)
+                made.rule_columns[number, :, : len(rule_columns[number])] = addresses_of(
+                    tape, rule_columns[number])[:, : len(rule_columns[number])]
+                store_rule(rule, simulation.checks.record(number, self._check_dtypes[number]))
+        costs, request = self._first[3:]
+        if parts.slippage is not None and not self.subject.is_fixed(parts.slippage):
+            costs = self._evaluated(parts.slippage)
+            made.slippage_columns[...] = addresses_of(tape, costs)
             parts.slippage.store_params(request.record(0, plugs[-1].dtype)["p"])
-        simulation.keep = (tape, slots, rule_columns, simulation.keep[3])
+        simulation.keep = (tape, slots, rule_columns, costs, request)
         simulation.next, simulation.status = 0, Status.RUNNING
 
-    def _reset_rules(self, simulation: Simulation, rules: list[Rule],
-                     declared: Sequence[Mapping[str, Expression]]) -> list[list[dict[str, np.ndarray]]]:
-        """Write the parameters and columns of rules into the state; return the columns, rule by rule."""
-        tape, kept = self.setup.tape, []
-        for number, (rule, named_here) in enumerate(zip(rules, declared, strict=True)):
-            columns = [{name: evaluate(one, tape, symbol, self.cache) for name, one in named_here.items()}
-                       for symbol in range(tape.n_symbols)]
-            for symbol, named in enumerate(columns):
-                for j, values in enumerate(named.values()):
-                    simulation.state.rule_columns[number, symbol, j] = values.ctypes.data
-            store_rule(rule, simulation.checks.record(number, self._check_dtypes[number]))
-            kept.append(columns)
-        return kept
+    def _evaluated(self, owner: Rule | SlippageModel) -> dict[str, np.ndarray]:
+        """Return the columns of a rule or a slippage model over all bars."""
+        return {name: evaluate(one, self.setup.tape, None, self.cache) for name, one in names_of(owner).items()}
 
     def _check_ready(self, simulation: Simulation) -> None:
         """Refuse parameters whose indicators warm up beyond the common window: trials would not be comparable."""
         start, tape, slots = self.setup.config.run.start_ns, self.setup.tape, simulation.keep[1]
         if start is None:
             return
-        ready = first_decision(tape, slots.ready, slots.symbols)
+        ready = first_decision(tape, np.concatenate(slots.ready), slots.symbols)
         if ready is None or ready > start:
             moment = "never" if ready is None else str(np.datetime64(ready, "ns").astype("M8[s]"))
             raise ConfigError(f"its indicators are ready at {moment}, after the common window began "
@@ -289,8 +265,8 @@ class Stage:
             return Outcome(trial.number, trial.params, FEW_TRADES, None, statistics,
                            f"{trades} closed trades, min_trades = {objective.min_trades}", returns)
         if objective.mode == FULL:
-            result = result_of(self.setup.config, self.setup.tape, list(parts.plans), list(parts.rules), simulation,
-                               self._last)
+            result = result_of(self.setup.config, self.setup.tape, list(parts.plans), [parts.sizing, *parts.rules],
+                               simulation, self._last)
             values = tuple(number_of(result.stats[name]) for name in objective.names)
         else:
             values = tuple(measures.value(name) for name in objective.names)
@@ -306,10 +282,10 @@ def plain_number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def first_decision(tape: Tape, rows: Sequence[int], symbols: Sequence[int]) -> int | None:
+def first_decision(tape: Tape, rows: np.ndarray, symbols: Sequence[int]) -> int | None:
     """Return the earliest close [ns UTC] at which a slot can be asked, None when no slot ever is.
 
-    rows: of each slot, the bar from which on it is asked; symbols: of each slot.
+    rows: of each slot, the row from which on it is asked; symbols: of each slot.
     """
     times = [int(tape.close_time[row]) for row, symbol in zip(rows, symbols, strict=True)
              if row < int(tape.series[symbol + 1])]
@@ -318,19 +294,32 @@ def first_decision(tape: Tape, rows: Sequence[int], symbols: Sequence[int]) -> i
 
 def first_ready_close(tape: Tape, parts: Parts, cache: ColumnCache) -> int | None:
     """Return what `first_decision` does, from declared lookbacks alone: no column is computed."""
-    rows, symbols = [], []
+    found = []
     for plan in parts.plans:
-        declared = names_of(plan.strategy)
-        for symbol in symbols_of(plan, tape):
-            ready = max((first_ready(one, tape, symbol, cache) for one in declared.values()), default=-1)
-            symbols.append(symbol)
-            rows.append(int(tape.series[symbol]) + ready + 1)
-    return first_decision(tape, rows, symbols)
+        declared = [*names_of(plan.strategy).values()]
+        symbols = symbols_of(plan, tape)
+        rows = ready_rows(declared, tape, cache)[symbols] + (1 if declared else 0)
+        found.append(first_decision(tape, rows, symbols))
+    return min((one for one in found if one is not None), default=None)
 
 
 def symbols_of(plan: Plan, tape: Tape) -> list[int]:
     """Return the places of the symbols that a strategy looks at."""
     return [*range(tape.n_symbols)] if plan.symbols is None else [tape.symbol_index(one) for one in plan.symbols]
+
+
+def places_of(plan: Plan, tape: Tape) -> Sequence[int | None]:
+    """Return what columns of a strategy are evaluated over: all symbols at once (None), or some, one by one."""
+    symbols = symbols_of(plan, tape)
+    return [None] if len(symbols) == tape.n_symbols else symbols
+
+
+def refuse_lacking(model: SlippageModel, tape: Tape) -> None:
+    """Raise ConfigError when a slippage model needs what an instrument of the tape does not have."""
+    for instrument in tape.instruments:
+        lacking = model.lacks(instrument)
+        if lacking:
+            raise ConfigError(f"slippage {model.name}: {instrument.symbol}: {lacking}")
 
 
 def operands(condition: Condition) -> list[Expression]:
