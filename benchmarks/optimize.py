@@ -6,7 +6,8 @@
 its own; the sides alternate, round by round, and each warms up before it is timed.  Ours does all that
 `framework.optimize` does, the journal on disk included.  The total return of every pair must be the same on every side.
 Memory is the most that a side's process held, interpreter and libraries included.  Other work on the machine disturbs
-the wall clock, so the processor's time is told as well; backtesting.py is timed on fewer pairs, and told by the pair.
+the wall clock, so the processor's time is told as well (not that of backtesting.py's own processes, in which its work
+is done); backtesting.py is timed on fewer pairs, and told by the pair.
 
 --memory: what a Ray worker adds to a tape of so many bars, in private pages (USS), beyond what it needs with few.
 """

@@ -448,3 +448,28 @@ def test_the_section_of_a_configuration_is_kept_as_plain_values() -> None:
     again = framework.backtest.config.config_from_dict(config.to_dict())  # type: ignore[attr-defined]
     assert again == config
     assert prepare(again).space.described() == prepare(config).space.described()
+
+
+# --- how far to believe it --------------------------------------------------------------------------------------------
+
+
+def test_the_evidence_counts_all_trials_and_those_of_earlier_searches(tmp_path: Path) -> None:
+    """The first search and its repetition are 11 trials; another one tries 9 points of its own."""
+    first = search(config_of(GRID), tmp_path / "first", report=False)
+    again = search(config_of(GRID), tmp_path / "again", report=False)
+    other = search(config_of({"space": {"fast": [4, 6, 7], "slow": [15, 25, 35]}}), tmp_path / "other", report=False)
+    elsewhere = search(config_of(GRID, data={"source": "synthetic", "symbols": ["A"], "timeframe": "1h", "bars": 900}),
+                       tmp_path / "elsewhere", report=False)
+    assert first.earlier == again.earlier == ()
+    assert len(other.earlier) == POINTS
+    assert elsewhere.earlier == ()
+    assert other.evidence is not None
+    told = other.evidence.to_dict()
+    assert told["trials"] == 9 + POINTS
+    assert told["daily_sharpe"] == pytest.approx(other.best.statistics["sharpe_daily"])
+    assert told["skew"] == pytest.approx(other.best.statistics["skew"])
+    assert told["kurtosis"] == pytest.approx(other.best.statistics["kurtosis"])
+
+
+def test_one_trial_alone_has_no_evidence(tmp_path: Path) -> None:
+    assert search(config_of({"space": {"fast": [5]}}), tmp_path / "run").evidence is None

@@ -54,7 +54,8 @@ def test_a_report_has_its_sections_and_needs_nothing_else(tmp_path: Path) -> Non
     assert page.open == []
     assert page.links == []
     assert "script" not in page.tags
-    assert sections(text) == ["The best trials", "Plateau or spike", "Sharpe Ratio over pairs of parameters",
+    assert sections(text) == ["The best trials", "Plateau or spike", "How far to believe it",
+                              "Sharpe Ratio over pairs of parameters",
                               "Every trial as a line", "One parameter at a time", "The way to the best",
                               "To do it again"]
     assert f"{found.best.values[0]:.4g}" in text  # type: ignore[index]

@@ -143,6 +143,8 @@ def show(found: Search, report: bool) -> None:
                f"{work.workers} {work.executor} worker{'' if work.workers == 1 else 's'}"
                + (f"; {work.resumed:,} were there already" if work.resumed else ""))
     click.echo(f"* {found.neighbourhood}")
+    for sentence in found.evidence.sentences if found.evidence is not None else ():
+        click.echo(f"* {sentence}")
     click.echo(f"* all trials begin at {study.config.run.start}, after the longest warm-up")
     assert found.folder is not None
     click.echo(f"run     {found.folder}")

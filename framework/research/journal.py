@@ -7,6 +7,7 @@ compressed float64).  A trial is committed once it is known, so that whatever ha
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import zlib
@@ -120,6 +121,51 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def earlier_sharpes(folder: Path, document: Mapping[str, Any], own_points: Iterable[Mapping[str, Any]]
+                    ) -> tuple[float, ...]:
+    """Return the Sharpe ratios per day of the trials of other searches, from the journals in the folders beside one.
+
+    They are searches of the same strategies on the same data.  A point that several of them tried with one
+    configuration counts once, one that this search tries itself (own_points) not at all; a journal that cannot be read
+    is left out.
+    """
+    found: dict[str, float] = {}
+    mine = {_point(document, params) for params in own_points}
+    own = folder.resolve()
+    for path in sorted(own.parent.glob(f"*/{NAME}")):
+        if path.parent == own:
+            continue
+        try:
+            journal = Journal.open(path)
+        except ConfigError:
+            continue
+        try:
+            other = journal.document
+            if other.get("fingerprint") != document["fingerprint"] or strategies_of(other) != strategies_of(document):
+                continue
+            for one in journal.outcomes().values():
+                sharpe = one.statistics.get("sharpe_daily")
+                point = _point(other, one.params)
+                if sharpe is not None and point not in mine:
+                    found.setdefault(point, float(sharpe))
+        except (sqlite3.DatabaseError, KeyError, ValueError):
+            continue
+        finally:
+            journal.close()
+    return tuple(found.values())
+
+
+def _point(document: Mapping[str, Any], params: Mapping[str, Any]) -> str:
+    """Return what makes two trials the same: the configuration, but for the search, and the parameters."""
+    config = {name: section for name, section in document["config"].items() if name != "optimize"}
+    return hashlib.sha256(_text([config, params]).encode()).hexdigest()
+
+
+def strategies_of(document: Mapping[str, Any]) -> list[str]:
+    """Return the names of the strategies of a study."""
+    return [use["name"] for use in document["config"]["strategy"]]
 
 
 def _connect(path: Path) -> Any:

@@ -8,21 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import numpy as np
 
 from framework.backtest.config import Config
+from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS
 from framework.backtest.write import write_json
 from framework.errors import ConfigError
 from framework.research.forecast import Forecast
-from framework.research.journal import Journal
+from framework.research.journal import Journal, earlier_sharpes
 from framework.research.neighbourhood import Neighbourhood, neighbourhood
 from framework.research.study import Study
 from framework.research.trial import COMPLETE, Outcome
 
 if TYPE_CHECKING:
-    import numpy as np
     import polars as pl
 
     from framework.backtest.result import Result
+    from framework.research.statistics import Evidence
 
 
 @attrs.frozen
@@ -45,7 +47,9 @@ class Work:
 class Search:
     """The result of `framework.optimize(...)`.
 
-    outcomes: every trial in order. folder: where it was written, None for a search that was not.
+    outcomes: every trial in order. folder: where it was written, None for a search that was not. returns: daily, of
+    the trials whose returns were kept. earlier: Sharpe ratios per day of trials of earlier searches in the folders
+    beside it, with the same data and strategies.
     """
 
     study: Study
@@ -54,6 +58,7 @@ class Search:
     work: Work
     folder: Path | None = None
     returns: dict[int, np.ndarray] = attrs.field(factory=dict)
+    earlier: tuple[float, ...] = ()
 
     @cached_property
     def complete(self) -> list[Outcome]:
@@ -119,6 +124,26 @@ class Search:
         return neighbourhood(self.study.space, self.study.objective, self.outcomes, self.best, is_grid)
 
     @cached_property
+    def evidence(self) -> Evidence | None:
+        """How far the best can be believed, all trials counted, those of `earlier` searches as well.
+
+        None with fewer than two trials whose daily returns were kept. Trials that ended early, ruined, have no common
+        days with the others; they and trials whose returns were not kept count by their Sharpe ratio.
+        """
+        days = max((len(one) for one in self.returns.values()), default=0)
+        rows = [number for number, one in sorted(self.returns.items()) if len(one) == days]
+        if len(rows) < 2 or self.best.number not in rows:
+            return None
+        from framework.research.statistics import search_evidence
+
+        kept = set(rows)
+        others = [one.statistics.get("sharpe_daily") for one in self.outcomes if one.number not in kept]
+        known = [float(one) for one in (*others, *self.earlier) if one is not None]
+        periods = DAYS_PER_YEAR.get(self.study.tape.account_calendar, TRADING_DAYS)
+        return search_evidence(np.array([self.returns[number] for number in rows]), rows.index(self.best.number),
+                               periods, known, seed=self.study.config.run.seed)
+
+    @cached_property
     def config(self) -> Config:
         """The configuration with the best parameters, ready for a backtest over the study's window."""
         made = self.study.subject.configured(self.best.params)
@@ -178,7 +203,8 @@ def document(search: Search) -> dict[str, Any]:
         "seed": study.config.run.seed,
         "fingerprint": study.tape.fingerprint,
         "statistics": {"neighbourhood": {"verdict": near.verdict, "best": near.best, "around": near.around,
-                                         "middle": near.middle, "kept": near.kept, "neighbours": len(near.numbers)}},
+                                         "middle": near.middle, "kept": near.kept, "neighbours": len(near.numbers)},
+                       "evidence": None if search.evidence is None else search.evidence.to_dict()},
         "work": attrs.asdict(work),
     }
 
@@ -208,4 +234,6 @@ def journalled(study: Study, journal: Journal, work: Work, forecast: Forecast | 
     outcomes = journal.outcomes()
     total = study.sampler().total
     return Search(study=study, outcomes=tuple(outcomes[number] for number in sorted(outcomes) if number < total),
-                  forecast=forecast, work=work, folder=folder, returns=journal.daily_returns())
+                  forecast=forecast, work=work, folder=folder, returns=journal.daily_returns(),
+                  earlier=() if folder is None else earlier_sharpes(
+                      folder, study.document(), (one.params for one in outcomes.values())))

@@ -32,7 +32,7 @@ AXES = 10
 def search_html(search: Search) -> str:
     """Return the whole report of a search as the text of one HTML file."""
     view = View(search)
-    parts = (header, best_table, neighbours, maps, lines, one_by_one, front, progress, provenance)
+    parts = (header, best_table, neighbours, believed, maps, lines, one_by_one, front, progress, provenance)
     template = files("framework.research").joinpath("search_report.html").read_text(encoding="utf-8")
     body = "\n".join(part for part in (section(view) for section in parts) if part)
     return Template(template).substitute(title=escape(f"{search.study.config.name} · search"), body=body)
@@ -126,6 +126,17 @@ def neighbours(view: View) -> str:
     return titled("Plateau or spike", f"<p>{escape(f'{near}. {meaning}{lost}')}</p>",
                   f'<p class="soft">The best of {len(view.trials):,} trials is the luckiest of them as well; what it '
                   "made here is more than it will make elsewhere.</p>")
+
+
+def believed(view: View) -> str:
+    """How far the best can be believed: one sentence for each statistic."""
+    evidence = view.search.evidence
+    if evidence is None:
+        return ""
+    counted = (f"{len(view.search.earlier):,} trials of earlier searches on the same data are counted as well."
+               if view.search.earlier else "")
+    listed = "".join(f"<li>{escape(sentence)}</li>" for sentence in evidence.sentences)
+    return titled("How far to believe it", f"<ul>{listed}</ul>", f'<p class="soft">{counted}</p>' if counted else "")
 
 
 def legend(view: View) -> str:
