@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from framework.hookspecs import hookimpl as hookimpl
     from framework.model.instrument import Instrument as Instrument
     from framework.parameters import Param as Param
+    from framework.research.optimize import optimize as optimize
+    from framework.research.search import Search as Search
     from framework.risk import RiskRule as RiskRule
     from framework.risk import SizingRule as SizingRule
     from framework.slippage import SlippageModel as SlippageModel
@@ -60,6 +62,7 @@ __all__ = [
     "PluginError",
     "Result",
     "RiskRule",
+    "Search",
     "SizingRule",
     "SlippageModel",
     "Strategy",
@@ -75,6 +78,7 @@ __all__ = [
     "hookimpl",
     "load_config",
     "move_stop",
+    "optimize",
     "place_limit",
     "place_stop",
     "sell",
@@ -92,6 +96,8 @@ _HOME = {
     "framework.hookspecs": ("hookimpl",),
     "framework.model.instrument": ("Instrument",),
     "framework.parameters": ("Param",),
+    "framework.research.optimize": ("optimize",),
+    "framework.research.search": ("Search",),
     "framework.risk": ("RiskRule", "SizingRule"),
     "framework.slippage": ("SlippageModel",),
     "framework.strategy": ("Now", "Strategy", "buy", "cancel", "cancel_all", "close_position", "move_stop",

@@ -54,6 +54,12 @@ def backtest(config: Config | Mapping[str, Any] | str | Path | None = None, data
     ...
     framework.errors.ConfigError: backtest(): unknown setting 'capitol'; did you mean 'capital'?
     """
+    made, tape = settle(config, data, strategy, settings)
+    return execute(made, tape, progress, interpreted)
+
+
+def settle(config: Any, data: Any, strategy: Any, settings: Mapping[str, Any]) -> tuple[Config, Tape | None]:
+    """Return the configuration that the arguments of `backtest` make, and the tape when the data was handed over."""
     document, folder = _document(config)
     section = _data_section(data)
     if section is not None:
@@ -66,11 +72,10 @@ def backtest(config: Config | Mapping[str, Any] | str | Path | None = None, data
         _set(document, name, value)
     made = config_from_dict(document, folder)
     if data is None or section is not None:
-        return execute(made, None, progress, interpreted)
+        return made, None
     tape = tape_from_frames(data, made.data.symbols, made.data.timeframe, instruments=made.instruments,
                             account_calendar=made.account.calendar, **made.data.options)
-    made = attrs.evolve(made, data=attrs.evolve(made.data, symbols=tape.symbols))
-    return execute(made, tape, progress, interpreted)
+    return attrs.evolve(made, data=attrs.evolve(made.data, symbols=tape.symbols)), tape
 
 
 def execute(config: Config, tape: Tape | None = None, progress: Progress | None = None,

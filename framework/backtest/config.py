@@ -34,12 +34,12 @@ from framework.backtest.fields import (
 )
 from framework.backtest.monte_carlo_section import MonteCarlo
 from framework.backtest.overrides import apply_overrides
+from framework.backtest.sections import Optimize
 from framework.backtest.tax import TAX_DEFAULTS, Tax
 from framework.data.source import make_instrument
 from framework.errors import ConfigError, did_you_mean
 
 LATER = {
-    "optimize": "search over parameters",
     "walk_forward": "walk-forward analysis",
 }
 """Sections of capabilities that this version does not have."""
@@ -200,6 +200,7 @@ class Config:
     monte_carlo: MonteCarlo | None = None
     benchmark: Benchmark = attrs.field(factory=Benchmark)
     tax: Tax | None = None
+    optimize: Optimize | None = None
     folder: Path = attrs.field(factory=Path, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -242,17 +243,18 @@ class Config:
         result["benchmark"] = _plain(self.benchmark)
         if self.tax is not None:
             result["tax"] = _plain(self.tax)
+        if self.optimize is not None:
+            result["optimize"] = _plain(self.optimize)
         return result
 
 
 _SECTIONS: dict[str, type[Any]] = {"run": Run, "fills": Fills, "fees": Fees, "account": Account, "plugins": Plugins,
-                                   "monte_carlo": MonteCarlo,
-                                   "benchmark": Benchmark}
+                                   "monte_carlo": MonteCarlo, "benchmark": Benchmark, "optimize": Optimize}
 
 _OWN_DATA_KEYS = ("source", "symbols", "timeframe")
 
 KNOWN = ("run", "data", "strategy", "fills", "slippage", "fees", "account", "sizing", "risk", "broker", "instruments",
-         "plugins", "monte_carlo", "benchmark", "tax")
+         "plugins", "monte_carlo", "benchmark", "tax", "optimize")
 """Every section that a configuration may have."""
 
 

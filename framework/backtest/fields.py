@@ -75,10 +75,12 @@ def number(default: Any = attrs.NOTHING, *, low: float = -math.inf, high: float 
     return _field(check, default)
 
 
-def whole(default: Any = attrs.NOTHING, *, low: int, high: int) -> Any:
+def whole(default: Any = attrs.NOTHING, *, low: int, high: int, optional: bool = False) -> Any:
     """A whole number with low <= value <= high."""
 
-    def check(where: str, value: Any) -> int:
+    def check(where: str, value: Any) -> int | None:
+        if value is None and optional:
+            return None
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise wrong(where, value, f"a whole number from {low} to {high}")
         return value

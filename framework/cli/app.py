@@ -21,6 +21,7 @@ VERBS = {
     "demo": "Backtest a plug-in strategy on real daily bars of US stocks.",
     "backtest": "Run the backtest that a TOML file describes.",
     "monte-carlo": "Simulate what the days or trades of a run could have made.",
+    "optimize": "Search for parameters of the strategy, rules and costs in a TOML file.",
     "plugins": "List what is installed, or check one plug-in.",
     "new": "Write a new plug-in package that passes its checks.",
     "doctor": "Say what is installed, where and in which state.",

@@ -137,15 +137,15 @@ class Simulation:
             raise KeyboardInterrupt
         return self.status
 
-    def step(self) -> Status:
-        """Process the next group of events without a snapshot: the cheap way, one event at a time.
+    def step(self, last: int | None = None) -> Status:
+        """Process the next group of events, or those up to `last`, without a snapshot: the cheap way.
 
         Raises StrategyError when a plug-in fails; without a snapshot there is no way back, so that the simulation
         ends there.
         """
         if self.status != Status.RUNNING:
             raise StrategyError(f"the simulation has ended ({self.status.name.lower()}); put a new one together")
-        if self._run(self.next + 1) == Status.FAULT:
+        if self._run(self.next + 1 if last is None else last) == Status.FAULT:
             account = self.state.account[0]
             raise self._failure(int(account["fault_kind"]), int(account["fault_at"]))
         return self.status

@@ -1,0 +1,145 @@
+"""What a study will cost, said before it starts: trials, time and memory, from one trial that is run and timed."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+
+import attrs
+import numpy as np
+
+from framework.backtest.compose import names_of, plan_slots
+from framework.data.tape import BAR_COLUMNS, CLOCK_COLUMNS, EVENT_COLUMNS
+from framework.errors import ConfigError
+from framework.indicators import ColumnCache, Expression
+from framework.model.records import MARK
+from framework.research.objective import FULL
+from framework.research.study import Study
+from framework.research.trial import FAILED, Stage, Trial, places_of
+
+SAMPLED = 2_000
+"""Points whose indicators are counted; a larger study is told by these."""
+
+
+@attrs.frozen
+class Forecast:
+    """What a study will cost.
+
+    trials: in all. trial_seconds: one trial on one worker, columns ready. seconds: the whole study. columns: different
+    indicator columns; `columns_are_all` says whether all points were looked at. bytes: of the tape, of all columns, of
+    those that the budget keeps, and of the private memory of a worker.
+    """
+
+    trials: int
+    trial_seconds: float
+    column_seconds: float
+    workers: int
+    columns: int
+    columns_are_all: bool
+    tape_bytes: int
+    column_bytes: int
+    budget_bytes: int
+    worker_bytes: int
+
+    @property
+    def seconds(self) -> float:
+        """The whole study: its trials on all workers, and each column computed once."""
+        return (self.trials * self.trial_seconds + self.columns * self.column_seconds) / max(1, self.workers)
+
+    @property
+    def memory_bytes(self) -> int:
+        """The tape, the columns that the budget keeps, and the workers' own memory."""
+        return self.tape_bytes + min(self.column_bytes, self.budget_bytes) + self.workers * self.worker_bytes
+
+    def __str__(self) -> str:
+        columns = f"{'' if self.columns_are_all else 'at least '}{self.columns:,} indicator columns"
+        kept = "" if self.column_bytes <= self.budget_bytes else (
+            f"; {in_bytes(self.column_bytes)} of them do not fit in [optimize] cache_mib = "
+            f"{self.budget_bytes >> 20}, some will be computed again")
+        return (f"{self.trials:,} trials on {self.workers} worker{'' if self.workers == 1 else 's'}, about "
+                f"{in_seconds(self.seconds)} ({1e3 * self.trial_seconds:.1f} ms a trial); about "
+                f"{in_bytes(self.memory_bytes)} for data and {columns}{kept}")
+
+
+def forecast(study: Study, workers: int) -> Forecast:
+    """Run one trial twice, and return what the study will cost; raises what every trial would fail with."""
+    sampler = study.sampler()
+    first = next(sampler.points(), None)
+    if first is None:
+        raise ConfigError("[optimize] there is no point to try; check space and constraints")
+    stage = Stage(study.setup, study.cache, study.subject)
+    stage.run(Trial(0, first))
+    began = time.perf_counter()
+    outcome = stage.run(Trial(0, first))
+    warm = time.perf_counter() - began
+    column_seconds = 0.0
+    if outcome.state != FAILED:
+        fresh = ColumnCache()
+        began = time.perf_counter()
+        plan_slots(study.tape, study.subject.parts(first).plans, fresh)
+        column_seconds = (time.perf_counter() - began) / max(1, fresh.computed)
+    expressions, column_bytes, looked = unique_columns(study)
+    bars = study.tape.n_bars
+    marks = MARK.itemsize * bars if study.objective.mode == FULL else 0
+    tape_bytes = sum(getattr(study.tape, name).nbytes for name in (*BAR_COLUMNS, *CLOCK_COLUMNS, *EVENT_COLUMNS))
+    return Forecast(
+        trials=sampler.total, trial_seconds=warm, column_seconds=column_seconds, workers=workers,
+        columns=expressions, columns_are_all=looked >= sampler.total, tape_bytes=tape_bytes,
+        column_bytes=column_bytes, budget_bytes=study.cache.budget_bytes,
+        worker_bytes=(8 << 20) + marks)
+
+
+def unique_columns(study: Study) -> tuple[int, int, int]:
+    """Return the number and the bytes of different columns of the first SAMPLED points, and the points looked at.
+
+    An adaptive sampler is not asked, as that would change its next points: random ones stand for its own.
+    """
+    sampler = study.sampler()
+    if sampler.batch is None:
+        points = islice(sampler.points(), SAMPLED)
+    else:
+        random = np.random.default_rng(0)
+        points = islice((study.space.draw(random) for _ in range(min(SAMPLED, sampler.total))), SAMPLED)
+    seen: set[tuple[int | None, Expression]] = set()
+    looked = 0
+    for point in points:
+        looked += 1
+        try:
+            parts = study.subject.parts(point)
+        except ConfigError:
+            continue
+        for plan in parts.plans:
+            seen |= {(place, one) for one in names_of(plan.strategy).values() for place in places_of(plan, study.tape)}
+        for other in parts.others:
+            seen |= {(None, one) for one in names_of(other).values()}
+    lengths = np.diff(study.tape.series)
+    size = sum(8 * (study.tape.n_bars if place is None else int(lengths[place])) for place, _ in seen)
+    return len(seen), size, looked if sampler.batch is None else 0
+
+
+def in_bytes(count: float) -> str:
+    """Return a number of bytes for a reader.
+
+    >>> in_bytes(3 << 20)
+    '3.0 MiB'
+    """
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError("unreachable")
+
+
+def in_seconds(seconds: float) -> str:
+    """Return a duration for a reader.
+
+    >>> in_seconds(4000)
+    '1 h 07 min'
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"

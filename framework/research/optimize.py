@@ -1,0 +1,118 @@
+"""`framework.optimize(...)`: a search over parameters from Python or from the command line."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from framework.backtest.api import settle
+from framework.backtest.config import Config
+from framework.backtest.sections import Optimize
+from framework.data.tape import Tape
+from framework.errors import ConfigError
+from framework.research.executors import Executor, LocalExecutor, cores
+from framework.research.forecast import Forecast, forecast
+from framework.research.journal import NAME, Journal
+from framework.research.search import Search, Work, journalled, write_search
+from framework.research.study import Driver, Study, Watcher, check_same, prepare
+
+
+def optimize(config: Config | Mapping[str, Any] | str | Path | None = None, data: Any = None, strategy: Any = None, *,
+             space: Mapping[str, Any] | None = None, out: str | Path | None = None, resume: bool = False,
+             progress: Watcher | None = None, interpreted: bool = False, **settings: Any) -> Search:
+    """Search over parameters and return the `Search`, with `.best`, `.trials`, `.config`, `.neighbourhood`.
+
+    config, data, strategy, settings: as for `framework.backtest`. space: parameter -> its values or its range, as in
+    [optimize.space]. settings: the keys of [optimize] as well (``sampler="tpe"``, ``objective=...``, ``trials=200``,
+    ``constraints=["fast < slow"]``). out: the folder to write; without one nothing is kept on disk. resume: continue
+    what `out` holds. progress: told a `Progress` after every trial.
+    Raises ConfigError, DataError, PluginError; Interrupted when somebody asks to stop, with everything saved.
+    """
+    own = {field.name for field in attrs.fields(Optimize)}
+    section = {key: settings.pop(key) for key in [*settings] if key in own}
+    if space is not None:
+        section["space"] = dict(space)
+    made, tape = settle(config, data, strategy, settings)
+    if section:
+        before = {} if made.optimize is None else attrs.asdict(made.optimize, recurse=False)
+        made = attrs.evolve(made, optimize=Optimize(**{**before, **section}))
+    if out is not None:
+        return search(made, Path(out), tape, resume=resume, watch=progress, interpreted=interpreted)
+    if resume:
+        raise ConfigError("optimize(): resume=True needs out=..., the folder of the search to continue")
+    scratch = Path(tempfile.mkdtemp(prefix="framework-optimize-"))
+    try:
+        found = search(made, scratch / "search", tape, watch=progress, interpreted=interpreted, write=False)
+        return attrs.evolve(found, folder=None)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def search(config: Config, folder: Path, tape: Tape | None = None, *, resume: bool = False,
+           watch: Watcher | None = None, told: Callable[[Forecast], None] | None = None, interpreted: bool = False,
+           report: bool = True, write: bool = True, command: Sequence[str] = ()) -> Search:
+    """Run the search of a configuration in a folder: its journal from the first trial on, its results at the end.
+
+    resume: continue the journal of the folder. told: given the forecast before the first trial.
+    """
+    if not resume and (folder.exists() or folder.is_symlink()):
+        raise ConfigError(f"the folder {str(folder)!r} exists already; name another one with --out, or continue it "
+                          "with --resume")
+    journal = Journal.open(folder / NAME) if resume else None
+    study = prepare(config, tape, interpreted)
+    if journal is not None:
+        check_same(journal.document, study.document())
+        journal.replace_document(study.document())
+    ahead = forecast(study, study.settings.workers or cores())
+    if told is not None:
+        told(ahead)
+    if journal is None:
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise ConfigError(f"cannot make the folder {str(folder)!r}: {error.strerror or error}; name a writable "
+                              "place with --out") from error
+        journal = Journal.create(folder / NAME, study.document())
+    try:
+        work = run_study(study, journal, ahead, watch)
+        found = journalled(study, journal, work, ahead, folder)
+    finally:
+        journal.close()
+    found.check()
+    if write:
+        write_search(found, command)
+        if report:
+            from framework.research.search_report import search_html
+
+            (folder / "report.html").write_text(search_html(found), encoding="utf-8")
+    return found
+
+
+def run_study(study: Study, journal: Journal, ahead: Forecast | None, watch: Watcher | None) -> Work:
+    """Run a study with the executor of its settings and return what it took."""
+    executor = make_executor(study, ahead)
+    began = time.perf_counter()
+    try:
+        driver = Driver(study, journal, executor, watch)
+        driver.run()
+        return Work(executor.name, executor.workers, time.perf_counter() - began, driver.ran, driver.resumed,
+                    executor.computed)
+    finally:
+        executor.close()
+
+
+def make_executor(study: Study, ahead: Forecast | None) -> Executor:
+    """Return who runs the trials: [optimize] executor, or what suits the forecast with "auto"."""
+    settings = study.settings
+    if settings.executor == "ray" or (settings.executor == "auto" and settings.address is not None):
+        from framework.research.ray_cluster import RayExecutor
+
+        return RayExecutor(study.setup, study.cache.budget_bytes, settings.workers, settings.address,
+                           study.subject.session_classes(), ahead.trial_seconds if ahead else 0.0)
+    return LocalExecutor(study.setup, study.cache, settings.workers, ahead.trial_seconds if ahead else 0.0)

@@ -1,0 +1,175 @@
+"""`framework optimize`: what it prints and writes, and that neither Ctrl-C nor SIGKILL loses a finished trial."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import framework
+from framework.cli import main
+from framework.research.journal import NAME, Journal
+
+CONFIG = """
+[data]
+source = "synthetic"
+symbols = ["A"]
+timeframe = "1h"
+bars = {bars}
+seed = 4
+[strategy]
+name = "ma_cross"
+[optimize]
+constraints = ["fast < slow"]
+executor = "local"
+[optimize.space]
+fast = {{ low = 3, high = {high} }}
+slow = [10, 20, 40]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration with 8 * 3 - 1 = 23 points."""
+    path = tmp_path / "run.toml"
+    path.write_text(CONFIG.format(bars=1_000, high=10))
+    return path
+
+
+TRIALS = 7 + 17 + 37
+"""Pairs in order of lengths from 3 to 200 and the lengths 10, 20 and 40."""
+
+
+def started(arguments: list[str], folder: Path) -> subprocess.Popen[str]:
+    """Start the command line in a process of its own that commits every trial at once."""
+    program = ("import sys; from framework.cli import main; from framework.research import study; "
+               "study.FLUSH_SECONDS = 0.0; sys.exit(main())")
+    return subprocess.Popen([sys.executable, "-c", program, *arguments], cwd=folder, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, env=os.environ)
+
+
+def count(path: Path) -> int:
+    """Return the number of trials that a journal holds while somebody writes it."""
+    try:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+            return int(database.execute("select count(*) from trials").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+def ledger(folder: Path) -> list[tuple[Any, ...]]:
+    """Return the ledger of a folder."""
+    journal = Journal.open(folder / NAME)
+    try:
+        return journal.ledger()
+    finally:
+        journal.close()
+
+
+def test_a_search_prints_its_best_and_writes_a_folder(config: Path, capsys: pytest.CaptureFixture[str],
+                                                      tmp_path: Path) -> None:
+    assert main(["optimize", str(config), "--out", str(tmp_path / "out"), "--workers", "1"]) == 0
+    told = capsys.readouterr()
+    assert "23 trials on 1 worker, about" in told.err
+    assert "* 23 trials, 23 with a value" in told.out
+    assert str(tmp_path / "out" / "best.toml") in told.out
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {
+        NAME, "best.toml", "optimize.json", "trials.parquet", "report.html"}
+    document = json.loads((tmp_path / "out" / "optimize.json").read_text())
+    best = framework.backtest(tmp_path / "out" / "best.toml")
+    assert document["best"]["value"] == best.stats["Sharpe Ratio"]
+
+
+def test_json_is_one_document_with_the_best_and_the_number_of_trials(config: Path, tmp_path: Path,
+                                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["optimize", str(config), "--json", "--no-report", "--out", str(tmp_path / "out"), "--sampler",
+                 "random", "--trials", "7", "--seed", "3"]
+    assert main(arguments) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["trials"] == 7
+    assert set(answer["best"]["params"]) == {"fast", "slow"}
+    assert answer["run"] == str(tmp_path / "out")
+    assert answer["seed"] == 3
+    assert answer["statistics"]["neighbourhood"]["verdict"]
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_forecast_alone_writes_nothing(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["optimize", str(config), "--forecast", "--json", "--out", str(tmp_path / "out")]) == 0
+    ahead = json.loads(capsys.readouterr().out)["forecast"]
+    assert ahead["trials"] == 23
+    assert ahead["columns"] == 10
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_forecast_counts_an_average_that_both_parameters_use_once(config: Path,
+                                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    """Lengths 3..9 and 10 of `fast` and 10, 20, 40 of `slow` are ten averages; (10, 10) is not in order."""
+    assert main(["optimize", str(config), "--forecast"]) == 0
+    assert "10 indicator columns" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    (["--sampler", "gird"], "did you mean 'grid'?"),
+    (["--set", 'optimize.constraints=["fast > 90"]'], "contradict each other or the space"),
+    (["--set", "optimize.space={}", "--set", "optimize.constraints=[]", "--set", "strategy.name=nothing"], "nothing"),
+    (["--resume", "nowhere"], "nothing to resume"),
+    (["--resume", "x", "--out", "y"], "leave --out away"),
+    (["--trials", "0"], "a whole number from 1"),
+])
+def test_bad_input_is_one_message_and_exit_code_2(changes: list[str], message: str, config: Path,
+                                                  capsys: pytest.CaptureFixture[str], tmp_path: Path,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["optimize", str(config), *changes]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert "Traceback" not in told
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.toml"]
+
+
+def test_a_folder_that_is_there_is_not_written_over(config: Path, tmp_path: Path,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out").mkdir()
+    assert main(["optimize", str(config), "--out", str(tmp_path / "out")]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("ending", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_a_search_that_is_killed_or_interrupted_is_resumed_to_the_same_ledger(ending: signal.Signals, code: int,
+                                                                            tmp_path: Path) -> None:
+    """Only what was not yet in the journal is run again."""
+    path = tmp_path / "run.toml"
+    path.write_text(CONFIG.format(bars=100_000, high=200))
+    arguments = ["optimize", str(path), "--no-report", "--workers", "2"]
+    process = started([*arguments, "--out", "part"], tmp_path)
+    try:
+        deadline = time.monotonic() + 60
+        while count(tmp_path / "part" / NAME) < 5 and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(ending)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == code, errors
+    saved = count(tmp_path / "part" / NAME)
+    assert 5 <= saved < TRIALS
+    if ending == signal.SIGINT:
+        assert f"interrupted with {saved} of" in errors
+        assert "--resume part" in errors
+    process = started([*arguments, "--resume", "part", "--json"], tmp_path)
+    told, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    work = json.loads(told)["work"]
+    assert work["resumed"] == saved
+    assert work["ran"] == TRIALS - saved
+    assert main(["optimize", str(path), "--no-report", "--workers", "1", "--out", str(tmp_path / "whole")]) == 0
+    assert ledger(tmp_path / "part") == ledger(tmp_path / "whole")
