@@ -36,7 +36,7 @@ BARS = Bars()
 
 
 @batch_indicator(inputs=("x",), parameters={"length": length(3, 5)}, lookback=lambda p: p.length - 1, source="pandas")
-def skew(x: np.ndarray, length: int) -> np.ndarray:
+def skewed(x: np.ndarray, length: int) -> np.ndarray:
     """Skewness of the last `length` values."""
     return np.asarray(pd.Series(x).rolling(length).skew())
 
@@ -58,8 +58,9 @@ def test_a_batch_function_is_an_indicator_like_any_other() -> None:
     """Expressions, lookback, outputs, columns, arithmetic."""
     market = walk(200)
     tape = hourly(market)
-    tree = skew(BARS.close, 10)
-    assert (repr(tree), tree.lookback, skew.summary) == ("skew(close, 10)", 9, "Skewness of the last `length` values.")
+    tree = skewed(BARS.close, 10)
+    shown = repr(tree), tree.lookback, skewed.summary
+    assert shown == ("skewed(close, 10)", 9, "Skewness of the last `length` values.")
     expected = np.asarray(pd.Series(market.close).rolling(10).skew())
     assert same_bits(evaluate(tree, tape, 0), expected)
     assert first_ready(ema(tree, 3), tape, 0) == 11
@@ -69,18 +70,18 @@ def test_a_batch_function_is_an_indicator_like_any_other() -> None:
     assert np.isnan(above[0])
     assert same_bits(above[1:], ((market.high - sma.compute(market.close, length=2)) * 3.0)[1:])
     assert np.isnan(evaluate(both.below, tape, 0)[:2]).all()
-    assert not skew.is_compiled
+    assert not skewed.is_compiled
 
 
 def test_missing_values_are_passed_over() -> None:
     """As for steps: the function never sees them, and those bars have no value."""
     close = walk(80).close
     holes = np.isin(np.arange(80), [0, 1, 30, 79])
-    actual = skew.compute(np.where(holes, math.inf, close), length=5)
+    actual = skewed.compute(np.where(holes, math.inf, close), length=5)
     assert np.isnan(actual[holes]).all()
-    assert same_bits(actual[~holes], skew.compute(close[~holes], length=5))
-    assert np.isnan(skew.compute(np.full(9, math.nan), length=5)).all()
-    assert skew.compute(np.empty(0), length=5).shape == (0,)
+    assert same_bits(actual[~holes], skewed.compute(close[~holes], length=5))
+    assert np.isnan(skewed.compute(np.full(9, math.nan), length=5)).all()
+    assert skewed.compute(np.empty(0), length=5).shape == (0,)
 
 
 @settings(deadline=None, max_examples=40, derandomize=True)
@@ -90,7 +91,7 @@ def test_bar_by_bar_and_over_truncated_data_it_is_the_column_bit_for_bit(market:
     if not len(market):
         return
     tape = hourly(market)
-    trees = [skew(BARS.close, n), reach(BARS, BARS.close).below, talib_indicator("EMA")(BARS.close, n),
+    trees = [skewed(BARS.close, n), reach(BARS, BARS.close).below, talib_indicator("EMA")(BARS.close, n),
              talib_indicator("STOCH")(BARS, n).slowd, talib_indicator("CDLENGULFING")(BARS)]
     live = pushed(Stream(trees), market)
     part = tape.truncate(int(tape.close_time[len(market) // 2]))
@@ -103,7 +104,7 @@ def test_bar_by_bar_and_over_truncated_data_it_is_the_column_bit_for_bit(market:
 def test_a_snapshot_carries_the_bars_seen() -> None:
     """Saved half way and restored, it continues bit for bit; one cut short is refused and changes nothing."""
     market = walk(150)
-    trees = [skew(BARS.close, 5), sma(BARS.close, 3), talib_indicator("RSI")(BARS.close, 7)]
+    trees = [skewed(BARS.close, 5), sma(BARS.close, 3), talib_indicator("RSI")(BARS.close, 7)]
     whole, stream = pushed(Stream(trees), market), Stream(trees)
     for i in range(100):
         stream.push(bar_of(market, i))
@@ -115,7 +116,7 @@ def test_a_snapshot_carries_the_bars_seen() -> None:
     assert same_bits(pushed(fresh, market, 100), whole[:, 100:])
     kept = fresh.snapshot()
     for wrong in (snapshot[:-1], snapshot + b"\0", snapshot[:100], b""):
-        with pytest.raises(ConfigError, match="does not belong to a stream of skew"):
+        with pytest.raises(ConfigError, match="does not belong to a stream of skewed"):
             fresh.restore(wrong)
     assert fresh.snapshot() == kept
 
