@@ -58,10 +58,7 @@ def mark_symbol(s, t, number, bar):
 def mark_group(s, t, first, last, time):
     """Mark every symbol that closes, its slots and then the account; return whether a slot is to be asked."""
     bar = t.event_bar[first]
-    day = np.int64(t.account_day[bar])
-    for event in range(first + 1, last):
-        day = max(day, np.int64(t.account_day[t.event_bar[event]]))
-    roll_day(s, day)
+    roll_day(s, np.int64(t.account_day[bar]))
     is_awake = mark_symbol(s, t, np.int64(t.event_symbol[first]), bar)
     for event in range(first + 1, last):
         is_awake |= mark_symbol(s, t, np.int64(t.event_symbol[event]), t.event_bar[event])
@@ -80,9 +77,11 @@ def decide_group(s, t, first, last, time):
         if s.strategies[number].decide_all != 0:
             continue
         for event in range(first, last):
-            slot_number = s.slot_of[number, np.int64(t.event_symbol[event])]
-            if slot_number >= 0 and s.slots[slot_number].asleep_until <= t.event_bar[event]:
-                count = decide_slot(s, t, slot_number, t.event_bar[event], count, time)
+            symbol_number, bar = np.int64(t.event_symbol[event]), t.event_bar[event]
+            if s.symbols[symbol_number].asleep_until <= bar:
+                slot_number = s.slot_of[number, symbol_number]
+                if slot_number >= 0:
+                    count = decide_slot(s, t, slot_number, bar, count, time)
     for number in range(s.strategies.size):
         if s.strategies[number].decide_all != 0:
             count = decide_universe(s, t, number, count, time)
@@ -128,10 +127,11 @@ def end_of_quiet_group(s, t, first, time):
     account, settings = s.account[0], s.settings[0]
     is_asking = settings.start <= time < settings.end
     event = first
+    if t.account_day[t.event_bar[first]] > account.day:
+        return first
     while event < t.event_time.size and t.event_time[event] == time and t.event_kind[event] == CLOSE:
         bar = t.event_bar[event]
-        is_awake = is_asking and s.symbols[np.int64(t.event_symbol[event])].asleep_until <= bar
-        if is_awake or t.account_day[bar] > account.day:
+        if is_asking and s.symbols[np.int64(t.event_symbol[event])].asleep_until <= bar:
             return first
         event += 1
     return event

@@ -49,12 +49,14 @@ MEMORY = ("account", "symbols", "slots", "working", "shared", *LOGS)
 class RecordMemory:
     """Adjacent records of different layouts with one stride: the engine sees heads and tails, plug-ins their names.
 
-    A row more than asked for keeps the views strided, so that one compiled step serves any number of rows.
+    A row more than asked for keeps the views strided, so that one compiled step serves any number of rows.  The stride
+    is an odd number of lines of the cache: what is hot in many records does not compete for the same places of it.
     """
 
     def __init__(self, head: np.dtype, rows: int, itemsizes: Sequence[int]) -> None:
         self.head = head
-        self.stride = -(-max([head.itemsize + 16, *itemsizes]) // 64) * 64
+        lines = -(-max([head.itemsize + 16, *itemsizes]) // layout.LINE)
+        self.stride = (lines | 1) * layout.LINE
         self.bytes = np.zeros((rows + 1) * self.stride, np.uint8)
         self.heads = np.ndarray((rows + 1,), head, self.bytes, 0, (self.stride,))
         words = (self.stride - head.itemsize) // 8
