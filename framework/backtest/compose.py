@@ -13,6 +13,7 @@ from framework.backtest.config import Account, Fees, Fills
 from framework.boundary.adapter import RECORD, RECORDS, RESULT, names_used
 from framework.data.tape import Tape
 from framework.engine import layout, state
+from framework.engine.layout import FOREVER
 from framework.engine.simulation import Plug, Simulation
 from framework.errors import ConfigError
 from framework.indicators import Bars, ColumnCache, Condition, Expression, evaluate, ready_rows, truth
@@ -21,9 +22,6 @@ from framework.risk import RiskRule, Rule, SizingRule, check_dtype, store_rule
 from framework.slippage import SlippageModel, fill_dtype
 from framework.source_check import check_names
 from framework.strategy import Strategy, now_dtype, store_constants
-
-FOREVER = (1 << 63) - 1
-
 
 COSTLY = {
     layout.USES_FILLS: {"fills", "fill_count"}, layout.USES_ORDERS: {"orders", "order_count"},

@@ -6,7 +6,9 @@ docs/fills.md tells the rules in words under *Size and risk*.
 from __future__ import annotations
 
 from framework.boundary.jit import kernel
+from framework.engine.layout import WAITS_MOVE
 from framework.engine.ledger import MARKET, ROLE_STOP, is_protective, refresh
+from framework.engine.lifetime import set_lifetime
 from framework.engine.openings import open_queued
 from framework.engine.orders import (
     CANCELED,
@@ -142,7 +144,7 @@ def move_protective_stop(s, t, slot_number, price, time):
         s.working[slot_number, k].next_price = UNSET
     else:
         s.working[slot_number, k].next_price = price
-        symbol.moves = 1
+        symbol.waiting |= WAITS_MOVE
     refresh(s, slot_number)
 
 
@@ -259,6 +261,6 @@ def place_reduction(s, t, slot_number, intent, side, qty, price, time):
         return
     order = new_order(s, slot_number, side, intent.kind, ROLE_EXIT, 1, qty, price, time, time)
     order.proceeds_each = symbol.mark * symbol.multiplier * (1.0 - s.settings[0].taker)
-    order.tag = intent.tag
-    s.orders[order.id - 1].tag = intent.tag
+    order.tag = s.orders[order.id - 1].tag = intent.tag
+    set_lifetime(s, t, slot_number, order, intent, time)
     refresh(s, slot_number)

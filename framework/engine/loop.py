@@ -18,7 +18,9 @@ from framework.engine.checks import watch
 from framework.engine.decide import decide_slot, decide_universe
 from framework.engine.intake import take_intents
 from framework.engine.ledger import mark_account, mark_slot, revalue, roll_day
-from framework.engine.matching import match_open, match_range
+from framework.engine.lifetime import expire
+from framework.engine.matching import match_range
+from framework.engine.opens import match_open
 from framework.engine.orders import trail_stop
 from framework.model.enums import EventKind, Status
 
@@ -95,10 +97,14 @@ def close_group(s, t, first, last, time):
     """Carry a group of closing bars through range, mark, decide, size and risk."""
     account = s.account[0]
     if account.working > 0:
+        if account.expiry < time:
+            expire(s, time - 1, time)
         for event in range(first, last):
             number = np.int64(t.event_symbol[event])
             if s.symbols[number].working > 0:
                 match_range(s, t, number, t.event_bar[event], time)
+        if account.expiry <= time:
+            expire(s, time, time)
     is_awake = mark_group(s, t, first, last, time)
     if account.status == RUNNING and s.settings[0].watches != 0:
         watch(s, t, t.event_bar[first])

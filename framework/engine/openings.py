@@ -10,6 +10,7 @@ import math
 from framework.boundary.jit import kernel
 from framework.engine.checks import ask_rule, ask_size, write_check
 from framework.engine.ledger import MARKET, available, refresh
+from framework.engine.lifetime import set_lifetime
 from framework.engine.orders import LIMIT, ROLE_ENTRY, find_order, new_order
 from framework.engine.prices import down, fee_rate, is_set, on_lots, order_price, slipped, without_dust
 from framework.engine.refusals import (
@@ -83,7 +84,7 @@ def open_position(s, t, slot_number, number, wanted, time):
         return wanted, 0.0
     if is_full(s, slot_number, side, verb, wanted, time):                                                   # 10
         return wanted, 0.0
-    accept(s, slot_number, intent, qty, reference, entry, stop, free, unit, time)                            # 11
+    accept(s, t, slot_number, intent, qty, reference, entry, stop, free, unit, time)                            # 11
     return wanted, qty
 
 
@@ -144,7 +145,7 @@ def reaches_minimum(s, slot_number, side, verb, asked, qty, entry, time):
 
 
 @kernel
-def accept(s, slot_number, intent, qty, reference, entry, stop, free, unit, time):
+def accept(s, t, slot_number, intent, qty, reference, entry, stop, free, unit, time):
     """Make the working order of an opening, with its reservation and its risk."""
     price = UNSET if intent.kind == MARKET else reference
     order = new_order(s, slot_number, intent.side, intent.kind, ROLE_ENTRY, 0, qty, price, time, time)
@@ -157,6 +158,7 @@ def accept(s, slot_number, intent, qty, reference, entry, stop, free, unit, time
     order.trail, order.trail_after = intent.trail, intent.trail_after
     row = s.orders[order.id - 1]
     row.tag, row.group, row.stop, row.target = intent.tag, intent.group, intent.stop, intent.target
+    set_lifetime(s, t, slot_number, order, intent, time)
     refresh(s, slot_number)
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from framework.boundary.jit import inlined, kernel
-from framework.engine.ledger import (
-    ROLE_STOP,
-    ROLE_TRAIL,
-    refresh,
-)
+from framework.engine.layout import FOREVER
+from framework.engine.ledger import ROLE_STOP, ROLE_TRAIL, refresh
 from framework.engine.prices import STOP, is_set, order_price
 from framework.model.enums import OrderKind, OrderStatus, Role
 from framework.model.records import UNSET
@@ -32,7 +29,8 @@ def new_order(s, slot_number, side, kind, role, reduce_only, qty, price, active_
     account.orders += 1
     order.id = row.id = account.orders
     order.side, order.kind, order.role, order.reduce_only = side, kind, role, reduce_only
-    order.tag = order.group = 0
+    order.tag = order.group = order.tif = row.tif = row.until = 0
+    order.until = FOREVER
     order.active_from, order.born_inside = active_from, -1
     order.tried = order.filled = order.charged = order.bracketed = 0
     order.remaining, order.price, order.next_price, order.entry = qty, price, UNSET, 0.0

@@ -8,7 +8,7 @@ from framework.boundary.jit import kernel
 from framework.engine.layout import FAULT_REFUSED
 from framework.engine.ledger import MARKET, is_protective
 from framework.engine.prices import FAULT, is_set, order_price
-from framework.model.enums import Reason, Status, Verb
+from framework.model.enums import Reason, Status, TimeInForce, Verb
 from framework.model.records import MAX_ORDERS
 
 ORDER, CLOSE, TARGET = int(Verb.ORDER), int(Verb.CLOSE), int(Verb.TARGET)
@@ -17,6 +17,8 @@ NOT_A_NUMBER, WRONG_SIDE, BELOW_MINIMUM = int(Reason.NOT_A_NUMBER), int(Reason.W
 NO_BUYING_POWER, NOTHING_TO_CLOSE = int(Reason.NO_BUYING_POWER), int(Reason.NOTHING_TO_CLOSE)
 TOO_MANY_ORDERS, SHORTS_NOT_ALLOWED = int(Reason.TOO_MANY_ORDERS), int(Reason.SHORTS_NOT_ALLOWED)
 GROUP_REFUSED, UNKNOWN_TAG, RULE = int(Reason.GROUP_REFUSED), int(Reason.UNKNOWN_TAG), int(Reason.RULE)
+WRONG_TERMS = int(Reason.WRONG_TERMS)
+GTD, FOK = int(TimeInForce.GTD), int(TimeInForce.FOK)
 RUNNING = int(Status.RUNNING)
 DONE, LOST = -1, -2
 """What takes the place of an intent's verb when it is dealt with, and when its numbers were refused."""
@@ -38,14 +40,14 @@ def refuse(s, slot_number, side, verb, reason, asked, allowed, value, limit, tim
 def check_numbers(s, slot_number, number, time):
     """Drop an intent one of whose numbers is none, recording the first; what is left out is not looked at."""
     intent = s.nows[slot_number].intents[number]
-    reason, value = bad_number(s, slot_number, intent)
+    reason, value = bad_number(s, slot_number, intent, time)
     if reason >= 0:
         refuse(s, slot_number, intent.side, intent.verb, reason, 0.0, 0.0, value, 0.0, time)
         intent.verb, intent.priority = LOST, 0.0
 
 
 @kernel
-def bad_number(s, slot_number, intent):
+def bad_number(s, slot_number, intent, time):
     """Return the reason for which an intent's first bad number is refused, and the number; -1 when all are good."""
     verb = intent.verb
     if verb in (CANCEL, CANCEL_ALL):
@@ -69,6 +71,10 @@ def bad_number(s, slot_number, intent):
             return WRONG_SIDE if math.isfinite(offset) else NOT_A_NUMBER, offset
     if is_set(intent.trail_after) and not (math.isfinite(intent.trail_after) and intent.trail_after >= 0.0):
         return NOT_A_NUMBER, intent.trail_after
+    if not 0 <= intent.tif <= FOK:
+        return WRONG_TERMS, float(intent.tif)
+    if intent.until <= time if intent.tif == GTD else intent.until != 0:
+        return WRONG_TERMS, float(intent.until)
     return -1, 0.0
 
 

@@ -20,6 +20,21 @@ class OrderKind(IntEnum):
     STOP = 2
 
 
+class TimeInForce(IntEnum):
+    """How long an order works."""
+
+    GTC = 0
+    """Good till cancelled."""
+    DAY = 1
+    """Until the session of its symbol ends."""
+    GTD = 2
+    """Good till a date: until a given time."""
+    IOC = 3
+    """Immediate or cancel: what its first chance does not fill is cancelled."""
+    FOK = 4
+    """Fill or kill: its first chance fills all of it, or it is cancelled."""
+
+
 class Role(IntEnum):
     """Why an order exists; the reason of the fill that it causes."""
 
@@ -36,7 +51,7 @@ class OrderStatus(IntEnum):
     WORKING = 0
     FILLED = 1
     CANCELED = 2
-    """By the strategy, or by a replacement under the same tag."""
+    """By the strategy, by a replacement under the same tag, or the rest of an IOC or FOK order."""
     POSITION_CLOSED = 3
     """A protective order or a remainder whose position is gone."""
     CUT_AT_FILL = 4
@@ -45,6 +60,8 @@ class OrderStatus(IntEnum):
     """A protective order in whose place a newer entry put its own."""
     ENDED = 6
     """Still working when the data ended."""
+    EXPIRED = 7
+    """The session of a DAY order, or the time of a GTD order, is over."""
 
 
 class Verb(IntEnum):
@@ -79,6 +96,8 @@ class Reason(IntEnum):
     """A cancel that names no working order."""
     GROUP_REFUSED = 8
     """Another leg of the group was refused."""
+    WRONG_TERMS = 9
+    """A time in force that there is not, or an `until` that is over or that the time in force does not take."""
     RULE = 100
     """RULE + i: the i-th rule of the config."""
 

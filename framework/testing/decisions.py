@@ -13,7 +13,7 @@ from framework.boundary.adapter import RECORD
 from framework.boundary.view import view_at
 from framework.errors import ConfigError, did_you_mean
 from framework.indicators import Bars
-from framework.model.enums import OrderKind, Side, Verb
+from framework.model.enums import OrderKind, Side, TimeInForce, Verb
 from framework.model.records import MAX_ORDERS, UNSET
 from framework.source_check import INTERNAL, check_names
 from framework.strategy import Strategy, now_dtype, store_constants
@@ -44,6 +44,8 @@ class Intent:
     priority: float = 0.0
     tag: str = ""
     group: int = 0
+    tif: TimeInForce = TimeInForce.GTC
+    until: int = 0
 
 
 class Decision(tuple[Intent, ...]):
@@ -121,7 +123,7 @@ def _intent(row: Any, tags: tuple[str, ...]) -> Intent:
     return Intent(
         verb=Verb(int(row["verb"])), side=Side(int(row["side"])) if row["side"] else None,
         kind=OrderKind(int(row["kind"])), reduce_only=bool(row["reduce_only"]), priority=float(row["priority"]),
-        group=int(row["group"]),
+        group=int(row["group"]), tif=TimeInForce(int(row["tif"])), until=int(row["until"]),
         tag=tags[tag - 1] if 0 < tag <= len(tags) else "", **numbers)
 
 

@@ -11,6 +11,8 @@ from framework.risk import RiskRule, SizingRule, reduce, refuse
 from framework.slippage import SlippageModel
 from framework.strategy import (
     BUY,
+    GTC,
+    GTD,
     SELL,
     UNSET,
     Param,
@@ -115,20 +117,29 @@ def act(now):
             side = 3 * side
         else:
             goal = math.inf
+    life = draw(now, 40)
+    tif = (life - 18) // 4 if life >= 20 else GTC
+    until = 0
+    if tif == GTD or draw(now, 60) == 0:
+        until = now.clock.time_ns + MINUTE * draw(now, 9) - MINUTE // 2
     if verb < 3:
         buy(now, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset, target=goal, target_offset=target_offset,
-            trail=trail, trail_after=trail_after, priority=priority, tag=tag, group=group)  # fmt: skip
+            trail=trail, trail_after=trail_after, priority=priority, tag=tag, group=group,
+            tif=tif, until=until)  # fmt: skip
     elif verb < 6:
         sell(now, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset, target=goal, target_offset=target_offset,
-             trail=trail, trail_after=trail_after, priority=priority, tag=tag, group=group)  # fmt: skip
+             trail=trail, trail_after=trail_after, priority=priority, tag=tag, group=group,
+            tif=tif, until=until)  # fmt: skip
     elif verb < 8:
         place_limit(now, side, price, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset, target=goal,
                     target_offset=target_offset, trail=trail, trail_after=trail_after, priority=priority, tag=tag,
-                    group=group, reduce_only=reduce_only)  # fmt: skip
+                    group=group, reduce_only=reduce_only,
+            tif=tif, until=until)  # fmt: skip
     elif verb < 10:
         place_stop(now, side, price, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset, target=goal,
                    target_offset=target_offset, trail=trail, trail_after=trail_after, priority=priority, tag=tag,
-                   group=group, reduce_only=reduce_only)  # fmt: skip
+                   group=group, reduce_only=reduce_only,
+            tif=tif, until=until)  # fmt: skip
     elif verb == 10:
         close_position(now, 1.0 + 0.5 * draw(now, 2), priority=priority, tag=tag)
     elif verb == 11:

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
-from framework.model.enums import OrderKind, OrderStatus, Reason, Role, Verb
+from framework.model.enums import OrderKind, OrderStatus, Reason, Role, TimeInForce, Verb
 from framework.model.records import MAX_ORDERS, UNSET
 from tests.reference.account import Account, Slot, Symbol, is_market_reduction
+from tests.reference.lifetime import begin_life, is_until_wrong
 from tests.reference.market import Bracket, Intent, Order, Refusal, down, freed, on_lots, round_limit, round_stop, snap
 from tests.reference.matching import STOPS, set_stop, slipped
 
@@ -133,6 +134,10 @@ def numbers_are_good(account: Account, ask: Ask) -> bool:
             reason = Reason.NOT_A_NUMBER
         if reason is not None:
             return drop(account, ask, reason, 0.0 if is_missing(intent, name) else number)
+    if intent.tif not in list(TimeInForce):
+        return drop(account, ask, Reason.WRONG_TERMS, intent.tif)
+    if is_until_wrong(account, intent):
+        return drop(account, ask, Reason.WRONG_TERMS, intent.until)
     return True
 
 
@@ -309,6 +314,7 @@ def place(account: Account, ask: Ask, quantity: float, role: Role) -> Order:
         remaining=quantity,
         accepted_mark=symbol.mark,
     )
+    begin_life(account, order, intent)
     return account.add(order)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from framework.model.enums import OrderKind, OrderStatus, Role, Verb
+from framework.model.enums import OrderKind, OrderStatus, Role, TimeInForce, Verb
 from framework.model.records import UNSET
 
 NAN = math.nan
@@ -68,6 +68,7 @@ class Bar:
     low: float = 0.0
     close: float = 0.0
     volume: float = 0.0
+    minutes_to_close: int = 0
 
 
 def no_slippage(reference: float, qty: float, bar: Bar, mean_volume: float, volatility: float) -> float:
@@ -131,6 +132,8 @@ class Intent:
     target_offset: float = UNSET
     trail: float = UNSET
     trail_after: float = UNSET
+    tif: int = TimeInForce.GTC
+    until: int = 0
 
     def given(self, name: str) -> float | None:
         """Return an optional number, None when the author left it out."""
@@ -217,6 +220,13 @@ class Order:
     fee_raw: float = 0.0
     fee_charged: float = 0.0
     has_paid: bool = False
+    tif: int = TimeInForce.GTC
+    expires: int | None = None
+    """When a DAY or GTD order ends; None while the session of a DAY order has not begun."""
+
+    @property
+    def until(self) -> int:
+        return self.expires or 0
 
     @property
     def protective(self) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from framework.model.enums import OrderKind, OrderStatus, Role
+from framework.model.enums import OrderKind, OrderStatus, Role, TimeInForce
 from tests.reference.account import Account, Slot, Symbol
+from tests.reference.lifetime import ONE_CHANCE, drop_late, meet_session
 from tests.reference.market import NAN, Bar, Bracket, Order, down, freed, round_limit, round_stop, snap
 
 STOPS = (Role.STOP, Role.TRAIL)
@@ -25,6 +26,7 @@ def open_phase(account: Account, symbols: list[Symbol]) -> None:
         for order in account.working:
             if order.symbol == symbol.index and order.next_price is not None:
                 order.price, order.role, order.next_price = order.next_price, Role.STOP, None
+        meet_session(account, symbol)
     opening = {symbol.index for symbol in symbols}
     orders = sorted((o for o in account.working if o.symbol in opening), key=matching_order)
     for symbol in symbols:
@@ -33,6 +35,7 @@ def open_phase(account: Account, symbols: list[Symbol]) -> None:
         symbol = account.symbols[order.symbol]
         if order.working and is_due(account, order, symbol):
             attempt(account, order, symbol.forming.open)
+    drop_late(account, opening)
 
 
 def matching_order(order: Order) -> tuple[bool, int]:
@@ -60,6 +63,7 @@ def through(account: Account, symbol: Symbol) -> float:
 def cross(account: Account, symbol: Symbol, orders: list[Order]) -> None:
     """Fill the market orders of slots against those of other slots at the open, as far as both sides reach."""
     due = [o for o in orders if o.working and o.kind == OrderKind.MARKET and o.active_from <= symbol.forming.open_time]
+    due = [o for o in due if o.tif != TimeInForce.FOK]
     sides = {(o.slot, o.side) for o in due}
     due = [o for o in due if (o.slot, -o.side) not in sides]
     wanted: dict[Order, float] = {}
@@ -187,7 +191,12 @@ def attempt(account: Account, order: Order, reference: float, *, is_gapped: bool
     symbol, settings = account.symbols[order.symbol], account.settings
     lot, tick, multiplier = symbol.instrument.lot, symbol.instrument.tick, symbol.instrument.multiplier
     wanted = capped(account, order)
-    quantity = wanted if wanted <= symbol.budget else down(symbol.budget, lot)
+    if wanted <= 0:
+        return
+    is_whole = order.tif == TimeInForce.FOK
+    quantity = wanted
+    if wanted > symbol.budget:
+        quantity = 0.0 if is_whole else down(symbol.budget, lot)
     is_cut = False
     price = reference
     if quantity > 0:
@@ -199,11 +208,20 @@ def attempt(account: Account, order: Order, reference: float, *, is_gapped: bool
             affordable = max(0.0, account.buying_power() - settings.fixed_cost) / unit
             most = down(freed(symbol.net, order.side, lot) + affordable, lot)
             is_cut = most < quantity
-            quantity = min(quantity, most)
+            if is_cut:
+                quantity = 0.0 if is_whole else most
     if quantity > 0:
         execute(account, order, quantity, price, reference, is_cut=is_cut, is_gapped=is_gapped)
     elif is_cut:
         account.end(order, OrderStatus.CUT_AT_FILL)
+    else:
+        leave(account, order)
+
+
+def leave(account: Account, order: Order) -> None:
+    """What an attempt left of an order works on, a stop as a market order; not if the order had one chance only."""
+    if order.tif in ONE_CHANCE:
+        account.end(order, OrderStatus.CANCELED)
     elif order.kind == OrderKind.STOP:
         order.kind = OrderKind.MARKET
 
@@ -244,8 +262,8 @@ def execute(
         account.end(order, OrderStatus.FILLED)
     elif is_cut:
         account.end(order, OrderStatus.CUT_AT_FILL)
-    elif order.kind == OrderKind.STOP:
-        order.kind = OrderKind.MARKET
+    elif not is_cross:
+        leave(account, order)
     if ended is not None:
         for other in account.orders_of(slot):
             if other.reduce_only or (order.protective and other.filled > 0):

@@ -13,6 +13,7 @@ from framework.model.enums import EventKind, OrderStatus, Role
 from framework.model.records import MAX_ORDERS, UNSET
 from tests.reference.account import Account, Slot, Symbol
 from tests.reference.intake import take_in
+from tests.reference.lifetime import expire
 from tests.reference.market import Bar, Day, Intent, ReferenceResult, Settings
 from tests.reference.matching import STOPS, move_trail, open_phase, range_phase
 
@@ -41,7 +42,8 @@ class Simulation:
 
     def __init__(self, tape: Any, strategies: Sequence[ReferenceStrategy], settings: Settings) -> None:
         self.tape, self.strategies, self.settings = tape, strategies, settings
-        columns = (tape.open_time, tape.close_time, tape.open, tape.high, tape.low, tape.close, tape.volume)
+        columns = (tape.open_time, tape.close_time, tape.open, tape.high, tape.low, tape.close, tape.volume,
+                   tape.minutes_to_close)  # fmt: skip
         self.bars = [Bar(*row) for row in zip(*(list(map(plain, column)) for column in columns), strict=True)]
         symbols = [Symbol(i, instrument) for i, instrument in enumerate(tape.instruments)]
         slots: list[Slot] = []
@@ -74,6 +76,7 @@ class Simulation:
             if kind == EventKind.OPEN:
                 for symbol, row in rows:
                     symbol.forming, symbol.forming_row = self.bars[row], row
+                expire(account, time)
                 open_phase(account, [symbol for symbol, _ in rows])
             elif not self.close_phase(rows):
                 account.result.counters["ruined"] = 1
@@ -88,8 +91,10 @@ class Simulation:
     def close_phase(self, rows: list[tuple[Symbol, int]]) -> bool:
         """Range, mark, decide, size and risk; return False when the account is ruined."""
         account = self.account
+        expire(account, account.time - 1)
         for symbol, _ in rows:
             range_phase(account, symbol)
+        expire(account, account.time)
         for symbol, row in rows:
             symbol.closed.append(self.bars[row])
         closed = {symbol.index for symbol, _ in rows}
