@@ -36,11 +36,13 @@ if TYPE_CHECKING:
     from framework.indicators import Bars, Condition, Expression
 
 __all__ = ["BUY", "DAY", "FOK", "GTC", "GTD", "IOC", "SELL", "UNSET", "Now", "Param", "Strategy", "buy", "cancel",
-           "cancel_all", "close_position", "compiled", "move_stop", "place_limit", "place_stop", "sell", "target"]
+           "cancel_all", "close_position", "compiled", "move_stop", "place_limit", "place_stop", "place_stop_limit",
+           "sell", "target"]
 
 BUY = int(Side.BUY)
 SELL = int(Side.SELL)
-MARKET, LIMIT, STOP = int(OrderKind.MARKET), int(OrderKind.LIMIT), int(OrderKind.STOP)
+MARKET, LIMIT = int(OrderKind.MARKET), int(OrderKind.LIMIT)
+STOP, STOP_LIMIT = int(OrderKind.STOP), int(OrderKind.STOP_LIMIT)
 GTC, DAY, GTD = int(TimeInForce.GTC), int(TimeInForce.DAY), int(TimeInForce.GTD)
 IOC, FOK = int(TimeInForce.IOC), int(TimeInForce.FOK)
 ORDER, CLOSE, TARGET = int(Verb.ORDER), int(Verb.CLOSE), int(Verb.TARGET)
@@ -167,6 +169,20 @@ def place_stop(now: Any, side: int, price: float, qty: float = UNSET, weight: fl
 
 
 @compiled
+def place_stop_limit(now: Any, side: int, price: float, limit: float, qty: float = UNSET, weight: float = UNSET,
+                     stop: float = UNSET, stop_offset: float = UNSET, target: float = UNSET,
+                     target_offset: float = UNSET, trail: float = UNSET, trail_after: float = UNSET,
+                     priority: float = 0.0, tag: int = 0, group: int = 0, reduce_only: bool = False, tif: int = GTC,
+                     until: int = 0) -> None:
+    """Place a stop-limit order (side BUY or SELL): a limit order at `limit` once the price has reached `price`.
+
+    Reached inside a bar it is a limit from the next bar on; passed by an open it is a limit at that open.
+    """
+    _intend(now, ORDER, side, STOP_LIMIT, reduce_only, qty, weight, price, stop, stop_offset, target, target_offset,
+            trail, trail_after, priority, tag, group, tif, until, limit)
+
+
+@compiled
 def close_position(now: Any, fraction: float = 1.0, priority: float = 0.0, tag: int = 0) -> None:
     """Close the position, or a fraction of it, at the next open."""
     _intend(now, CLOSE, 0, MARKET, 1, UNSET, fraction, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, priority,
@@ -205,7 +221,8 @@ def move_stop(now: Any, price: float) -> None:
 @compiled
 def _intend(now: Any, verb: int, side: int, kind: int, reduce_only: int, qty: float, weight: float, price: float,
             stop: float, stop_offset: float, target: float, target_offset: float, trail: float, trail_after: float,
-            priority: float, tag: int, group: int, tif: int = GTC, until: int = 0) -> None:
+            priority: float, tag: int, group: int, tif: int = GTC, until: int = 0,
+            limit: float = UNSET) -> None:
     """Write one intent behind the others; beyond MAX_ORDERS it is counted as refused."""
     n = now.intent_count
     if n >= MAX_ORDERS:
@@ -231,6 +248,7 @@ def _intend(now: Any, verb: int, side: int, kind: int, reduce_only: int, qty: fl
     intent.group = group
     intent.tif = tif
     intent.until = until
+    intent.limit = limit
 
 
 def now_dtype(strategy: Strategy, indicator_names: tuple[str, ...]) -> np.dtype:

@@ -135,6 +135,7 @@ class Namer:
                 "filled": number_column(table["filled"]),
                 "average_price": number_column(table["average_price"]),
                 "price": number_column(table["price"]),
+                "limit": number_column(table["limit"]),
                 "stop": number_column(table["stop"]),
                 "target": number_column(table["target"]),
             }

@@ -18,9 +18,19 @@ from framework.engine.orders import (
     find_stop,
     make_stop,
     new_order,
+    set_limit,
     set_price,
 )
-from framework.engine.prices import STOP, down, is_set, on_lots, order_price
+from framework.engine.prices import (
+    STOP,
+    down,
+    is_set,
+    limit_price,
+    on_lots,
+    order_price,
+    reference_price,
+    waiting_price,
+)
 from framework.engine.refusals import (
     CANCEL,
     CANCEL_ALL,
@@ -205,7 +215,7 @@ def close_slot(s, t, slot_number, intent, time):
     if qty <= 0.0:
         refuse(s, slot_number, side, CLOSE, NOTHING_TO_CLOSE, 0.0, 0.0, 0.0, 0.0, time)
         return
-    place_reduction(s, t, slot_number, intent, side, qty, UNSET, time)
+    place_reduction(s, t, slot_number, intent, side, qty, time)
 
 
 @kernel
@@ -231,19 +241,17 @@ def reduce_for_order(s, t, slot_number, intent, time):
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     side = intent.side
-    price = t.close[symbol.closed]
-    if intent.kind != MARKET:
-        price = order_price(intent.kind, side, intent.price, symbol.tick)
     qty = intent.qty
     if not is_set(qty) and is_set(intent.weight):
-        qty = intent.weight * s.account[0].equity / (price * symbol.multiplier)
+        reference = reference_price(intent, t.close[symbol.closed], symbol.tick)
+        qty = intent.weight * s.account[0].equity / (reference * symbol.multiplier)
     reduction = 0.0
     if side * slot.qty < 0.0:
         reduction = held_quantity(s, slot_number)
         if is_set(qty) and qty < reduction:
             reduction = down(qty, symbol.lot)
     if reduction > 0.0:
-        place_reduction(s, t, slot_number, intent, side, reduction, price if intent.kind != MARKET else UNSET, time)
+        place_reduction(s, t, slot_number, intent, side, reduction, time)
     elif intent.reduce_only:
         refuse(s, slot_number, side, intent.verb, NOTHING_TO_CLOSE, qty if is_set(qty) else 0.0, 0.0, 0.0, 0.0, time)
     if intent.reduce_only or not is_set(qty):
@@ -253,13 +261,15 @@ def reduce_for_order(s, t, slot_number, intent, time):
 
 
 @kernel
-def place_reduction(s, t, slot_number, intent, side, qty, price, time):
+def place_reduction(s, t, slot_number, intent, side, qty, time):
     """Accept a reduce-only order: never blocked, but for a slot that is full of working orders."""
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     if is_full(s, slot_number, side, intent.verb, qty, time):
         return
+    price = waiting_price(intent, symbol.tick)
     order = new_order(s, slot_number, side, intent.kind, ROLE_EXIT, 1, qty, price, time, time)
+    set_limit(s, slot_number, order, limit_price(intent, symbol.tick))
     order.proceeds_each = symbol.mark * symbol.multiplier * (1.0 - s.settings[0].taker)
     order.tag = s.orders[order.id - 1].tag = intent.tag
     set_lifetime(s, t, slot_number, order, intent, time)

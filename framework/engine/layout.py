@@ -111,7 +111,7 @@ WORK = record(
     ("id", "i8"), ("side", "i8"), ("kind", "i8"), ("role", "i8"), ("reduce_only", "i8"), ("tag", "i8"), ("group", "i8"),
     ("tif", "i8"), ("until", "i8"),
     ("active_from", "i8"), ("born_inside", "i8"), ("tried", "i8"), ("filled", "i8"), ("charged", "i8"),
-    ("bracketed", "i8"), ("remaining", "f8"), ("price", "f8"), ("next_price", "f8"), ("entry", "f8"),
+    ("bracketed", "i8"), ("remaining", "f8"), ("price", "f8"), ("next_price", "f8"), ("limit", "f8"), ("entry", "f8"),
     ("risk_each", "f8"), ("unit_cost", "f8"), ("free", "f8"), ("reserved_qty", "f8"), ("proceeds_each", "f8"),
     ("stop", "f8"), ("stop_offset", "f8"),
     ("target", "f8"), ("target_offset", "f8"),
@@ -122,8 +122,11 @@ WORK = record(
 until: the time at which it expires, FOREVER without one.
 """
 
-WAITS_MOVE, WAITS_SESSION, WAITS_CHANCE = 1, 2, 4
-"""What waits for a symbol's next open: a move of a stop, the session of a DAY order, an order that has one chance."""
+WAITS_MOVE, WAITS_SESSION, WAITS_CHANCE, WAITS_TRIGGER = 1, 2, 4, 8
+"""What waits for a symbol's next open: a move of a stop, the session of a DAY order, an order that has one chance.
+
+A stop-limit waits for the next range as well.
+"""
 
 STRATEGY = record(("first_slot", "i8"), ("slots", "i8"), ("decide_all", "i8"), ("shared_bytes", "i8"),
                   ("shared_offset", "i8"))

@@ -7,6 +7,7 @@ docs/fills.md tells the rules in words; the functions here follow its sections *
 from __future__ import annotations
 
 from framework.boundary.jit import kernel
+from framework.engine.layout import WAITS_TRIGGER
 from framework.engine.ledger import MARKET, buying_power, execute, is_protective, refresh
 from framework.engine.lifetime import FOK, has_one_chance
 from framework.engine.orders import (
@@ -14,6 +15,7 @@ from framework.engine.orders import (
     FILLED,
     LIMIT,
     POSITION_CLOSED,
+    become_limit,
     end_order,
     end_partial_openings,
     end_reductions,
@@ -23,6 +25,7 @@ from framework.engine.orders import (
 )
 from framework.engine.prices import (
     STOP,
+    STOP_LIMIT,
     charge,
     down,
     fee_rate,
@@ -203,9 +206,15 @@ def write_fill(s, slot_number, order, qty, price, reference, fee, slippage, bar,
 
 
 @kernel
+def meets_range(order):
+    """Return whether the range of a bar can fill an order."""
+    return order.kind == LIMIT or order.kind == STOP
+
+
+@kernel
 def touches(t, order, bar, through):
     """Return whether the bar's range reaches a limit or stop order."""
-    if not is_set(order.price) or order.kind == MARKET:
+    if not is_set(order.price) or not meets_range(order):
         return False
     if order.kind == STOP:
         return t.high[bar] >= order.price if order.side > 0 else t.low[bar] <= order.price
@@ -251,7 +260,7 @@ def nearest_touched(s, t, number, bar, step, stamp):
         slot_number = s.symbol_slots[i]
         for k in range(s.slots[slot_number].working):
             order = s.working[slot_number, k]
-            if order.kind == MARKET or order.tried == stamp or order.active_from > t.open_time[bar]:
+            if not meets_range(order) or order.tried == stamp or order.active_from > t.open_time[bar]:
                 continue
             if step_of(order, bar) != step or not is_touched_in(t, order, bar, through, step):
                 continue
@@ -281,6 +290,24 @@ def note_touched(s, t, slot_number, bar, born):
 
 
 @kernel
+def trigger_stop_limits(s, t, number, bar, time):
+    """Turn the symbol's stop-limits that the bar's range touched into limits for the next bar."""
+    symbol = s.symbols[number]
+    symbol.waiting &= ~WAITS_TRIGGER
+    for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
+        slot_number = s.symbol_slots[i]
+        for k in range(s.slots[slot_number].working):
+            order = s.working[slot_number, k]
+            if order.kind != STOP_LIMIT:
+                continue
+            is_touched = t.high[bar] >= order.price if order.side > 0 else t.low[bar] <= order.price
+            if is_touched and order.active_from <= t.open_time[bar]:
+                become_limit(s, order, time)
+            else:
+                symbol.waiting |= WAITS_TRIGGER
+
+
+@kernel
 def match_range(s, t, number, bar, time):
     """Match one symbol's working orders against the range of the bar that closes."""
     account = s.account[0]
@@ -297,6 +324,8 @@ def match_range(s, t, number, bar, time):
             order = s.working[slot_number, k]
             order.tried = stamp
             fill_order(s, t, slot_number, k, range_reference(t, order, bar, step), bar, time, True)
+    if s.symbols[number].waiting & WAITS_TRIGGER:
+        trigger_stop_limits(s, t, number, bar, time)
     for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
         touched = s.slots[s.symbol_slots[i]].touched
         if touched & (touched - 1):

@@ -9,10 +9,21 @@ import math
 
 from framework.boundary.jit import kernel
 from framework.engine.checks import ask_rule, ask_size, write_check
-from framework.engine.ledger import MARKET, available, refresh
+from framework.engine.ledger import available, refresh
 from framework.engine.lifetime import set_lifetime
-from framework.engine.orders import LIMIT, ROLE_ENTRY, find_order, new_order
-from framework.engine.prices import down, fee_rate, is_set, on_lots, order_price, slipped, without_dust
+from framework.engine.orders import ROLE_ENTRY, find_order, new_order, set_limit
+from framework.engine.prices import (
+    down,
+    fee_rate,
+    is_limit,
+    is_set,
+    limit_price,
+    on_lots,
+    reference_price,
+    slipped,
+    waiting_price,
+    without_dust,
+)
 from framework.engine.refusals import (
     BELOW_MINIMUM,
     GROUP_REFUSED,
@@ -25,7 +36,6 @@ from framework.engine.refusals import (
     is_full,
     refuse,
 )
-from framework.model.records import UNSET
 
 
 @kernel
@@ -46,7 +56,7 @@ def open_position(s, t, slot_number, number, wanted, time):
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     side, kind, verb = intent.side, intent.kind, intent.verb
-    reference = t.close[symbol.closed] if kind == MARKET else order_price(kind, side, intent.price, symbol.tick)
+    reference = reference_price(intent, t.close[symbol.closed], symbol.tick)
     if side < 0 and not s.settings[0].shorts:                                                              # 1
         refuse(s, slot_number, side, verb, SHORTS_NOT_ALLOWED, known(wanted), 0.0, 0.0, 0.0, time)
         return known(wanted), 0.0
@@ -56,7 +66,7 @@ def open_position(s, t, slot_number, number, wanted, time):
             return known(wanted), 0.0
     budget = available(s)
     guess = wanted if is_set(wanted) else budget / (reference * symbol.multiplier)
-    entry = reference if kind == LIMIT else slipped(s, t, slot.symbol, side, guess, reference, symbol.closed)  # 3
+    entry = reference if is_limit(kind) else slipped(s, t, slot.symbol, side, guess, reference, symbol.closed)  # 3
     stop = known_stop(intent, side, entry)                                                                  # 4
     target = intent.target
     if not is_set(target) and is_set(intent.target_offset):
@@ -84,7 +94,7 @@ def open_position(s, t, slot_number, number, wanted, time):
         return wanted, 0.0
     if is_full(s, slot_number, side, verb, wanted, time):                                                   # 10
         return wanted, 0.0
-    accept(s, t, slot_number, intent, qty, reference, entry, stop, free, unit, time)                            # 11
+    accept(s, t, slot_number, intent, qty, entry, stop, free, unit, time)                            # 11
     return wanted, qty
 
 
@@ -145,10 +155,12 @@ def reaches_minimum(s, slot_number, side, verb, asked, qty, entry, time):
 
 
 @kernel
-def accept(s, t, slot_number, intent, qty, reference, entry, stop, free, unit, time):
+def accept(s, t, slot_number, intent, qty, entry, stop, free, unit, time):
     """Make the working order of an opening, with its reservation and its risk."""
-    price = UNSET if intent.kind == MARKET else reference
+    tick = s.symbols[s.slots[slot_number].symbol].tick
+    price = waiting_price(intent, tick)
     order = new_order(s, slot_number, intent.side, intent.kind, ROLE_ENTRY, 0, qty, price, time, time)
+    set_limit(s, slot_number, order, limit_price(intent, tick))
     order.tag, order.group = intent.tag, intent.group
     order.entry, order.unit_cost, order.free = entry, unit, free
     order.reserved_qty = max(0.0, qty - free)

@@ -14,8 +14,8 @@ from framework.engine.layout import WAITS_CHANCE, WAITS_MOVE, WAITS_SESSION
 from framework.engine.ledger import MARKET, ROLE_STOP, refresh
 from framework.engine.lifetime import FOK, begin_session, end_chances, expire
 from framework.engine.matching import RUNNING, exit_if_gapped, fill_order, settle, wanted_quantity
-from framework.engine.orders import find_order, set_price
-from framework.engine.prices import STOP, is_dust, is_set, mean_volume, without_dust
+from framework.engine.orders import become_limit, find_order, set_price
+from framework.engine.prices import STOP, STOP_LIMIT, is_dust, is_set, mean_volume, without_dust
 from framework.model.records import UNSET
 
 
@@ -26,11 +26,17 @@ def is_due(t, order, bar, through, time):
         return False
     if order.kind == MARKET:
         return True
-    if not is_set(order.price):
+    if order.kind == STOP_LIMIT or not is_set(order.price):
         return False
     if order.kind == STOP:
         return order.side * (t.open[bar] - order.price) >= 0.0
     return order.side * (order.price - t.open[bar]) >= through
+
+
+@kernel
+def is_passed(t, order, bar, time):
+    """Return whether the open of the bar, at `time`, is at or beyond the stop price of a stop-limit."""
+    return order.active_from <= time and order.side * (t.open[bar] - order.price) >= 0.0
 
 
 @kernel
@@ -41,7 +47,7 @@ def begin_bar(s, t, number, bar):
     symbol.budget = math.inf
     if settings.participation > 0.0:
         symbol.budget = settings.participation * mean_volume(t, t.series[number], symbol.closed, settings.volume_window)
-    if symbol.waiting == 0:
+    if symbol.waiting & (WAITS_MOVE | WAITS_SESSION) == 0:
         return
     for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
         slot_number = s.symbol_slots[i]
@@ -49,7 +55,7 @@ def begin_bar(s, t, number, bar):
             begin_session(s, t, slot_number, bar)
         if symbol.waiting & WAITS_MOVE:
             move_stops(s, slot_number)
-    symbol.waiting &= WAITS_CHANCE
+    symbol.waiting &= ~(WAITS_MOVE | WAITS_SESSION)
 
 
 @kernel
@@ -208,6 +214,8 @@ def collect_due(s, t, number, bar, count, time):
         slot_number = s.symbol_slots[i]
         for k in range(s.slots[slot_number].working):
             order = s.working[slot_number, k]
+            if order.kind == STOP_LIMIT and is_passed(t, order, bar, time):
+                become_limit(s, order, order.active_from)
             if is_due(t, order, bar, through, time):
                 s.due[count, 0], s.due[count, 1] = order.id, slot_number
                 s.due[count, 2] = 0 if order.reduce_only else 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from framework.boundary.jit import inlined, kernel
-from framework.engine.layout import FOREVER
+from framework.engine.layout import FOREVER, WAITS_TRIGGER
 from framework.engine.ledger import ROLE_STOP, ROLE_TRAIL, refresh
 from framework.engine.prices import STOP, is_set, order_price
 from framework.model.enums import OrderKind, OrderStatus, Role
@@ -34,6 +34,7 @@ def new_order(s, slot_number, side, kind, role, reduce_only, qty, price, active_
     order.active_from, order.born_inside = active_from, -1
     order.tried = order.filled = order.charged = order.bracketed = 0
     order.remaining, order.price, order.next_price, order.entry = qty, price, UNSET, 0.0
+    order.limit = row.limit = UNSET
     order.risk_each = order.unit_cost = order.free = order.reserved_qty = order.proceeds_each = 0.0
     order.raw_fee = order.fee = 0.0
     order.stop = order.stop_offset = order.target = order.target_offset = order.trail = order.trail_after = UNSET
@@ -113,6 +114,23 @@ def end_partial_openings(s, slot_number, status, time):
         if order.filled and not order.reduce_only:
             end_order(s, slot_number, k, status, time)
         k -= 1
+
+
+@kernel
+def set_limit(s, slot_number, order, limit):
+    """Write the limit of a stop-limit order, and let its symbol look for the touch of its stop price."""
+    if is_set(limit):
+        order.limit = s.orders[order.id - 1].limit = limit
+        s.symbols[s.slots[slot_number].symbol].waiting |= WAITS_TRIGGER
+
+
+@kernel
+def become_limit(s, order, active_from):
+    """Turn a stop-limit whose stop price was touched into the limit that it is from then on."""
+    row = s.orders[order.id - 1]
+    order.kind = row.kind = LIMIT
+    order.price = row.price = order.limit
+    order.active_from = active_from
 
 
 @kernel

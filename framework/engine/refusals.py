@@ -6,8 +6,8 @@ import math
 
 from framework.boundary.jit import kernel
 from framework.engine.layout import FAULT_REFUSED
-from framework.engine.ledger import MARKET, is_protective
-from framework.engine.prices import FAULT, is_set, order_price
+from framework.engine.ledger import is_protective
+from framework.engine.prices import FAULT, STOP_LIMIT, is_priced, is_set, limit_price, order_price
 from framework.model.enums import Reason, Status, TimeInForce, Verb
 from framework.model.records import MAX_ORDERS
 
@@ -61,8 +61,10 @@ def bad_number(s, slot_number, intent, time):
             return NOT_A_NUMBER, size
     if verb == TARGET and not is_set(intent.qty) and not is_set(intent.weight):
         return NOT_A_NUMBER, 0.0
-    if intent.kind != MARKET and not is_price(s, slot_number, intent):
+    if is_priced(intent.kind) and not is_price(s, slot_number, intent):
         return NOT_A_NUMBER, intent.price if is_set(intent.price) else 0.0
+    if intent.kind == STOP_LIMIT and not is_limit_price(s, slot_number, intent):
+        return NOT_A_NUMBER, intent.limit if is_set(intent.limit) else 0.0
     for level in (intent.stop, intent.target):
         if is_set(level) and not (math.isfinite(level) and level > 0.0):
             return NOT_A_NUMBER, level
@@ -90,6 +92,14 @@ def is_price(s, slot_number, intent):
             return True
         side = -1 if slot.qty > 0.0 else 1
     return order_price(intent.kind, side, intent.price, s.symbols[slot.symbol].tick) > 0.0
+
+
+@kernel
+def is_limit_price(s, slot_number, intent):
+    """Return whether the limit of a stop-limit is above 0, on the tick as well."""
+    if not (math.isfinite(intent.limit) and intent.limit > 0.0):
+        return False
+    return limit_price(intent, s.symbols[s.slots[slot_number].symbol].tick) > 0.0
 
 
 @kernel

@@ -18,6 +18,8 @@ class OrderKind(IntEnum):
     MARKET = 0
     LIMIT = 1
     STOP = 2
+    STOP_LIMIT = 3
+    """A limit order once its stop price was touched; its kind and price are those of the limit from then on."""
 
 
 class TimeInForce(IntEnum):

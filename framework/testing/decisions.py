@@ -18,7 +18,8 @@ from framework.model.records import MAX_ORDERS, UNSET
 from framework.source_check import INTERNAL, check_names
 from framework.strategy import Strategy, now_dtype, store_constants
 
-NUMBERS = ("qty", "weight", "price", "stop", "stop_offset", "target", "target_offset", "trail", "trail_after")
+NUMBERS = ("qty", "weight", "price", "stop", "stop_offset", "target", "target_offset", "trail", "trail_after",
+           "limit")
 
 
 @attrs.frozen
@@ -40,6 +41,7 @@ class Intent:
     target_offset: float | None = None
     trail: float | None = None
     trail_after: float | None = None
+    limit: float | None = None
     reduce_only: bool = False
     priority: float = 0.0
     tag: str = ""

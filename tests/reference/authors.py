@@ -25,6 +25,7 @@ from framework.strategy import (
     move_stop,
     place_limit,
     place_stop,
+    place_stop_limit,
     sell,
     target,
 )
@@ -56,7 +57,7 @@ def act(now):
     close = now.bar.close
     grid = now.p.grid
     side = BUY if draw(now, 2) == 0 else SELL
-    verb = draw(now, 16)
+    verb = draw(now, 17)
     if now.position.qty == 0.0 and verb in (10, 11, 14, 15) and draw(now, 8) > 0:
         verb = draw(now, 10)
     tag = draw(now, 6)
@@ -73,6 +74,7 @@ def act(now):
     elif size < 6:
         weight = 0.1 * (1 + draw(now, 12))
     price = close + grid * 0.5 * (draw(now, 17) - 8)
+    limit = price + grid * 0.5 * (draw(now, 7) - 3)
     stop = UNSET
     stop_offset = UNSET
     goal = UNSET
@@ -94,7 +96,7 @@ def act(now):
         if draw(now, 2) == 0:
             trail_after = grid * 0.5 * draw(now, 6)
     if draw(now, 40) == 0:
-        bad = draw(now, 11)
+        bad = draw(now, 13)
         if bad == 0:
             qty = math.nan
         elif bad == 1:
@@ -115,6 +117,10 @@ def act(now):
             price = 0.01 * grid
         elif bad == 9:
             side = 3 * side
+        elif bad == 10:
+            limit = math.nan
+        elif bad == 11:
+            limit = 0.01 * grid
         else:
             goal = math.inf
     life = draw(now, 40)
@@ -140,6 +146,10 @@ def act(now):
                    target_offset=target_offset, trail=trail, trail_after=trail_after, priority=priority, tag=tag,
                    group=group, reduce_only=reduce_only,
             tif=tif, until=until)  # fmt: skip
+    elif verb == 16:
+        place_stop_limit(now, side, price, limit, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset,
+                         target=goal, target_offset=target_offset, trail=trail, trail_after=trail_after,
+                         priority=priority, tag=tag, group=group, reduce_only=reduce_only, tif=tif, until=until)
     elif verb == 10:
         close_position(now, 1.0 + 0.5 * draw(now, 2), priority=priority, tag=tag)
     elif verb == 11:

@@ -24,7 +24,8 @@ DAY = ("day", "time", "equity", "exposure")
 def order_fields(order: Any) -> tuple[str, ...]:
     """A market order has no price to compare, a stop that waits for its trail neither, an unfilled one no average."""
     has_price = order.kind != OrderKind.MARKET and not math.isnan(order.price)
-    return (*ORDER, *(("price",) if has_price else ()), *(("average_price",) if order.filled > 0 else ()))
+    names = (("price", has_price), ("limit", not math.isnan(order.limit)), ("average_price", order.filled > 0))
+    return (*ORDER, *(name for name, is_there in names if is_there))
 
 
 def is_close(expected: float, actual: float, scale: float) -> bool:

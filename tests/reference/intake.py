@@ -112,6 +112,7 @@ def numbers_are_good(account: Account, ask: Ask) -> bool:
         ("qty", not signed),
         ("weight", not signed),
         ("price", True),
+        ("limit", True),
         ("stop", True),
         ("target", True),
         ("stop_offset", True),
@@ -130,7 +131,7 @@ def numbers_are_good(account: Account, ask: Ask) -> bool:
             reason = Reason.NOT_A_NUMBER
         elif must_be_positive and number <= 0:
             reason = Reason.WRONG_SIDE if is_distance else Reason.NOT_A_NUMBER
-        elif name == "price" and rounded_price(account, ask) <= 0:
+        elif name in ("price", "limit") and rounded_price(account, ask, name) <= 0:
             reason = Reason.NOT_A_NUMBER
         if reason is not None:
             return drop(account, ask, reason, 0.0 if is_missing(intent, name) else number)
@@ -154,14 +155,18 @@ def is_missing(intent: Intent, name: str) -> bool:
         return False
     if name == "price":
         return intent.kind != OrderKind.MARKET
+    if name == "limit":
+        return intent.kind == OrderKind.STOP_LIMIT
     return name == "weight" and intent.verb == Verb.TARGET and intent.given("qty") is None
 
 
-def rounded_price(account: Account, ask: Ask) -> float:
+def rounded_price(account: Account, ask: Ask, name: str) -> float:
     """Return the price of a limit, a stop or a move on the tick; a move without a position is not rounded."""
     symbol = account.symbols[ask.slot.symbol]
+    if name == "limit":
+        return round_limit(ask.intent.limit, ask.side, symbol.instrument.tick)
     if ask.verb != Verb.MOVE_STOP:
-        return reference_of(symbol, ask)
+        return awaited_price(symbol, ask)
     return round_stop(ask.intent.price, -ask.slot.side, symbol.instrument.tick) if ask.slot.side else ask.intent.price
 
 
@@ -271,10 +276,17 @@ def quantity_of(account: Account, ask: Ask) -> float | None:
 
 
 def reference_of(symbol: Symbol, ask: Ask) -> float:
-    """Return the close for a market order, else the order's price, rounded."""
+    """Return the close for a market order, the limit of a stop-limit, else the order's price, rounded."""
+    if ask.intent.kind == OrderKind.STOP_LIMIT:
+        return round_limit(ask.intent.limit, ask.side, symbol.instrument.tick)
+    return symbol.mark if ask.intent.kind == OrderKind.MARKET else awaited_price(symbol, ask)
+
+
+def awaited_price(symbol: Symbol, ask: Ask) -> float:
+    """Return the rounded price for which a limit or a stop waits, NaN for what waits for none."""
     tick = symbol.instrument.tick
     if ask.intent.kind == OrderKind.MARKET:
-        return symbol.mark
+        return math.nan
     rounding = round_limit if ask.intent.kind == OrderKind.LIMIT else round_stop
     return rounding(ask.intent.price, ask.side, tick)
 
@@ -297,7 +309,7 @@ def is_full(account: Account, ask: Ask, asked: float) -> bool:
 def place(account: Account, ask: Ask, quantity: float, role: Role) -> Order:
     """Let an order work from now on."""
     symbol, intent = account.symbols[ask.slot.symbol], ask.intent
-    price = math.nan if intent.kind == OrderKind.MARKET else reference_of(symbol, ask)
+    price = awaited_price(symbol, ask)
     order = Order(
         ask.slot.index,
         symbol.index,
@@ -315,6 +327,8 @@ def place(account: Account, ask: Ask, quantity: float, role: Role) -> Order:
         accepted_mark=symbol.mark,
     )
     begin_life(account, order, intent)
+    if order.kind == OrderKind.STOP_LIMIT:
+        order.limit = reference_of(symbol, ask)
     return account.add(order)
 
 
@@ -350,7 +364,8 @@ def cleared_quantity(account: Account, ask: Ask) -> float | None:
         return refuse(account, ask, Reason.WRONG_SIDE, bracket.target, reference, ask.wanted)
     available = account.available()
     likely = ask.opening if ask.opening is not None else available / (reference * instrument.multiplier)
-    ask.entry = reference if intent.kind == OrderKind.LIMIT else slipped(account, symbol, reference, side, likely)
+    is_limit = intent.kind in (OrderKind.LIMIT, OrderKind.STOP_LIMIT)
+    ask.entry = reference if is_limit else slipped(account, symbol, reference, side, likely)
     check = order_check(account, ask, bracket, available)
     if ask.opening is None:
         ask.wanted = settings.sizing(check)

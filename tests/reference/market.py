@@ -100,7 +100,7 @@ class Settings:
 
     def bps(self, kind: int) -> float:
         """Return the fee of a kind of order: limits make, the others take."""
-        return self.maker_bps if kind == OrderKind.LIMIT else self.taker_bps
+        return self.maker_bps if kind in (OrderKind.LIMIT, OrderKind.STOP_LIMIT) else self.taker_bps
 
     def unit_cost(self, price: float, multiplier: float, kind: int) -> float:
         """Return what one unit costs with its fees."""
@@ -134,6 +134,7 @@ class Intent:
     trail_after: float = UNSET
     tif: int = TimeInForce.GTC
     until: int = 0
+    limit: float = UNSET
 
     def given(self, name: str) -> float | None:
         """Return an optional number, None when the author left it out."""
@@ -221,6 +222,8 @@ class Order:
     fee_charged: float = 0.0
     has_paid: bool = False
     tif: int = TimeInForce.GTC
+    limit: float = NAN
+    """Of a stop-limit, also after it has become a limit."""
     expires: int | None = None
     """When a DAY or GTD order ends; None while the session of a DAY order has not begun."""
 

@@ -28,6 +28,10 @@ def open_phase(account: Account, symbols: list[Symbol]) -> None:
                 order.price, order.role, order.next_price = order.next_price, Role.STOP, None
         meet_session(account, symbol)
     opening = {symbol.index for symbol in symbols}
+    for order in account.working:
+        bar = account.symbols[order.symbol].forming
+        if order.symbol in opening and order.active_from <= bar.open_time and has_triggered(order, bar.open, bar.open):
+            become_limit(order)
     orders = sorted((o for o in account.working if o.symbol in opening), key=matching_order)
     for symbol in symbols:
         cross(account, symbol, [o for o in orders if o.symbol == symbol.index])
@@ -52,6 +56,8 @@ def is_due(account: Account, order: Order, symbol: Symbol) -> bool:
         return True
     if order.kind == OrderKind.STOP:
         return order.side * (bar.open - order.price) >= 0
+    if order.kind == OrderKind.STOP_LIMIT:
+        return False
     return order.side * (order.price - bar.open) >= through(account, symbol)
 
 
@@ -114,14 +120,28 @@ def range_phase(account: Account, symbol: Symbol) -> None:
         own_price,
     )
     sweep(account, bar, lambda o: is_old(o) and class_of(o) == "target" and touched(o), gap_reference)
+    for order in account.working:
+        if allowed(order) and has_triggered(order, bar.low, bar.high):
+            become_limit(order)
+            order.active_from = account.time
     slots = [slot for slot, _ in seen]
     account.result.counters["ambiguous"] += sum(slots.count(slot) >= 2 for slot in set(slots))
     account.in_range_phase = False
 
 
+def has_triggered(order: Order, low: float, high: float) -> bool:
+    """Return whether a stop-limit has seen its stop price among prices from low to high."""
+    return order.kind == OrderKind.STOP_LIMIT and (high >= order.price if order.side > 0 else low <= order.price)
+
+
+def become_limit(order: Order) -> None:
+    """A stop-limit that has seen its stop price is the limit order that it names."""
+    order.kind, order.price = OrderKind.LIMIT, order.limit
+
+
 def class_of(order: Order) -> str:
-    """Return which of the three classes an order belongs to: entry, stop or target; market orders wait for an open."""
-    if order.kind == OrderKind.MARKET:
+    """Return which of the three classes an order belongs to: entry, stop or target; what cannot fill here waits."""
+    if order.kind in (OrderKind.MARKET, OrderKind.STOP_LIMIT):
         return "waiting"
     if not order.reduce_only:
         return "entry"
@@ -130,7 +150,7 @@ def class_of(order: Order) -> str:
 
 def is_touched(order: Order, bar: Bar, beyond: float) -> bool:
     """Return whether the range of a bar reaches an order; a price that is NaN is never reached."""
-    if order.kind == OrderKind.MARKET:
+    if class_of(order) == "waiting":
         return False
     if order.kind == OrderKind.STOP:
         return bar.low <= order.price if order.side < 0 else bar.high >= order.price
