@@ -123,7 +123,7 @@ class Strategy(Plugin):
 @compiled
 def buy(now: Any, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET, stop_offset: float = UNSET,
         target: float = UNSET, target_offset: float = UNSET, trail: float = UNSET, trail_after: float = UNSET,
-        priority: float = 0.0, tag: int = 0, group: int = 0, tif: int = GTC, until: int = 0) -> None:
+        priority: float = 0.0, tag: int = 0, group: int = 0, tif: int = GTC, until: int = 0, oco: int = 0) -> None:
     """Buy at the next open: close a short position first, then open a long one.
 
     qty in units, or weight as a fraction of equity, or neither: then the sizing rule decides.
@@ -131,41 +131,42 @@ def buy(now: Any, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET
     the stop from the high-water mark, active once the profit has reached trail_after (a distance as well).
     tif is how long the order works: GTC until it is cancelled, DAY for a session, GTD until the time `until` [ns UTC],
     IOC and FOK for one open: what that leaves is cancelled, and FOK fills all or nothing.
+    oco: a fill of one of the slot's orders with the same number (not 0) ends the others.
     """
     _intend(now, ORDER, BUY, MARKET, 0, qty, weight, UNSET, stop, stop_offset, target, target_offset, trail,
-            trail_after, priority, tag, group, tif, until)
+            trail_after, priority, tag, group, tif, until, oco)
 
 
 @compiled
 def sell(now: Any, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET, stop_offset: float = UNSET,
          target: float = UNSET, target_offset: float = UNSET, trail: float = UNSET, trail_after: float = UNSET,
-         priority: float = 0.0, tag: int = 0, group: int = 0, tif: int = GTC, until: int = 0) -> None:
+         priority: float = 0.0, tag: int = 0, group: int = 0, tif: int = GTC, until: int = 0, oco: int = 0) -> None:
     """Sell at the next open: close a long position first, then open a short one; arguments as for `buy`."""
     _intend(now, ORDER, SELL, MARKET, 0, qty, weight, UNSET, stop, stop_offset, target, target_offset, trail,
-            trail_after, priority, tag, group, tif, until)
+            trail_after, priority, tag, group, tif, until, oco)
 
 
 @compiled
 def place_limit(now: Any, side: int, price: float, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET,
                 stop_offset: float = UNSET, target: float = UNSET, target_offset: float = UNSET,
                 trail: float = UNSET, trail_after: float = UNSET, priority: float = 0.0, tag: int = 0,
-                group: int = 0, reduce_only: bool = False, tif: int = GTC, until: int = 0) -> None:
+                group: int = 0, reduce_only: bool = False, tif: int = GTC, until: int = 0, oco: int = 0) -> None:
     """Place a limit order (side BUY or SELL); IOC and FOK are for the next open only."""
     _intend(now, ORDER, side, LIMIT, reduce_only, qty, weight, price, stop, stop_offset, target, target_offset, trail,
-            trail_after, priority, tag, group, tif, until)
+            trail_after, priority, tag, group, tif, until, oco)
 
 
 @compiled
 def place_stop(now: Any, side: int, price: float, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET,
                stop_offset: float = UNSET, target: float = UNSET, target_offset: float = UNSET,
                trail: float = UNSET, trail_after: float = UNSET, priority: float = 0.0, tag: int = 0,
-               group: int = 0, reduce_only: bool = False, tif: int = GTC, until: int = 0) -> None:
+               group: int = 0, reduce_only: bool = False, tif: int = GTC, until: int = 0, oco: int = 0) -> None:
     """Place a stop order (side BUY or SELL): a market order once the price has reached `price`.
 
     IOC and FOK count from then: what is not filled at once is cancelled.
     """
     _intend(now, ORDER, side, STOP, reduce_only, qty, weight, price, stop, stop_offset, target, target_offset, trail,
-            trail_after, priority, tag, group, tif, until)
+            trail_after, priority, tag, group, tif, until, oco)
 
 
 @compiled
@@ -173,13 +174,13 @@ def place_stop_limit(now: Any, side: int, price: float, limit: float, qty: float
                      stop: float = UNSET, stop_offset: float = UNSET, target: float = UNSET,
                      target_offset: float = UNSET, trail: float = UNSET, trail_after: float = UNSET,
                      priority: float = 0.0, tag: int = 0, group: int = 0, reduce_only: bool = False, tif: int = GTC,
-                     until: int = 0) -> None:
+                     until: int = 0, oco: int = 0) -> None:
     """Place a stop-limit order (side BUY or SELL): a limit order at `limit` once the price has reached `price`.
 
     Reached inside a bar it is a limit from the next bar on; passed by an open it is a limit at that open.
     """
     _intend(now, ORDER, side, STOP_LIMIT, reduce_only, qty, weight, price, stop, stop_offset, target, target_offset,
-            trail, trail_after, priority, tag, group, tif, until, limit)
+            trail, trail_after, priority, tag, group, tif, until, oco, limit)
 
 
 @compiled
@@ -221,7 +222,7 @@ def move_stop(now: Any, price: float) -> None:
 @compiled
 def _intend(now: Any, verb: int, side: int, kind: int, reduce_only: int, qty: float, weight: float, price: float,
             stop: float, stop_offset: float, target: float, target_offset: float, trail: float, trail_after: float,
-            priority: float, tag: int, group: int, tif: int = GTC, until: int = 0,
+            priority: float, tag: int, group: int, tif: int = GTC, until: int = 0, oco: int = 0,
             limit: float = UNSET) -> None:
     """Write one intent behind the others; beyond MAX_ORDERS it is counted as refused."""
     n = now.intent_count
@@ -248,6 +249,7 @@ def _intend(now: Any, verb: int, side: int, kind: int, reduce_only: int, qty: fl
     intent.group = group
     intent.tif = tif
     intent.until = until
+    intent.oco = oco
     intent.limit = limit
 
 

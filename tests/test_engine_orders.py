@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from framework.model.enums import OrderKind
-from framework.strategy import BUY, IOC, SELL, UNSET, buy, place_stop_limit
+from framework.model.enums import OrderKind, Role
+from framework.strategy import BUY, IOC, SELL, UNSET, buy, cancel, place_limit, place_stop, place_stop_limit
 from tests.reference.hand import FLAT, SIMULATORS, chosen, refusals, rows, run, slip, statuses
 from tests.reference.tapes import instrument
 
@@ -71,3 +71,112 @@ def test_a_stop_limit_needs_both_prices():
 
     assert refusals(run([FLAT], {0: bad})) == [("NOT_A_NUMBER", math.inf, 0), ("NOT_A_NUMBER", 0, 0),
                                                ("NOT_A_NUMBER", -1, 0)]  # fmt: skip
+
+
+# --- one cancels the other --------------------------------------------------------------------------------------------
+
+
+def test_a_fill_ends_the_orders_with_its_oco_number_and_no_others():
+    def bracket(now):
+        place_stop(now, BUY, 105, qty=1, oco=1)
+        place_limit(now, BUY, 95, qty=2, oco=1)
+        place_limit(now, BUY, 90, qty=4, oco=2)
+
+    result = run([FLAT, (100, 106, 99, 105), (100, 101, 89, 95)], {0: bracket})
+    assert rows(result) == [(200, 1, 105), (300, 4, 90)]
+    assert statuses(result) == ["FILLED", "SIBLING_FILLED", "FILLED"]
+    assert result.orders[1].ended_time == 200
+
+
+def test_a_partial_fill_ends_the_siblings_as_well():
+    """0.5 * 10 of the 8 can be filled; the rest keeps working, the order beside it does not."""
+    def place(now):
+        place_limit(now, BUY, 98, qty=8, oco=3)
+        place_stop(now, BUY, 105, qty=8, oco=3)
+
+    bars = [(*FLAT, 10.0), (100, 101, 97, 100, 10.0), (100, 106, 99, 105, 10.0)]
+    result = run(bars, {0: place}, participation=0.5)
+    assert (rows(result), statuses(result)) == ([(200, 5, 98)], ["ENDED", "SIBLING_FILLED"])
+
+
+def test_siblings_that_one_bar_touches_fill_nearest_to_the_open_first_and_make_it_ambiguous():
+    def place(now):
+        place_limit(now, BUY, 95, qty=1, oco=1)
+        place_stop(now, BUY, 104, qty=1, oco=1)
+
+    result = run([FLAT, (100, 106, 94, 100)], {0: place})
+    assert (rows(result), result.counters["ambiguous"]) == ([(200, 1, 104)], 1)
+
+
+def test_an_order_that_is_cancelled_leaves_its_siblings_alone():
+    def place(now):
+        place_limit(now, BUY, 95, qty=1, oco=1, tag=1)
+        place_limit(now, BUY, 96, qty=1, oco=1, tag=2)
+
+    result = run([FLAT, FLAT, (100, 101, 95.5, 100)], {0: place, 1: lambda now: cancel(now, 1)})
+    assert (rows(result), statuses(result)) == ([(300, 1, 96)], ["CANCELED", "FILLED"])
+
+
+def test_the_two_parts_of_a_flip_are_no_siblings():
+    """Long 5; selling 8 at an open of 111 closes 5 and opens 3, and ends the stop at 95 with the same number."""
+    def leave(now):
+        place_limit(now, SELL, 110, qty=8, oco=1)
+        place_stop(now, SELL, 95, qty=5, reduce_only=True, oco=1)
+
+    result = run([FLAT, FLAT, (111, 112, 99, 110)], {0: lambda now: buy(now, qty=5), 1: leave})
+    assert (rows(result), result.positions) == ([(100, 5, 100), (200, -5, 111), (200, -3, 111)], [-3])
+    assert sorted(statuses(result)) == ["FILLED", "FILLED", "FILLED", "SIBLING_FILLED"]
+
+
+def test_slots_do_not_share_oco_numbers():
+    one, two = {0: lambda now: buy(now, qty=1, oco=1)}, {0: lambda now: place_limit(now, BUY, 90, qty=1, oco=1)}
+    assert statuses(run([FLAT, FLAT], one, two)) == ["FILLED", "ENDED"]
+
+
+# --- ladders ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_ladder_takes_profit_step_by_step_under_one_protective_stop():
+    """9 at 100, stop 90: 3 leave at 105, 3 at 110; the stop has the remaining 3, and the third step ends with it."""
+    def ladder(now):
+        for price in (105, 110, 115):
+            place_limit(now, SELL, price, qty=3, reduce_only=True)
+
+    bars = [FLAT, FLAT, (100, 106, 99, 105), (105, 111, 104, 110), (110, 112, 89, 90)]
+    result = run(bars, {0: lambda now: buy(now, qty=9, stop=90), 1: ladder})
+    assert rows(result) == [(100, 9, 100), (300, -3, 105), (400, -3, 110), (500, -3, 90)]
+    assert statuses(result) == ["FILLED", "FILLED", "FILLED", "FILLED", "POSITION_CLOSED"]
+    trade = result.trades[0]
+    assert (len(result.trades), trade.pnl, trade.exit_price, Role(trade.exit_role)) == (
+        1, 3 * 5 + 3 * 10 - 3 * 10, pytest.approx(305 / 3), Role.STOP)  # fmt: skip
+
+
+def test_steps_that_add_up_to_more_than_the_position_are_capped_at_the_fill():
+    def ladder(now):
+        place_limit(now, SELL, 105, qty=4, reduce_only=True)
+        place_limit(now, SELL, 110, qty=4, reduce_only=True)
+
+    result = run([FLAT, FLAT, (100, 120, 99, 110)], {0: lambda now: buy(now, qty=5), 1: ladder})
+    assert (rows(result), result.positions) == ([(100, 5, 100), (300, -4, 105), (300, -1, 110)], [0])
+    assert statuses(result) == ["FILLED", "FILLED", "POSITION_CLOSED"]
+
+
+def test_a_ladder_of_32_steps_stands_beside_stop_and_target():
+    """34 orders work at once; every step fills in one bar, nearest to the open first, and leaves the target nothing."""
+    def ladder(now):
+        for step in range(33):
+            place_limit(now, SELL, 101 + step, qty=1, reduce_only=True)
+
+    result = run([FLAT, FLAT, (100, 200, 99, 150)], {0: lambda now: buy(now, qty=32, stop=90, target=180), 1: ladder})
+    assert [price for *_, price in rows(result)] == [100, *range(101, 133)]
+    assert refusals(result) == [("TOO_MANY_ORDERS", 33, 32)]  # the intent beyond 32
+    assert statuses(result) == ["FILLED", "POSITION_CLOSED", "POSITION_CLOSED", *["FILLED"] * 32]
+
+
+def test_a_ladder_of_entries_averages_in():
+    def ladder(now):
+        for step in (1, 2, 3):
+            place_limit(now, BUY, 100 - step, qty=step)
+
+    result = run([FLAT, (100, 101, 96, 97)], {0: ladder})
+    assert (rows(result), result.positions) == ([(200, 1, 99), (200, 2, 98), (200, 3, 97)], [6])

@@ -129,6 +129,7 @@ class Namer:
                 "is_reduce_only": table["reduce_only"] != 0,
                 "time_in_force": enum_column(table["tif"], TimeInForce),
                 "until": time_column(table["until"]),
+                "oco": table["oco"].copy(),
                 "placed_time": time_column(table["placed_time"]),
                 "ended_time": time_column(table["ended_time"]),
                 "qty": number_column(table["qty"]),

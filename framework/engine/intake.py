@@ -19,6 +19,7 @@ from framework.engine.orders import (
     make_stop,
     new_order,
     set_limit,
+    set_origin,
     set_price,
 )
 from framework.engine.prices import (
@@ -194,16 +195,17 @@ def reduce_position(s, t, slot_number, number, time):
     if intent.verb < 0:
         return 0.0
     if intent.verb == CLOSE:
-        close_slot(s, t, slot_number, intent, time)
+        close_slot(s, t, slot_number, number, time)
         return 0.0
     if intent.verb == TARGET:
-        return reduce_to_target(s, t, slot_number, intent, time)
-    return reduce_for_order(s, t, slot_number, intent, time)
+        return reduce_to_target(s, t, slot_number, number, time)
+    return reduce_for_order(s, t, slot_number, number, time)
 
 
 @kernel
-def close_slot(s, t, slot_number, intent, time):
+def close_slot(s, t, slot_number, number, time):
     """Place the market reduction of `close_position`."""
+    intent = s.nows[slot_number].intents[number]
     slot = s.slots[slot_number]
     side = -1 if slot.qty > 0.0 else int(slot.qty < 0.0)
     qty = held_quantity(s, slot_number)
@@ -215,12 +217,13 @@ def close_slot(s, t, slot_number, intent, time):
     if qty <= 0.0:
         refuse(s, slot_number, side, CLOSE, NOTHING_TO_CLOSE, 0.0, 0.0, 0.0, 0.0, time)
         return
-    place_reduction(s, t, slot_number, intent, side, qty, time)
+    place_reduction(s, t, slot_number, number, side, qty, time)
 
 
 @kernel
-def reduce_to_target(s, t, slot_number, intent, time):
+def reduce_to_target(s, t, slot_number, number, time):
     """Turn a target into the order of the difference; place its reduction and return what it wants to open."""
+    intent = s.nows[slot_number].intents[number]
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     wanted = intent.qty
@@ -232,12 +235,13 @@ def reduce_to_target(s, t, slot_number, intent, time):
         return 0.0
     intent.side = 1 if difference > 0.0 else -1
     intent.qty, intent.weight = qty, UNSET
-    return reduce_for_order(s, t, slot_number, intent, time)
+    return reduce_for_order(s, t, slot_number, number, time)
 
 
 @kernel
-def reduce_for_order(s, t, slot_number, intent, time):
+def reduce_for_order(s, t, slot_number, number, time):
     """Place the reducing part of an order; return the quantity that it wants to open."""
+    intent = s.nows[slot_number].intents[number]
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     side = intent.side
@@ -251,7 +255,7 @@ def reduce_for_order(s, t, slot_number, intent, time):
         if is_set(qty) and qty < reduction:
             reduction = down(qty, symbol.lot)
     if reduction > 0.0:
-        place_reduction(s, t, slot_number, intent, side, reduction, time)
+        place_reduction(s, t, slot_number, number, side, reduction, time)
     elif intent.reduce_only:
         refuse(s, slot_number, side, intent.verb, NOTHING_TO_CLOSE, qty if is_set(qty) else 0.0, 0.0, 0.0, 0.0, time)
     if intent.reduce_only or not is_set(qty):
@@ -261,8 +265,9 @@ def reduce_for_order(s, t, slot_number, intent, time):
 
 
 @kernel
-def place_reduction(s, t, slot_number, intent, side, qty, time):
+def place_reduction(s, t, slot_number, number, side, qty, time):
     """Accept a reduce-only order: never blocked, but for a slot that is full of working orders."""
+    intent = s.nows[slot_number].intents[number]
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     if is_full(s, slot_number, side, intent.verb, qty, time):
@@ -271,6 +276,6 @@ def place_reduction(s, t, slot_number, intent, side, qty, time):
     order = new_order(s, slot_number, side, intent.kind, ROLE_EXIT, 1, qty, price, time, time)
     set_limit(s, slot_number, order, limit_price(intent, symbol.tick))
     order.proceeds_each = symbol.mark * symbol.multiplier * (1.0 - s.settings[0].taker)
-    order.tag = s.orders[order.id - 1].tag = intent.tag
+    set_origin(s, order, intent, number)
     set_lifetime(s, t, slot_number, order, intent, time)
     refresh(s, slot_number)

@@ -109,7 +109,7 @@ worst, best: excursions up to the last change of entry_price; lowest, highest: p
 
 WORK = record(
     ("id", "i8"), ("side", "i8"), ("kind", "i8"), ("role", "i8"), ("reduce_only", "i8"), ("tag", "i8"), ("group", "i8"),
-    ("tif", "i8"), ("until", "i8"),
+    ("tif", "i8"), ("until", "i8"), ("oco", "i8"), ("call", "i8"),
     ("active_from", "i8"), ("born_inside", "i8"), ("tried", "i8"), ("filled", "i8"), ("charged", "i8"),
     ("bracketed", "i8"), ("remaining", "f8"), ("price", "f8"), ("next_price", "f8"), ("limit", "f8"), ("entry", "f8"),
     ("risk_each", "f8"), ("unit_cost", "f8"), ("free", "f8"), ("reserved_qty", "f8"), ("proceeds_each", "f8"),
@@ -119,7 +119,7 @@ WORK = record(
 )
 """One working order; price is UNSET for a market order and for a trail that is not active yet.
 
-until: the time at which it expires, FOREVER without one.
+until: the time at which it expires, FOREVER without one.  call: which intent of its decision placed it.
 """
 
 WAITS_MOVE, WAITS_SESSION, WAITS_CHANCE, WAITS_TRIGGER = 1, 2, 4, 8

@@ -19,7 +19,9 @@ from framework.engine.orders import (
     end_order,
     end_partial_openings,
     end_reductions,
+    end_siblings,
     find_order,
+    is_same_intent,
     make_bracket,
     wake,
 )
@@ -41,7 +43,8 @@ CUT_AT_FILL = int(OrderStatus.CUT_AT_FILL)
 RUNNING = int(Status.RUNNING)
 STOPS, ENTRIES, BRACKET_STOPS, BRACKET_TARGETS, TARGETS = 0, 1, 2, 3, 4
 """The steps of the range phase, in their order."""
-STOP_TOUCHED, ENTRY_TOUCHED, TARGET_TOUCHED = 1, 2, 4
+STOP_TOUCHED, ENTRY_TOUCHED, TARGET_TOUCHED, SIBLINGS_TOUCHED = 1, 2, 4, 8 | 16
+"""What a bar touched of a slot's orders: two bits or more make it ambiguous."""
 
 
 # --- one fill ---------------------------------------------------------------------------------------------------------
@@ -168,6 +171,8 @@ def settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, inside, 
         end_order(s, slot_number, k, CUT_AT_FILL, time)
     elif not is_cross:
         leave(s, slot_number, k, time)
+    if parent.oco != 0:
+        end_siblings(s, slot_number, parent, time)
     if has_ended:
         end_reductions(s, slot_number, time)
         if is_protective(parent):
@@ -287,6 +292,22 @@ def note_touched(s, t, slot_number, bar, born):
                 slot.touched |= ENTRY_TOUCHED
             else:
                 slot.touched |= STOP_TOUCHED if order.kind == STOP else TARGET_TOUCHED
+            if order.oco != 0 and touches_sibling(s, t, slot_number, k, bar, through):
+                slot.touched |= SIBLINGS_TOUCHED
+
+
+@kernel
+def touches_sibling(s, t, slot_number, k, bar, through):
+    """Return whether the bar's range reaches a sibling of the slot's k-th order that stands before it."""
+    order = s.working[slot_number, k]
+    count = 0
+    for i in range(k):
+        other = s.working[slot_number, i]
+        if other.oco != order.oco or other.active_from > t.open_time[bar] or is_same_intent(s, order, other):
+            continue
+        if touches(t, other, bar, through):
+            count += 1
+    return count > 0
 
 
 @kernel

@@ -11,7 +11,7 @@ from framework.boundary.jit import kernel
 from framework.engine.checks import ask_rule, ask_size, write_check
 from framework.engine.ledger import available, refresh
 from framework.engine.lifetime import set_lifetime
-from framework.engine.orders import ROLE_ENTRY, find_order, new_order, set_limit
+from framework.engine.orders import ROLE_ENTRY, find_order, new_order, set_limit, set_origin
 from framework.engine.prices import (
     down,
     fee_rate,
@@ -94,7 +94,7 @@ def open_position(s, t, slot_number, number, wanted, time):
         return wanted, 0.0
     if is_full(s, slot_number, side, verb, wanted, time):                                                   # 10
         return wanted, 0.0
-    accept(s, t, slot_number, intent, qty, entry, stop, free, unit, time)                            # 11
+    accept(s, t, slot_number, number, qty, entry, stop, free, unit, time)                            # 11
     return wanted, qty
 
 
@@ -155,13 +155,14 @@ def reaches_minimum(s, slot_number, side, verb, asked, qty, entry, time):
 
 
 @kernel
-def accept(s, t, slot_number, intent, qty, entry, stop, free, unit, time):
+def accept(s, t, slot_number, number, qty, entry, stop, free, unit, time):
     """Make the working order of an opening, with its reservation and its risk."""
+    intent = s.nows[slot_number].intents[number]
     tick = s.symbols[s.slots[slot_number].symbol].tick
     price = waiting_price(intent, tick)
     order = new_order(s, slot_number, intent.side, intent.kind, ROLE_ENTRY, 0, qty, price, time, time)
     set_limit(s, slot_number, order, limit_price(intent, tick))
-    order.tag, order.group = intent.tag, intent.group
+    set_origin(s, order, intent, number)
     order.entry, order.unit_cost, order.free = entry, unit, free
     order.reserved_qty = max(0.0, qty - free)
     order.risk_each = max(0.0, intent.side * (entry - stop)) if is_set(stop) else entry
@@ -169,7 +170,8 @@ def accept(s, t, slot_number, intent, qty, entry, stop, free, unit, time):
         intent.stop, intent.stop_offset, intent.target, intent.target_offset)
     order.trail, order.trail_after = intent.trail, intent.trail_after
     row = s.orders[order.id - 1]
-    row.tag, row.group, row.stop, row.target = intent.tag, intent.group, intent.stop, intent.target
+    order.group = row.group = intent.group
+    row.stop, row.target = intent.stop, intent.target
     set_lifetime(s, t, slot_number, order, intent, time)
     refresh(s, slot_number)
 

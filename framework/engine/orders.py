@@ -13,6 +13,7 @@ LIMIT = int(OrderKind.LIMIT)
 ROLE_ENTRY, ROLE_EXIT, ROLE_TARGET = int(Role.ENTRY), int(Role.EXIT), int(Role.TARGET)
 WORKING, FILLED, CANCELED = int(OrderStatus.WORKING), int(OrderStatus.FILLED), int(OrderStatus.CANCELED)
 POSITION_CLOSED, REPLACED = int(OrderStatus.POSITION_CLOSED), int(OrderStatus.REPLACED)
+SIBLING_FILLED = int(OrderStatus.SIBLING_FILLED)
 
 
 @kernel
@@ -31,6 +32,7 @@ def new_order(s, slot_number, side, kind, role, reduce_only, qty, price, active_
     order.side, order.kind, order.role, order.reduce_only = side, kind, role, reduce_only
     order.tag = order.group = order.tif = row.tif = row.until = 0
     order.until = FOREVER
+    order.oco = order.call = row.oco = 0
     order.active_from, order.born_inside = active_from, -1
     order.tried = order.filled = order.charged = order.bracketed = 0
     order.remaining, order.price, order.next_price, order.entry = qty, price, UNSET, 0.0
@@ -131,6 +133,32 @@ def become_limit(s, order, active_from):
     order.kind = row.kind = LIMIT
     order.price = row.price = order.limit
     order.active_from = active_from
+
+
+@kernel
+def end_siblings(s, slot_number, filled, time):
+    """End the orders with the `oco` number of one (a copy) that was filled; parts of one intent are no siblings."""
+    k = s.slots[slot_number].working - 1
+    while k >= 0:
+        order = s.working[slot_number, k]
+        if order.oco == filled.oco and not is_same_intent(s, order, filled):
+            end_order(s, slot_number, k, SIBLING_FILLED, time)
+        k -= 1
+
+
+@kernel
+def is_same_intent(s, one, other):
+    """Return whether two orders of a slot come from one intent: a reduction and its opening, or an order and itself."""
+    return one.call == other.call and s.orders[one.id - 1].placed_time == s.orders[other.id - 1].placed_time
+
+
+@kernel
+def set_origin(s, order, intent, number):
+    """Write into an accepted order what it keeps of its intent, the decision's `number`-th, for those beside it."""
+    row = s.orders[order.id - 1]
+    order.tag = row.tag = intent.tag
+    order.oco = row.oco = intent.oco
+    order.call = number
 
 
 @kernel

@@ -64,6 +64,8 @@ class OrderStatus(IntEnum):
     """Still working when the data ended."""
     EXPIRED = 7
     """The session of a DAY order, or the time of a GTD order, is over."""
+    SIBLING_FILLED = 8
+    """Another order of its `oco` number was filled."""
 
 
 class Verb(IntEnum):

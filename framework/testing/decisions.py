@@ -48,6 +48,7 @@ class Intent:
     group: int = 0
     tif: TimeInForce = TimeInForce.GTC
     until: int = 0
+    oco: int = 0
 
 
 class Decision(tuple[Intent, ...]):
@@ -126,6 +127,7 @@ def _intent(row: Any, tags: tuple[str, ...]) -> Intent:
         verb=Verb(int(row["verb"])), side=Side(int(row["side"])) if row["side"] else None,
         kind=OrderKind(int(row["kind"])), reduce_only=bool(row["reduce_only"]), priority=float(row["priority"]),
         group=int(row["group"]), tif=TimeInForce(int(row["tif"])), until=int(row["until"]),
+        oco=int(row["oco"]),
         tag=tags[tag - 1] if 0 < tag <= len(tags) else "", **numbers)
 
 

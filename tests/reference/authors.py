@@ -128,28 +128,31 @@ def act(now):
     until = 0
     if tif == GTD or draw(now, 60) == 0:
         until = now.clock.time_ns + MINUTE * draw(now, 9) - MINUTE // 2
+    oco = draw(now, 7)
+    oco = oco if oco < 3 else 0
     if verb < 3:
         buy(now, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset, target=goal, target_offset=target_offset,
             trail=trail, trail_after=trail_after, priority=priority, tag=tag, group=group,
-            tif=tif, until=until)  # fmt: skip
+            tif=tif, until=until, oco=oco)  # fmt: skip
     elif verb < 6:
         sell(now, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset, target=goal, target_offset=target_offset,
              trail=trail, trail_after=trail_after, priority=priority, tag=tag, group=group,
-            tif=tif, until=until)  # fmt: skip
+            tif=tif, until=until, oco=oco)  # fmt: skip
     elif verb < 8:
         place_limit(now, side, price, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset, target=goal,
                     target_offset=target_offset, trail=trail, trail_after=trail_after, priority=priority, tag=tag,
                     group=group, reduce_only=reduce_only,
-            tif=tif, until=until)  # fmt: skip
+            tif=tif, until=until, oco=oco)  # fmt: skip
     elif verb < 10:
         place_stop(now, side, price, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset, target=goal,
                    target_offset=target_offset, trail=trail, trail_after=trail_after, priority=priority, tag=tag,
                    group=group, reduce_only=reduce_only,
-            tif=tif, until=until)  # fmt: skip
+            tif=tif, until=until, oco=oco)  # fmt: skip
     elif verb == 16:
         place_stop_limit(now, side, price, limit, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset,
                          target=goal, target_offset=target_offset, trail=trail, trail_after=trail_after,
-                         priority=priority, tag=tag, group=group, reduce_only=reduce_only, tif=tif, until=until)
+                         priority=priority, tag=tag, group=group, reduce_only=reduce_only, tif=tif, until=until,
+                         oco=oco)  # fmt: skip
     elif verb == 10:
         close_position(now, 1.0 + 0.5 * draw(now, 2), priority=priority, tag=tag)
     elif verb == 11:

@@ -13,7 +13,7 @@ TOLERANCE = 1e-9
 FILL = ("time", "order_id", "bar", "slot", "symbol", "side", "role", "tag", "qty", "price", "reference", "fee",
         "slippage", "position", "is_maker", "is_cross", "is_gapped")  # fmt: skip
 ORDER = ("id", "parent", "slot", "symbol", "side", "kind", "role", "status", "reduce_only", "tag", "group",
-         "tif", "until", "placed_time", "ended_time", "qty", "filled")  # fmt: skip
+         "tif", "until", "oco", "placed_time", "ended_time", "qty", "filled")  # fmt: skip
 TRADE = ("slot", "symbol", "side", "exit_role", "bars", "fills", "entry_time", "exit_time", "qty", "entry_price",
          "exit_price", "pnl", "fees", "slippage", "mae", "mfe")  # fmt: skip
 REFUSAL = ("time", "slot", "symbol", "side", "verb", "reason", "asked", "allowed", "value", "limit")

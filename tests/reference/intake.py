@@ -326,6 +326,7 @@ def place(account: Account, ask: Ask, quantity: float, role: Role) -> Order:
         remaining=quantity,
         accepted_mark=symbol.mark,
     )
+    order.oco, order.call = intent.oco, ask.call
     begin_life(account, order, intent)
     if order.kind == OrderKind.STOP_LIMIT:
         order.limit = reference_of(symbol, ask)

@@ -135,6 +135,7 @@ class Intent:
     tif: int = TimeInForce.GTC
     until: int = 0
     limit: float = UNSET
+    oco: int = 0
 
     def given(self, name: str) -> float | None:
         """Return an optional number, None when the author left it out."""
@@ -222,6 +223,9 @@ class Order:
     fee_charged: float = 0.0
     has_paid: bool = False
     tif: int = TimeInForce.GTC
+    oco: int = 0
+    call: int = -1
+    """The place of its intent among those of the decision."""
     limit: float = NAN
     """Of a stop-limit, also after it has become a limit."""
     expires: int | None = None
@@ -234,6 +238,11 @@ class Order:
     @property
     def protective(self) -> bool:
         return self.role in PROTECTIVE
+
+    def is_sibling(self, other: Order) -> bool:
+        """Return whether the fill of one ends the other: same number, same slot, and not two parts of one intent."""
+        is_one_intent = (self.placed_time, self.call) == (other.placed_time, other.call)
+        return self.oco == other.oco != 0 and self.slot == other.slot and not is_one_intent
 
     @property
     def working(self) -> bool:

@@ -109,6 +109,8 @@ def range_phase(account: Account, symbol: Symbol) -> None:
         return is_touched(order, bar, beyond)
 
     seen = {(o.slot, class_of(o)) for o in account.working if allowed(o) and touched(o)}
+    old = [o for o in account.working if is_old(o) and touched(o)]
+    contested = 2 * [one.slot for one in old if any(one.is_sibling(other) for other in old)]
     sweep(account, bar, lambda o: is_old(o) and class_of(o) == "stop" and touched(o), gap_reference)
     sweep(account, bar, lambda o: is_old(o) and class_of(o) == "entry" and touched(o), gap_reference)
     seen |= {(o.slot, class_of(o)) for o in account.born if is_reached(o, bar, beyond)}
@@ -125,6 +127,7 @@ def range_phase(account: Account, symbol: Symbol) -> None:
             become_limit(order)
             order.active_from = account.time
     slots = [slot for slot, _ in seen]
+    slots += contested
     account.result.counters["ambiguous"] += sum(slots.count(slot) >= 2 for slot in set(slots))
     account.in_range_phase = False
 
@@ -284,6 +287,9 @@ def execute(
         account.end(order, OrderStatus.CUT_AT_FILL)
     elif not is_cross:
         leave(account, order)
+    for other in list(account.working):
+        if order.is_sibling(other):
+            account.end(other, OrderStatus.SIBLING_FILLED)
     if ended is not None:
         for other in account.orders_of(slot):
             if other.reduce_only or (order.protective and other.filled > 0):
