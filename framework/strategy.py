@@ -43,6 +43,7 @@ BUY = int(Side.BUY)
 SELL = int(Side.SELL)
 MARKET, LIMIT = int(OrderKind.MARKET), int(OrderKind.LIMIT)
 STOP, STOP_LIMIT = int(OrderKind.STOP), int(OrderKind.STOP_LIMIT)
+MARKET_ON_CLOSE = int(OrderKind.MARKET_ON_CLOSE)
 GTC, DAY, GTD = int(TimeInForce.GTC), int(TimeInForce.DAY), int(TimeInForce.GTD)
 IOC, FOK = int(TimeInForce.IOC), int(TimeInForce.FOK)
 ORDER, CLOSE, TARGET = int(Verb.ORDER), int(Verb.CLOSE), int(Verb.TARGET)
@@ -123,7 +124,8 @@ class Strategy(Plugin):
 @compiled
 def buy(now: Any, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET, stop_offset: float = UNSET,
         target: float = UNSET, target_offset: float = UNSET, trail: float = UNSET, trail_after: float = UNSET,
-        priority: float = 0.0, tag: int = 0, group: int = 0, tif: int = GTC, until: int = 0, oco: int = 0) -> None:
+        priority: float = 0.0, tag: int = 0, group: int = 0, tif: int = GTC, until: int = 0, oco: int = 0,
+        on_close: bool = False) -> None:
     """Buy at the next open: close a short position first, then open a long one.
 
     qty in units, or weight as a fraction of equity, or neither: then the sizing rule decides.
@@ -132,17 +134,21 @@ def buy(now: Any, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET
     tif is how long the order works: GTC until it is cancelled, DAY for a session, GTD until the time `until` [ns UTC],
     IOC and FOK for one open: what that leaves is cancelled, and FOK fills all or nothing.
     oco: a fill of one of the slot's orders with the same number (not 0) ends the others.
+    on_close: fill at the close of the next bar instead of at its open.
     """
-    _intend(now, ORDER, BUY, MARKET, 0, qty, weight, UNSET, stop, stop_offset, target, target_offset, trail,
+    kind = MARKET_ON_CLOSE if on_close else MARKET
+    _intend(now, ORDER, BUY, kind, 0, qty, weight, UNSET, stop, stop_offset, target, target_offset, trail,
             trail_after, priority, tag, group, tif, until, oco)
 
 
 @compiled
 def sell(now: Any, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET, stop_offset: float = UNSET,
          target: float = UNSET, target_offset: float = UNSET, trail: float = UNSET, trail_after: float = UNSET,
-         priority: float = 0.0, tag: int = 0, group: int = 0, tif: int = GTC, until: int = 0, oco: int = 0) -> None:
+         priority: float = 0.0, tag: int = 0, group: int = 0, tif: int = GTC, until: int = 0, oco: int = 0,
+         on_close: bool = False) -> None:
     """Sell at the next open: close a long position first, then open a short one; arguments as for `buy`."""
-    _intend(now, ORDER, SELL, MARKET, 0, qty, weight, UNSET, stop, stop_offset, target, target_offset, trail,
+    kind = MARKET_ON_CLOSE if on_close else MARKET
+    _intend(now, ORDER, SELL, kind, 0, qty, weight, UNSET, stop, stop_offset, target, target_offset, trail,
             trail_after, priority, tag, group, tif, until, oco)
 
 
@@ -184,9 +190,11 @@ def place_stop_limit(now: Any, side: int, price: float, limit: float, qty: float
 
 
 @compiled
-def close_position(now: Any, fraction: float = 1.0, priority: float = 0.0, tag: int = 0) -> None:
-    """Close the position, or a fraction of it, at the next open."""
-    _intend(now, CLOSE, 0, MARKET, 1, UNSET, fraction, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, priority,
+def close_position(now: Any, fraction: float = 1.0, priority: float = 0.0, tag: int = 0,
+                   on_close: bool = False) -> None:
+    """Close the position, or a fraction of it, at the next open, or with on_close at the close of the next bar."""
+    kind = MARKET_ON_CLOSE if on_close else MARKET
+    _intend(now, CLOSE, 0, kind, 1, UNSET, fraction, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, priority,
             tag, 0)
 
 

@@ -7,9 +7,34 @@ import math
 import pytest
 
 from framework.model.enums import OrderKind, Role
-from framework.strategy import BUY, IOC, SELL, UNSET, buy, cancel, place_limit, place_stop, place_stop_limit
-from tests.reference.hand import FLAT, SIMULATORS, chosen, refusals, rows, run, slip, statuses
-from tests.reference.tapes import instrument
+from framework.strategy import (
+    BUY,
+    DAY,
+    IOC,
+    SELL,
+    UNSET,
+    buy,
+    cancel,
+    close_position,
+    place_limit,
+    place_stop,
+    place_stop_limit,
+)
+from tests.reference import ReferenceStrategy, Settings
+from tests.reference.hand import (
+    FLAT,
+    SIMULATORS,
+    chosen,
+    follow,
+    refusals,
+    rows,
+    run,
+    simulate,
+    slip,
+    sort_events,
+    statuses,
+)
+from tests.reference.tapes import instrument, tape_of
 
 
 @pytest.fixture(autouse=True, params=SIMULATORS)
@@ -180,3 +205,92 @@ def test_a_ladder_of_entries_averages_in():
 
     result = run([FLAT, (100, 101, 96, 97)], {0: ladder})
     assert (rows(result), result.positions) == ([(200, 1, 99), (200, 2, 98), (200, 3, 97)], [6])
+
+
+# --- market on close --------------------------------------------------------------------------------------------------
+
+
+def test_a_market_on_close_order_fills_at_the_close_of_the_next_bar_with_slippage():
+    """Marked at once: 10 bought for 106.05 are worth 105 each at the close at which they were bought."""
+    bars = [FLAT, (100, 106, 99, 105), FLAT]
+    result = run(bars, {0: lambda now: buy(now, qty=10, on_close=True)}, slippage=slip(0.01), taker_bps=10)
+    assert rows(result) == [(200, 10, pytest.approx(106.05))]
+    assert (result.fills[0].reference, result.fills[0].fee) == (105, pytest.approx(1.0605))
+    assert result.marks[1].equity == pytest.approx(100_000 - 10 * 1.05 - 1.0605)
+    assert OrderKind(result.orders[0].kind) == OrderKind.MARKET_ON_CLOSE
+
+
+def test_the_bracket_of_an_entry_at_the_close_works_from_the_next_bar_on():
+    """The bar of the entry went down to 90 before its close of 100; the stop at 95 has not seen that."""
+    bars = [FLAT, (100, 101, 90, 100), (99, 100, 94, 99)]
+    result = run(bars, {0: lambda now: buy(now, qty=1, stop=95, on_close=True)})
+    assert (rows(result), result.counters["ambiguous"]) == ([(200, 1, 100), (300, -1, 95)], 0)
+    assert (result.trades[0].mae, result.trades[0].bars) == (pytest.approx(-0.05), 1)
+
+
+def test_an_entry_at_a_close_beyond_its_own_stop_leaves_at_once():
+    result = run([FLAT, (100, 101, 90, 94)], {0: lambda now: buy(now, qty=1, stop=95, on_close=True)})
+    assert (rows(result), result.counters["gapped"]) == ([(200, 1, 94), (200, -1, 94)], 1)
+
+
+def test_what_the_bar_did_before_its_close_comes_first():
+    """Flat at the close was the plan; the stop was touched before, and takes the order for the close with it."""
+    bars = [FLAT, FLAT, (100, 101, 89, 99)]
+    result = run(bars, {0: lambda now: buy(now, qty=1, stop=90), 1: lambda now: close_position(now, on_close=True)})
+    assert rows(result) == [(100, 1, 100), (300, -1, 90)]
+    assert statuses(result) == ["FILLED", "FILLED", "POSITION_CLOSED"]
+
+
+def test_closing_twice_is_refused_also_at_the_close():
+    def leave(now):
+        close_position(now, on_close=True)
+        close_position(now)
+
+    result = run([FLAT] * 3, {0: lambda now: buy(now, qty=5), 1: leave})
+    assert (rows(result)[1:], refusals(result)) == ([(300, -5, 100)], [("NOTHING_TO_CLOSE", 0, 0)])
+
+
+def test_reductions_of_all_symbols_come_before_openings_at_a_close_as_well():
+    """Leverage 2 on 1,000: 10 of S1 are held, 10 of S0 cost 1,500 at 400, which the exit, the later order, frees."""
+    tape = tape_of([FLAT, FLAT, (100, 150, 99, 150)], [FLAT] * 4)
+    tape.close_time[2] = 400
+    sort_events(tape, [0, 0, 0, 1, 1, 1, 1])
+    first = {1: lambda now: buy(now, qty=10, on_close=True)}
+    second = {0: lambda now: buy(now, qty=10), 2: lambda now: close_position(now, on_close=True)}
+    strategies = [ReferenceStrategy([0], follow(first)), ReferenceStrategy([1], follow(second))]
+    result = simulate(tape, strategies, Settings(capital=1000, leverage=2.0))
+    assert [(f.time, f.slot, f.side * f.qty) for f in result.fills] == [(100, 1, 10), (400, 1, -10), (400, 0, 10)]
+
+
+def test_an_exit_at_the_close_pays_for_nothing_at_the_open_before_it():
+    def rotate(now):
+        close_position(now, on_close=True)
+        buy(now, qty=5)
+
+    result = run([FLAT] * 3, {0: lambda now: buy(now, qty=10), 1: rotate}, capital=1000)
+    assert refusals(result) == [("NO_BUYING_POWER", 500, 0)]
+
+
+def test_participation_counts_what_the_open_took():
+    """0.5 * 10 = 5 a bar: 3 at the open, 2 at the close; the last one waits for the next close."""
+    def both(now):
+        buy(now, qty=3)
+        buy(now, qty=3, on_close=True)
+
+    result = run([(*FLAT, 10.0)] * 3, {0: both}, participation=0.5)
+    assert rows(result) == [(100, 3, 100), (200, 2, 100), (300, 1, 100)]
+
+
+def test_an_immediate_order_for_the_close_has_one_close_and_a_daily_one_the_last_of_its_session():
+    script = {0: lambda now: buy(now, qty=8, on_close=True, tif=IOC)}
+    result = run([(*FLAT, 10.0)] * 3, script, participation=0.5)
+    assert (rows(result), statuses(result), result.orders[0].ended_time) == ([(200, 5, 100)], ["CANCELED"], 200)
+    script = {0: lambda now: buy(now, qty=8, on_close=True, tif=DAY)}
+    result = run([(*FLAT, 10.0)] * 3, script, participation=0.5)
+    assert (rows(result), statuses(result), result.orders[0].ended_time) == ([(200, 5, 100)], ["EXPIRED"], 200)
+
+
+def test_market_on_close_orders_of_two_slots_do_not_cross():
+    script = {0: lambda now: buy(now, qty=4), 1: lambda now: close_position(now, on_close=True)}
+    result = run([FLAT] * 3, script, {1: lambda now: buy(now, qty=4, on_close=True)}, per_share=1.0)
+    assert [(f.side * f.qty, f.fee, f.is_cross) for f in result.fills] == [(4, 4, 0), (-4, 4, 0), (4, 4, 0)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from framework.boundary.jit import kernel
 from framework.engine.layout import WAITS_MOVE
-from framework.engine.ledger import MARKET, ROLE_STOP, is_protective, refresh
+from framework.engine.ledger import ROLE_STOP, is_protective, refresh
 from framework.engine.lifetime import set_lifetime
 from framework.engine.openings import open_queued
 from framework.engine.orders import (
@@ -25,6 +25,7 @@ from framework.engine.orders import (
 from framework.engine.prices import (
     STOP,
     down,
+    is_priced,
     is_set,
     limit_price,
     on_lots,
@@ -178,12 +179,12 @@ def replace_tagged(s, slot_number, number, time):
 
 @kernel
 def held_quantity(s, slot_number):
-    """Return what of the position is not on its way out by a market reduction."""
+    """Return what of the position is not on its way out by a market reduction, at an open or a close."""
     slot = s.slots[slot_number]
     out = 0.0
     for k in range(slot.working):
         order = s.working[slot_number, k]
-        if order.reduce_only and order.kind == MARKET and not is_protective(order):
+        if order.reduce_only and not is_priced(order.kind) and not is_protective(order):
             out += order.remaining
     return on_lots(max(0.0, abs(slot.qty) - out), s.symbols[slot.symbol].lot)
 
@@ -276,6 +277,6 @@ def place_reduction(s, t, slot_number, number, side, qty, time):
     order = new_order(s, slot_number, side, intent.kind, ROLE_EXIT, 1, qty, price, time, time)
     set_limit(s, slot_number, order, limit_price(intent, symbol.tick))
     order.proceeds_each = symbol.mark * symbol.multiplier * (1.0 - s.settings[0].taker)
-    set_origin(s, order, intent, number)
+    set_origin(s, slot_number, order, intent, number)
     set_lifetime(s, t, slot_number, order, intent, time)
     refresh(s, slot_number)

@@ -122,11 +122,12 @@ WORK = record(
 until: the time at which it expires, FOREVER without one.  call: which intent of its decision placed it.
 """
 
-WAITS_MOVE, WAITS_SESSION, WAITS_CHANCE, WAITS_TRIGGER = 1, 2, 4, 8
-"""What waits for a symbol's next open: a move of a stop, the session of a DAY order, an order that has one chance.
+WAITS_MOVE, WAITS_SESSION, WAITS_CHANCE, WAITS_TRIGGER, WAITS_CLOSE = 1, 2, 4, 8, 16
+"""What waits for a symbol's next open: a move of a stop, the session of a DAY order, an order that has one chance; for
+its next range: a stop-limit; for its next close: a market-on-close order."""
 
-A stop-limit waits for the next range as well.
-"""
+AT_OPEN, IN_RANGE, AT_CLOSE = 0, 1, 2
+"""The phases in which fills happen."""
 
 STRATEGY = record(("first_slot", "i8"), ("slots", "i8"), ("decide_all", "i8"), ("shared_bytes", "i8"),
                   ("shared_offset", "i8"))

@@ -7,7 +7,7 @@ docs/fills.md tells the rules in words; the functions here follow its sections *
 from __future__ import annotations
 
 from framework.boundary.jit import kernel
-from framework.engine.layout import WAITS_TRIGGER
+from framework.engine.layout import IN_RANGE, WAITS_TRIGGER
 from framework.engine.ledger import MARKET, buying_power, execute, is_protective, refresh
 from framework.engine.lifetime import FOK, has_one_chance
 from framework.engine.orders import (
@@ -88,25 +88,25 @@ def fill_price(s, t, slot_number, order, reference, qty):
 
 
 @kernel
-def fill_order(s, t, slot_number, k, reference, bar, time, inside):
+def fill_order(s, t, slot_number, k, reference, bar, time, phase):
     """Try to fill the slot's k-th working order; an entry beyond its own new stop is closed at once."""
     side = s.working[slot_number, k].side
-    stop_id, price = attempt(s, t, slot_number, k, reference, bar, time, inside, False)
+    stop_id, price = attempt(s, t, slot_number, k, reference, bar, time, phase, False)
     if stop_id > 0:
-        exit_if_gapped(s, t, slot_number, stop_id, side, price, bar, time, inside)
+        exit_if_gapped(s, t, slot_number, stop_id, side, price, bar, time, phase)
 
 
 @kernel
-def exit_if_gapped(s, t, slot_number, stop_id, side, price, bar, time, inside):
+def exit_if_gapped(s, t, slot_number, stop_id, side, price, bar, time, phase):
     """Fill a new stop at once when its entry was filled at or beyond it: a gap never earns."""
     k = find_order(s, slot_number, stop_id)
     stop = s.working[slot_number, k]
     if is_set(stop.price) and side * (price - stop.price) <= 0.0:
-        attempt(s, t, slot_number, k, price, bar, time, inside, True)
+        attempt(s, t, slot_number, k, price, bar, time, phase, True)
 
 
 @kernel
-def attempt(s, t, slot_number, k, reference, bar, time, inside, gapped):
+def attempt(s, t, slot_number, k, reference, bar, time, phase, gapped):
     """Fill what can be filled of an order; return the id of the stop that this made (0: none) and the price."""
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
@@ -132,7 +132,7 @@ def attempt(s, t, slot_number, k, reference, bar, time, inside, gapped):
         return 0, 0.0
     symbol.budget -= qty
     fee = charge(s, order, qty, price, symbol.multiplier)
-    stop_id = settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, inside, gapped, False, is_cut)
+    stop_id = settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, phase, gapped, False, is_cut)
     return stop_id, price
 
 
@@ -150,13 +150,13 @@ def leave(s, slot_number, k, time):
 
 
 @kernel
-def settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, inside, gapped, is_cross, is_cut):
+def settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, phase, gapped, is_cross, is_cut):
     """Book a fill and its consequences: the order, its siblings, its bracket; return the id of a new stop, or 0."""
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     order = s.working[slot_number, k]
     slippage = abs(price - reference) * qty * symbol.multiplier
-    has_ended = execute(s, slot_number, order.side, qty, price, fee, slippage, order.role, bar, time, inside)
+    has_ended = execute(s, slot_number, order.side, qty, price, fee, slippage, order.role, bar, time, phase)
     write_fill(s, slot_number, order, qty, price, reference, fee, slippage, bar, time, gapped, is_cross)
     order.filled = 1
     order.remaining = on_lots(max(0.0, order.remaining - qty), symbol.lot)
@@ -179,8 +179,8 @@ def settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, inside, 
             end_partial_openings(s, slot_number, POSITION_CLOSED, time)
     stop_id = 0
     if makes_bracket:
-        stop_id = make_bracket(s, t, slot_number, parent, price, bar, time, inside)
-        if inside:
+        stop_id = make_bracket(s, t, slot_number, parent, price, bar, time, phase)
+        if phase == IN_RANGE:
             note_touched(s, t, slot_number, bar, True)
     refresh(s, slot_number)
     return stop_id
@@ -344,7 +344,7 @@ def match_range(s, t, number, bar, time):
                 break
             order = s.working[slot_number, k]
             order.tried = stamp
-            fill_order(s, t, slot_number, k, range_reference(t, order, bar, step), bar, time, True)
+            fill_order(s, t, slot_number, k, range_reference(t, order, bar, step), bar, time, IN_RANGE)
     if s.symbols[number].waiting & WAITS_TRIGGER:
         trigger_stop_limits(s, t, number, bar, time)
     for i in range(s.symbol_first[number], s.symbol_first[number + 1]):

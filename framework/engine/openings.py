@@ -162,7 +162,7 @@ def accept(s, t, slot_number, number, qty, entry, stop, free, unit, time):
     price = waiting_price(intent, tick)
     order = new_order(s, slot_number, intent.side, intent.kind, ROLE_ENTRY, 0, qty, price, time, time)
     set_limit(s, slot_number, order, limit_price(intent, tick))
-    set_origin(s, order, intent, number)
+    set_origin(s, slot_number, order, intent, number)
     order.entry, order.unit_cost, order.free = entry, unit, free
     order.reserved_qty = max(0.0, qty - free)
     order.risk_each = max(0.0, intent.side * (entry - stop)) if is_set(stop) else entry

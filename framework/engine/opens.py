@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from framework.boundary.jit import kernel
-from framework.engine.layout import WAITS_CHANCE, WAITS_MOVE, WAITS_SESSION
+from framework.engine.layout import AT_OPEN, WAITS_CHANCE, WAITS_MOVE, WAITS_SESSION
 from framework.engine.ledger import MARKET, ROLE_STOP, refresh
 from framework.engine.lifetime import FOK, begin_session, end_chances, expire
 from framework.engine.matching import RUNNING, exit_if_gapped, fill_order, settle, wanted_quantity
@@ -144,9 +144,9 @@ def cross_side(s, t, number, bar, time, side, crossed, stamp):
         qty = without_dust(min(crossed, wanted_quantity(s, slot_number, order)), lot)
         if qty > 0.0:
             crossed -= qty
-            stop_id = settle(s, t, slot_number, k, qty, price, price, 0.0, bar, time, False, False, True, False)
+            stop_id = settle(s, t, slot_number, k, qty, price, price, 0.0, bar, time, AT_OPEN, False, True, False)
             if stop_id > 0:
-                exit_if_gapped(s, t, slot_number, stop_id, side, price, bar, time, False)
+                exit_if_gapped(s, t, slot_number, stop_id, side, price, bar, time, AT_OPEN)
 
 
 @kernel
@@ -199,7 +199,7 @@ def match_open(s, t, first, last, time):
         k = find_order(s, slot_number, s.due[i, 0])
         if k >= 0:
             bar = s.symbols[s.slots[slot_number].symbol].bar
-            fill_order(s, t, slot_number, k, t.open[bar], bar, time, False)
+            fill_order(s, t, slot_number, k, t.open[bar], bar, time, AT_OPEN)
     for event in range(first, last):
         number = np.int64(t.event_symbol[event])
         if s.symbols[number].waiting & WAITS_CHANCE:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from framework.boundary.jit import inlined, kernel
-from framework.engine.layout import FOREVER, WAITS_TRIGGER
+from framework.engine.layout import FOREVER, IN_RANGE, WAITS_CLOSE, WAITS_TRIGGER
 from framework.engine.ledger import ROLE_STOP, ROLE_TRAIL, refresh
-from framework.engine.prices import STOP, is_set, order_price
+from framework.engine.prices import MARKET_ON_CLOSE, STOP, is_set, order_price
 from framework.model.enums import OrderKind, OrderStatus, Role
 from framework.model.records import UNSET
 
@@ -153,12 +153,14 @@ def is_same_intent(s, one, other):
 
 
 @kernel
-def set_origin(s, order, intent, number):
-    """Write into an accepted order what it keeps of its intent, the decision's `number`-th, for those beside it."""
+def set_origin(s, slot_number, order, intent, number):
+    """Write into an accepted order what it keeps of its intent, the decision's `number`-th."""
     row = s.orders[order.id - 1]
     order.tag = row.tag = intent.tag
     order.oco = row.oco = intent.oco
     order.call = number
+    if order.kind == MARKET_ON_CLOSE:
+        s.symbols[s.slots[slot_number].symbol].waiting |= WAITS_CLOSE
 
 
 @kernel
@@ -170,7 +172,7 @@ def set_price(s, order, price, role):
 
 
 @kernel
-def make_stop(s, slot_number, price, role, active_from, time, parent, inside):
+def make_stop(s, slot_number, price, role, active_from, time, parent, born):
     """Make the position's protective stop, replacing the one it has; price may be UNSET (a trail to come)."""
     slot = s.slots[slot_number]
     old = find_stop(s, slot_number)
@@ -178,17 +180,17 @@ def make_stop(s, slot_number, price, role, active_from, time, parent, inside):
         end_order(s, slot_number, old, REPLACED, time)
     side = -1 if slot.qty > 0.0 else 1
     order = new_order(s, slot_number, side, STOP, role, 1, 0.0, price, active_from, time)
-    order.born_inside = inside
+    order.born_inside = born
     s.orders[order.id - 1].parent = parent
     return order
 
 
 @kernel
-def make_bracket(s, t, slot_number, parent, price, bar, time, inside):
+def make_bracket(s, t, slot_number, parent, price, bar, time, phase):
     """Make the stop and target that the filled opening `parent` (a copy) asks for; return the stop's id, or 0."""
     symbol = s.symbols[s.slots[slot_number].symbol]
     side = parent.side
-    born = bar if inside else -1
+    born = bar if phase == IN_RANGE else -1
     stop_id = 0
     if is_set(parent.stop) or is_set(parent.stop_offset) or is_set(parent.trail):
         level = UNSET

@@ -12,6 +12,7 @@ from framework.model.records import UNSET
 
 LIMIT = int(OrderKind.LIMIT)
 STOP, STOP_LIMIT = int(OrderKind.STOP), int(OrderKind.STOP_LIMIT)
+MARKET_ON_CLOSE = int(OrderKind.MARKET_ON_CLOSE)
 FAULT = int(Status.FAULT)
 ROUNDINGS = 64.0 * 2.0**-52
 """The share by which a large number of steps may miss a whole one: some dozens of roundings of float64."""

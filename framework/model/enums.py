@@ -20,6 +20,8 @@ class OrderKind(IntEnum):
     STOP = 2
     STOP_LIMIT = 3
     """A limit order once its stop price was touched; its kind and price are those of the limit from then on."""
+    MARKET_ON_CLOSE = 4
+    """A market order for the close of a bar."""
 
 
 class TimeInForce(IntEnum):

@@ -130,14 +130,15 @@ def act(now):
         until = now.clock.time_ns + MINUTE * draw(now, 9) - MINUTE // 2
     oco = draw(now, 7)
     oco = oco if oco < 3 else 0
+    on_close = draw(now, 6) == 0
     if verb < 3:
         buy(now, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset, target=goal, target_offset=target_offset,
             trail=trail, trail_after=trail_after, priority=priority, tag=tag, group=group,
-            tif=tif, until=until, oco=oco)  # fmt: skip
+            tif=tif, until=until, oco=oco, on_close=on_close)  # fmt: skip
     elif verb < 6:
         sell(now, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset, target=goal, target_offset=target_offset,
              trail=trail, trail_after=trail_after, priority=priority, tag=tag, group=group,
-            tif=tif, until=until, oco=oco)  # fmt: skip
+            tif=tif, until=until, oco=oco, on_close=on_close)  # fmt: skip
     elif verb < 8:
         place_limit(now, side, price, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset, target=goal,
                     target_offset=target_offset, trail=trail, trail_after=trail_after, priority=priority, tag=tag,
@@ -154,9 +155,9 @@ def act(now):
                          priority=priority, tag=tag, group=group, reduce_only=reduce_only, tif=tif, until=until,
                          oco=oco)  # fmt: skip
     elif verb == 10:
-        close_position(now, 1.0 + 0.5 * draw(now, 2), priority=priority, tag=tag)
+        close_position(now, 1.0 + 0.5 * draw(now, 2), priority=priority, tag=tag, on_close=on_close)
     elif verb == 11:
-        close_position(now, 0.1 * (1 + draw(now, 9)), priority=priority, tag=tag)
+        close_position(now, 0.1 * (1 + draw(now, 9)), priority=priority, tag=tag, on_close=on_close)
     elif verb == 12:
         if draw(now, 3) == 0:
             target(now, qty=0.0, priority=priority)

@@ -13,6 +13,8 @@ from tests.reference.lifetime import begin_life, is_until_wrong
 from tests.reference.market import Bracket, Intent, Order, Refusal, down, freed, on_lots, round_limit, round_stop, snap
 from tests.reference.matching import STOPS, set_stop, slipped
 
+UNPRICED = (OrderKind.MARKET, OrderKind.MARKET_ON_CLOSE)
+
 
 @dataclass
 class Ask:
@@ -154,7 +156,7 @@ def is_missing(intent: Intent, name: str) -> bool:
     if intent.given(name) is not None:
         return False
     if name == "price":
-        return intent.kind != OrderKind.MARKET
+        return intent.kind not in UNPRICED
     if name == "limit":
         return intent.kind == OrderKind.STOP_LIMIT
     return name == "weight" and intent.verb == Verb.TARGET and intent.given("qty") is None
@@ -279,13 +281,13 @@ def reference_of(symbol: Symbol, ask: Ask) -> float:
     """Return the close for a market order, the limit of a stop-limit, else the order's price, rounded."""
     if ask.intent.kind == OrderKind.STOP_LIMIT:
         return round_limit(ask.intent.limit, ask.side, symbol.instrument.tick)
-    return symbol.mark if ask.intent.kind == OrderKind.MARKET else awaited_price(symbol, ask)
+    return symbol.mark if ask.intent.kind in UNPRICED else awaited_price(symbol, ask)
 
 
 def awaited_price(symbol: Symbol, ask: Ask) -> float:
     """Return the rounded price for which a limit or a stop waits, NaN for what waits for none."""
     tick = symbol.instrument.tick
-    if ask.intent.kind == OrderKind.MARKET:
+    if ask.intent.kind in UNPRICED:
         return math.nan
     rounding = round_limit if ask.intent.kind == OrderKind.LIMIT else round_stop
     return rounding(ask.intent.price, ask.side, tick)

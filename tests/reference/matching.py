@@ -56,7 +56,7 @@ def is_due(account: Account, order: Order, symbol: Symbol) -> bool:
         return True
     if order.kind == OrderKind.STOP:
         return order.side * (bar.open - order.price) >= 0
-    if order.kind == OrderKind.STOP_LIMIT:
+    if order.kind in (OrderKind.STOP_LIMIT, OrderKind.MARKET_ON_CLOSE):
         return False
     return order.side * (order.price - bar.open) >= through(account, symbol)
 
@@ -144,7 +144,7 @@ def become_limit(order: Order) -> None:
 
 def class_of(order: Order) -> str:
     """Return which of the three classes an order belongs to: entry, stop or target; what cannot fill here waits."""
-    if order.kind in (OrderKind.MARKET, OrderKind.STOP_LIMIT):
+    if order.kind not in (OrderKind.LIMIT, OrderKind.STOP):
         return "waiting"
     if not order.reduce_only:
         return "entry"
@@ -196,6 +196,22 @@ def sweep(
         nearest = min(candidates, key=lambda o: (abs(o.price - bar.open), o.id))
         tried.add(nearest.id)
         attempt(account, nearest, reference(nearest, bar))
+
+
+# --- close ------------------------------------------------------------------------------------------------------------
+
+
+def close_orders_phase(account: Account, symbols: list[Symbol]) -> None:
+    """Fill market-on-close orders at the closes of the bars that end now: all reductions, then all openings."""
+    closing = {symbol.index for symbol in symbols}
+    account.in_range_phase = True
+    for order in sorted(account.working, key=matching_order):
+        symbol = account.symbols[order.symbol]
+        if order.kind != OrderKind.MARKET_ON_CLOSE or order.symbol not in closing:
+            continue
+        if order.working and order.active_from <= symbol.forming.open_time:
+            attempt(account, order, symbol.forming.close)
+    account.in_range_phase = False
 
 
 # --- one fill ---------------------------------------------------------------------------------------------------------

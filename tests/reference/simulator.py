@@ -15,7 +15,7 @@ from tests.reference.account import Account, Slot, Symbol
 from tests.reference.intake import take_in
 from tests.reference.lifetime import expire
 from tests.reference.market import Bar, Day, Intent, ReferenceResult, Settings
-from tests.reference.matching import STOPS, move_trail, open_phase, range_phase
+from tests.reference.matching import STOPS, close_orders_phase, move_trail, open_phase, range_phase
 
 
 @dataclass
@@ -94,6 +94,7 @@ class Simulation:
         expire(account, account.time - 1)
         for symbol, _ in rows:
             range_phase(account, symbol)
+        close_orders_phase(account, [symbol for symbol, _ in rows])
         expire(account, account.time)
         for symbol, row in rows:
             symbol.closed.append(self.bars[row])
