@@ -114,7 +114,8 @@ def terms_of(config: Config) -> Terms:
     """Return the terms of trade that a configuration names."""
     start, end = config.run.start_ns, config.run.end_ns
     return Terms(capital=config.run.capital, fees=config.fees, fills=config.fills, account=config.account,
-                 start=-FOREVER if start is None else start, end=FOREVER if end is None else end, strict=config.strict)
+                 start=-FOREVER if start is None else start, end=FOREVER if end is None else end, strict=config.strict,
+                 close_at_end=config.run.close_at_end)
 
 
 def finish(simulation: Simulation) -> None:

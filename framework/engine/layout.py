@@ -48,10 +48,11 @@ ACCOUNT = record(
     ("day", "i8"), ("time", "i8"), ("open_positions", "i8"), ("committed_positions", "i8"), ("working", "i8"),
     ("orders", "i8"), ("fills", "i8"), ("trades", "i8"), ("refusals", "i8"), ("marks", "i8"), ("days", "i8"),
     ("ambiguous", "i8"), ("gapped", "i8"), ("stamp", "i8"), ("status", "i8"), ("fault_kind", "i8"), ("fault_at", "i8"),
-    ("expiry", "i8"),
+    ("expiry", "i8"), ("final", "i8"),
 )
 """marked_equity, marked_exposure: at the last mark, `time`.  reserved, proceeds, heat, working_notional: totals of the
-slots.  orders .. days: rows used of each log.  expiry: no working order expires earlier."""
+slots.  orders .. days: rows used of each log.  expiry: no working order expires earlier.
+final: the first event of the next group that ends a symbol."""
 
 FAULT_DECIDE, FAULT_SLIPPAGE, FAULT_PRICE, FAULT_RULE, FAULT_WATCH, FAULT_REFUSED = 1, 2, 3, 4, 5, 6
 """What `fault_kind` says: which plug-in failed; `fault_at` is its slot or its place among the rules."""
@@ -81,11 +82,14 @@ SYMBOL = in_lines(record(
     ("held", "i8"), ("asleep_until", "i8"),
     ("pending", "f8"), ("budget", "f8"), ("tick", "f8"), ("lot", "f8"), ("min_qty", "f8"), ("min_notional", "f8"),
     ("bar", "i8"), ("openings", "i8"), ("committed", "i8"), ("waiting", "i8"),
+    ("final", "i8"), ("end_role", "i8"), ("ended", "i8"),
 ))
 """What every bar touches comes first: one line of the cache.
 
 bar: row of the bar in progress or just closed; closed: row of the last closed bar, -1 before the first.
 held: slots with a position; asleep_until: the least of its slots'.  waiting: bits of WAITS_...
+final: the first event of the group of its last close, FOREVER when that ends nothing; end_role: the Role of the exits
+then; ended: whether it is over.
 """
 
 SLOT = in_lines(record(

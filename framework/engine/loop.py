@@ -17,6 +17,7 @@ from framework.engine.blocks import open_state, open_tape
 from framework.engine.checks import watch
 from framework.engine.closes import match_close
 from framework.engine.decide import decide_slot, decide_universe
+from framework.engine.endings import end_symbols
 from framework.engine.intake import take_intents
 from framework.engine.layout import WAITS_CLOSE
 from framework.engine.ledger import mark_account, mark_slot, revalue, roll_day
@@ -111,6 +112,8 @@ def close_group(s, t, first, last, time):
             match_close(s, t, first, last, time)
         if account.expiry <= time:
             expire(s, time, time)
+    if first == account.final:
+        end_symbols(s, t, first, last, time)
     is_awake = mark_group(s, t, first, last, time)
     if account.status == RUNNING and s.settings[0].watches != 0:
         watch(s, t, t.event_bar[first])
@@ -187,7 +190,7 @@ def advance(state, tape, first, last):
     is_watched = s.settings[0].watches != 0
     while first < last:
         if account.working == 0 and not is_watched:
-            first = pass_quiet(s, t, first, last)
+            first = pass_quiet(s, t, first, min(last, account.final))
             if first >= last or account.status != RUNNING:
                 return first, account.status
         if account.orders != orders or account.fills != fills or account.refusals != refusals:

@@ -32,6 +32,7 @@ from framework.engine.refusals import (
     RULE,
     RUNNING,
     SHORTS_NOT_ALLOWED,
+    SYMBOL_ENDED,
     WRONG_SIDE,
     is_full,
     refuse,
@@ -51,12 +52,15 @@ def open_queued(s, t, i, count, time):
 
 @kernel
 def open_position(s, t, slot_number, number, wanted, time):
-    """Check one opening (steps 1 to 10) and accept it (step 11); return the quantities asked and accepted."""
+    """Check one opening (steps 0 to 10) and accept it (step 11); return the quantities asked and accepted."""
     intent = s.nows[slot_number].intents[number]
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     side, kind, verb = intent.side, intent.kind, intent.verb
     reference = reference_price(intent, t.close[symbol.closed], symbol.tick)
+    if symbol.ended:                                                                                        # 0
+        refuse(s, slot_number, side, verb, SYMBOL_ENDED, known(wanted), 0.0, 0.0, 0.0, time)
+        return known(wanted), 0.0
     if side < 0 and not s.settings[0].shorts:                                                              # 1
         refuse(s, slot_number, side, verb, SHORTS_NOT_ALLOWED, known(wanted), 0.0, 0.0, 0.0, time)
         return known(wanted), 0.0

@@ -47,6 +47,10 @@ class Role(IntEnum):
     STOP = 2
     TARGET = 3
     TRAIL = 4
+    END = 5
+    """Closed at the last close of the run, as `close_at_end` asks."""
+    DELISTED = 6
+    """Closed at the last close of a symbol whose data ended early."""
 
 
 class OrderStatus(IntEnum):
@@ -63,7 +67,7 @@ class OrderStatus(IntEnum):
     REPLACED = 5
     """A protective order in whose place a newer entry put its own."""
     ENDED = 6
-    """Still working when the data ended."""
+    """Still working when the data, or that of the symbol, ended."""
     EXPIRED = 7
     """The session of a DAY order, or the time of a GTD order, is over."""
     SIBLING_FILLED = 8
@@ -104,6 +108,8 @@ class Reason(IntEnum):
     """Another leg of the group was refused."""
     WRONG_TERMS = 9
     """A time in force that there is not, or an `until` that is over or that the time in force does not take."""
+    SYMBOL_ENDED = 10
+    """The symbol had its last close."""
     RULE = 100
     """RULE + i: the i-th rule of the config."""
 

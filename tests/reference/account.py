@@ -84,6 +84,10 @@ class Symbol:
     closed: list[Bar] = field(default_factory=list)
     forming: Bar = field(default_factory=Bar)
     forming_row: int = -1
+    ends: int | None = None
+    """When the symbol has its last close, if that ends it."""
+    exit_role: int = Role.END
+    is_over: bool = False
 
     @property
     def last_bar(self) -> Bar:

@@ -221,6 +221,8 @@ def cases(draw: Any) -> Case:
         "participation": draw(chance(None, 0.1, 0.5)),
         "volume_window": draw(chance(20, 1, 3)),
         "limit_through": draw(chance(0.0, 0.0, 1.0)),
+        "close_at_end": draw(chance(False, False, True)),
+        "delisted_after": draw(chance(7.0, 0.0, 0.01, 0.03)),
     }
     slippage = {"fraction": draw(chance(0.0, 0.0, 0.01, -0.01)), "impact": draw(chance(0.0, 0.0, 0.1)),
                 "spread": draw(chance(0.0, 0.0, 0.2)), "noise": draw(chance(0.0, 0.0, 0.5))}  # fmt: skip

@@ -359,6 +359,8 @@ def cleared_quantity(account: Account, ask: Ask) -> float | None:
     instrument = symbol.instrument
     bracket, reference = Bracket.of(intent), reference_of(symbol, ask)
     ask.wanted = ask.opening or 0.0
+    if symbol.is_over:
+        return refuse(account, ask, Reason.SYMBOL_ENDED, asked=ask.wanted)
     if side < 0 and not settings.shorts:
         return refuse(account, ask, Reason.SHORTS_NOT_ALLOWED, asked=ask.wanted)
     if bracket.stop is not None and side * (reference - bracket.stop) <= 0:

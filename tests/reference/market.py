@@ -97,6 +97,8 @@ class Settings:
     rules: list[Callable[[Any], tuple[float, bool, float, float]]] = field(default_factory=list)
     start: int = -(2**63)
     end: int = 2**63 - 1
+    close_at_end: bool = False
+    delisted_after: float = 7.0
 
     def bps(self, kind: int) -> float:
         """Return the fee of a kind of order: limits make, the others take."""

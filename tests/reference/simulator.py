@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from types import SimpleNamespace
 from typing import Any
 
 from framework.model.enums import EventKind, OrderStatus, Role
 from framework.model.records import MAX_ORDERS, UNSET
 from tests.reference.account import Account, Slot, Symbol
+from tests.reference.endings import end_symbol, find_last_bars
 from tests.reference.intake import take_in
 from tests.reference.lifetime import expire
 from tests.reference.market import Bar, Day, Intent, ReferenceResult, Settings
@@ -46,6 +47,8 @@ class Simulation:
                    tape.minutes_to_close)  # fmt: skip
         self.bars = [Bar(*row) for row in zip(*(list(map(plain, column)) for column in columns), strict=True)]
         symbols = [Symbol(i, instrument) for i, instrument in enumerate(tape.instruments)]
+        closes = [[bar.close_time for bar in self.bars[a:b]] for a, b in pairwise(map(int, tape.series))]
+        find_last_bars(symbols, closes, settings)
         slots: list[Slot] = []
         self.nows: list[SimpleNamespace] = []
         for number, strategy in enumerate(strategies):
@@ -96,6 +99,9 @@ class Simulation:
             range_phase(account, symbol)
         close_orders_phase(account, [symbol for symbol, _ in rows])
         expire(account, account.time)
+        for symbol, _ in rows:
+            if symbol.ends == account.time:
+                end_symbol(account, symbol)
         for symbol, row in rows:
             symbol.closed.append(self.bars[row])
         closed = {symbol.index for symbol, _ in rows}
