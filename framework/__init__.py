@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from framework.strategy import move_stop as move_stop
     from framework.strategy import place_limit as place_limit
     from framework.strategy import place_stop as place_stop
+    from framework.strategy import place_stop_limit as place_stop_limit
     from framework.strategy import sell as sell
     from framework.strategy import target as target
 
@@ -81,6 +82,7 @@ __all__ = [
     "optimize",
     "place_limit",
     "place_stop",
+    "place_stop_limit",
     "sell",
     "target",
 ]
@@ -101,7 +103,7 @@ _HOME = {
     "framework.risk": ("RiskRule", "SizingRule"),
     "framework.slippage": ("SlippageModel",),
     "framework.strategy": ("Now", "Strategy", "buy", "cancel", "cancel_all", "close_position", "move_stop",
-                           "place_limit", "place_stop", "sell", "target"),
+                           "place_limit", "place_stop", "place_stop_limit", "sell", "target"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

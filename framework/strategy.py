@@ -28,19 +28,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from framework.boundary.jit import compiled
-from framework.model.enums import OrderKind, Side, Verb
+from framework.model.enums import OrderKind, Side, TimeInForce, Verb
 from framework.model.records import HEADER, MAX_ORDERS, UNSET, record
 from framework.parameters import Param, Plugin, fields_of, state_fields, store_state
 
 if TYPE_CHECKING:
     from framework.indicators import Bars, Condition, Expression
 
-__all__ = ["BUY", "SELL", "UNSET", "Now", "Param", "Strategy", "buy", "cancel", "cancel_all", "close_position",
-           "compiled", "move_stop", "place_limit", "place_stop", "sell", "target"]
+__all__ = ["BUY", "DAY", "FOK", "GTC", "GTD", "IOC", "SELL", "UNSET", "Now", "Param", "Strategy", "buy", "cancel",
+           "cancel_all", "close_position", "compiled", "move_stop", "place_limit", "place_stop", "place_stop_limit",
+           "sell", "target"]
 
 BUY = int(Side.BUY)
 SELL = int(Side.SELL)
-MARKET, LIMIT, STOP = int(OrderKind.MARKET), int(OrderKind.LIMIT), int(OrderKind.STOP)
+MARKET, LIMIT = int(OrderKind.MARKET), int(OrderKind.LIMIT)
+STOP, STOP_LIMIT = int(OrderKind.STOP), int(OrderKind.STOP_LIMIT)
+MARKET_ON_CLOSE = int(OrderKind.MARKET_ON_CLOSE)
+GTC, DAY, GTD = int(TimeInForce.GTC), int(TimeInForce.DAY), int(TimeInForce.GTD)
+IOC, FOK = int(TimeInForce.IOC), int(TimeInForce.FOK)
 ORDER, CLOSE, TARGET = int(Verb.ORDER), int(Verb.CLOSE), int(Verb.TARGET)
 CANCEL, CANCEL_ALL, MOVE_STOP = int(Verb.CANCEL), int(Verb.CANCEL_ALL), int(Verb.MOVE_STOP)
 
@@ -119,50 +124,77 @@ class Strategy(Plugin):
 @compiled
 def buy(now: Any, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET, stop_offset: float = UNSET,
         target: float = UNSET, target_offset: float = UNSET, trail: float = UNSET, trail_after: float = UNSET,
-        priority: float = 0.0, tag: int = 0, group: int = 0) -> None:
+        priority: float = 0.0, tag: int = 0, group: int = 0, tif: int = GTC, until: int = 0, oco: int = 0,
+        on_close: bool = False) -> None:
     """Buy at the next open: close a short position first, then open a long one.
 
     qty in units, or weight as a fraction of equity, or neither: then the sizing rule decides.
     stop, target are prices; stop_offset, target_offset distances from the fill price; trail is the distance of
     the stop from the high-water mark, active once the profit has reached trail_after (a distance as well).
+    tif is how long the order works: GTC until it is cancelled, DAY for a session, GTD until the time `until` [ns UTC],
+    IOC and FOK for one open: what that leaves is cancelled, and FOK fills all or nothing.
+    oco: a fill of one of the slot's orders with the same number (not 0) ends the others.
+    on_close: fill at the close of the next bar instead of at its open.
     """
-    _intend(now, ORDER, BUY, MARKET, 0, qty, weight, UNSET, stop, stop_offset, target, target_offset, trail,
-            trail_after, priority, tag, group)
+    kind = MARKET_ON_CLOSE if on_close else MARKET
+    _intend(now, ORDER, BUY, kind, 0, qty, weight, UNSET, stop, stop_offset, target, target_offset, trail,
+            trail_after, priority, tag, group, tif, until, oco)
 
 
 @compiled
 def sell(now: Any, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET, stop_offset: float = UNSET,
          target: float = UNSET, target_offset: float = UNSET, trail: float = UNSET, trail_after: float = UNSET,
-         priority: float = 0.0, tag: int = 0, group: int = 0) -> None:
+         priority: float = 0.0, tag: int = 0, group: int = 0, tif: int = GTC, until: int = 0, oco: int = 0,
+         on_close: bool = False) -> None:
     """Sell at the next open: close a long position first, then open a short one; arguments as for `buy`."""
-    _intend(now, ORDER, SELL, MARKET, 0, qty, weight, UNSET, stop, stop_offset, target, target_offset, trail,
-            trail_after, priority, tag, group)
+    kind = MARKET_ON_CLOSE if on_close else MARKET
+    _intend(now, ORDER, SELL, kind, 0, qty, weight, UNSET, stop, stop_offset, target, target_offset, trail,
+            trail_after, priority, tag, group, tif, until, oco)
 
 
 @compiled
 def place_limit(now: Any, side: int, price: float, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET,
                 stop_offset: float = UNSET, target: float = UNSET, target_offset: float = UNSET,
                 trail: float = UNSET, trail_after: float = UNSET, priority: float = 0.0, tag: int = 0,
-                group: int = 0, reduce_only: bool = False) -> None:
-    """Place a limit order (side BUY or SELL) that works until it is filled or cancelled."""
+                group: int = 0, reduce_only: bool = False, tif: int = GTC, until: int = 0, oco: int = 0) -> None:
+    """Place a limit order (side BUY or SELL); IOC and FOK are for the next open only."""
     _intend(now, ORDER, side, LIMIT, reduce_only, qty, weight, price, stop, stop_offset, target, target_offset, trail,
-            trail_after, priority, tag, group)
+            trail_after, priority, tag, group, tif, until, oco)
 
 
 @compiled
 def place_stop(now: Any, side: int, price: float, qty: float = UNSET, weight: float = UNSET, stop: float = UNSET,
                stop_offset: float = UNSET, target: float = UNSET, target_offset: float = UNSET,
                trail: float = UNSET, trail_after: float = UNSET, priority: float = 0.0, tag: int = 0,
-               group: int = 0, reduce_only: bool = False) -> None:
-    """Place a stop order (side BUY or SELL): a market order once the price has reached `price`."""
+               group: int = 0, reduce_only: bool = False, tif: int = GTC, until: int = 0, oco: int = 0) -> None:
+    """Place a stop order (side BUY or SELL): a market order once the price has reached `price`.
+
+    IOC and FOK count from then: what is not filled at once is cancelled.
+    """
     _intend(now, ORDER, side, STOP, reduce_only, qty, weight, price, stop, stop_offset, target, target_offset, trail,
-            trail_after, priority, tag, group)
+            trail_after, priority, tag, group, tif, until, oco)
 
 
 @compiled
-def close_position(now: Any, fraction: float = 1.0, priority: float = 0.0, tag: int = 0) -> None:
-    """Close the position, or a fraction of it, at the next open."""
-    _intend(now, CLOSE, 0, MARKET, 1, UNSET, fraction, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, priority,
+def place_stop_limit(now: Any, side: int, price: float, limit: float, qty: float = UNSET, weight: float = UNSET,
+                     stop: float = UNSET, stop_offset: float = UNSET, target: float = UNSET,
+                     target_offset: float = UNSET, trail: float = UNSET, trail_after: float = UNSET,
+                     priority: float = 0.0, tag: int = 0, group: int = 0, reduce_only: bool = False, tif: int = GTC,
+                     until: int = 0, oco: int = 0) -> None:
+    """Place a stop-limit order (side BUY or SELL): a limit order at `limit` once the price has reached `price`.
+
+    Reached inside a bar it is a limit from the next bar on; passed by an open it is a limit at that open.
+    """
+    _intend(now, ORDER, side, STOP_LIMIT, reduce_only, qty, weight, price, stop, stop_offset, target, target_offset,
+            trail, trail_after, priority, tag, group, tif, until, oco, limit)
+
+
+@compiled
+def close_position(now: Any, fraction: float = 1.0, priority: float = 0.0, tag: int = 0,
+                   on_close: bool = False) -> None:
+    """Close the position, or a fraction of it, at the next open, or with on_close at the close of the next bar."""
+    kind = MARKET_ON_CLOSE if on_close else MARKET
+    _intend(now, CLOSE, 0, kind, 1, UNSET, fraction, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, priority,
             tag, 0)
 
 
@@ -198,7 +230,8 @@ def move_stop(now: Any, price: float) -> None:
 @compiled
 def _intend(now: Any, verb: int, side: int, kind: int, reduce_only: int, qty: float, weight: float, price: float,
             stop: float, stop_offset: float, target: float, target_offset: float, trail: float, trail_after: float,
-            priority: float, tag: int, group: int) -> None:
+            priority: float, tag: int, group: int, tif: int = GTC, until: int = 0, oco: int = 0,
+            limit: float = UNSET) -> None:
     """Write one intent behind the others; beyond MAX_ORDERS it is counted as refused."""
     n = now.intent_count
     if n >= MAX_ORDERS:
@@ -222,6 +255,10 @@ def _intend(now: Any, verb: int, side: int, kind: int, reduce_only: int, qty: fl
     intent.priority = priority
     intent.tag = tag
     intent.group = group
+    intent.tif = tif
+    intent.until = until
+    intent.oco = oco
+    intent.limit = limit
 
 
 def now_dtype(strategy: Strategy, indicator_names: tuple[str, ...]) -> np.dtype:

@@ -236,6 +236,7 @@ def test_what_is_misspelt_is_refused_with_what_was_meant(document: dict[str, Any
         ("run", "seed", 1.5, "a whole number from 0 to"),
         ("run", "strict", "yes", "true or false"),
         ("run", "strict", 1, "true or false"),
+        ("run", "close_at_end", "yes", "true or false"),
         ("run", "start", "soon", "a date or time in ISO 8601"),
         ("run", "start", 20100104, "a date or time in ISO 8601"),
         ("run", "name", "", "a text that is not empty"),
@@ -247,6 +248,7 @@ def test_what_is_misspelt_is_refused_with_what_was_meant(document: dict[str, Any
         ("fills", "participation", 1.01, "a number > 0 and <= 1"),
         ("fills", "limit_through", -1, "a number >= 0"),
         ("fills", "volume_window", 0, "a whole number from 1 to"),
+        ("fills", "delisted_after", -1, "a number >= 0"),
         ("fills", "intrabar", "best", "'worst'"),
         ("fees", "taker_bps", -1, "a number >= 0 and <= 10000"),
         ("fees", "taker_bps", "5", "a number >= 0"),
@@ -308,8 +310,7 @@ def test_a_section_of_a_later_version_is_refused_and_said_to_be_one(section: str
 
 @pytest.mark.parametrize(
     ("section", "key", "value"),
-    [("fills", "detail_timeframe", "1m"), ("fills", "volume_basis", "bar"), ("run", "close_at_end", True),
-     ("fees", "asset", "base")],
+    [("fills", "detail_timeframe", "1m"), ("fills", "volume_basis", "bar"), ("fees", "asset", "base")],
 )
 def test_a_key_of_a_later_version_is_refused_and_said_to_be_one(section: str, key: str, value: Any) -> None:
     assert "is not available in this version" in refused(with_section(**{section: {key: value}}))

@@ -23,16 +23,17 @@ from framework import (
     move_stop,
     place_limit,
     place_stop,
+    place_stop_limit,
     sell,
     target,
 )
 from framework.cli.scaffold import package_files
-from framework.model.enums import OrderKind, Side, Verb
+from framework.model.enums import OrderKind, Side, TimeInForce, Verb
 from framework.model.records import HEADER, MAX_ORDERS, UNSET
 from framework.parameters import state_fields
 from framework.risk import RiskRule, SizingRule, check_dtype
 from framework.slippage import SlippageModel, fill_dtype
-from framework.strategy import BUY, SELL, now_dtype, store_constants
+from framework.strategy import BUY, GTD, SELL, now_dtype, store_constants
 from framework.testing import Decision, Intent, decide_once
 
 DAY = 86_400_000_000_000
@@ -69,6 +70,14 @@ def test_orders_with_a_price(verb: Any, kind: OrderKind) -> None:
     assert first == Intent(Verb.ORDER, Side.BUY, kind, price=10.0, weight=0.5, stop_offset=1.0, target_offset=2.0,
                            tag="second")
     assert second == Intent(Verb.ORDER, Side.SELL, kind, price=11.0, qty=1.0, reduce_only=True)
+
+
+def test_a_stop_limit_has_two_prices_and_a_life() -> None:
+    def decide(now: Now) -> None:
+        place_stop_limit(now, BUY, 10.0, 10.5, tif=GTD, until=77)
+
+    assert decided(decide) == (Intent(Verb.ORDER, Side.BUY, OrderKind.STOP_LIMIT, price=10.0, limit=10.5,
+                                      tif=TimeInForce.GTD, until=77),)
 
 
 def test_reductions_targets_and_changes() -> None:

@@ -12,18 +12,18 @@ import numpy as np
 from framework.backtest.config import Account, Fees, Fills
 from framework.boundary.adapter import RECORD, RECORDS, RESULT, names_used
 from framework.data.tape import Tape
+from framework.data.timeframe import DAY
 from framework.engine import layout, state
+from framework.engine.layout import FOREVER
 from framework.engine.simulation import Plug, Simulation
 from framework.errors import ConfigError
 from framework.indicators import Bars, ColumnCache, Condition, Expression, evaluate, ready_rows, truth
+from framework.model.enums import Role
 from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK, record
 from framework.risk import RiskRule, Rule, SizingRule, check_dtype, store_rule
 from framework.slippage import SlippageModel, fill_dtype
 from framework.source_check import check_names
 from framework.strategy import Strategy, now_dtype, store_constants
-
-FOREVER = (1 << 63) - 1
-
 
 COSTLY = {
     layout.USES_FILLS: {"fills", "fill_count"}, layout.USES_ORDERS: {"orders", "order_count"},
@@ -49,6 +49,7 @@ class Terms:
     end: int = FOREVER
     strict: bool = False
     log_marks: bool = True
+    close_at_end: bool = False
 
 
 @attrs.frozen
@@ -238,6 +239,26 @@ def set_terms(made: layout.State, tape: Tape, terms: Terms, rules: Sequence[Rule
         for name in ("tick", "lot", "min_qty", "min_notional", "multiplier"):
             symbol[name] = getattr(instrument, name)
         symbol["bar"] = symbol["closed"] = -1
+    set_endings(made, tape, terms)
+
+
+def set_endings(made: layout.State, tape: Tape, terms: Terms) -> None:
+    """Write down at which closes symbols end: all at their last one with `close_at_end`, delisted ones in any case."""
+    symbols = made.symbols
+    symbols["final"], symbols["end_role"] = FOREVER, Role.END
+    closes = {}
+    for number, (begin, end) in enumerate(itertools.pairwise(tape.series)):
+        last = begin + np.searchsorted(tape.close_time[begin:end], terms.end, side="left") - 1
+        if last >= begin:
+            closes[number] = int(tape.close_time[last])
+    margin = round(terms.fills.delisted_after * DAY) or FOREVER
+    latest = max(closes.values(), default=0)
+    for number, close in closes.items():
+        is_delisted = latest - close > margin
+        if is_delisted or terms.close_at_end:
+            symbols["final"][number] = np.searchsorted(tape.event_time, close, side="left")
+            symbols["end_role"][number] = Role.DELISTED if is_delisted else Role.END
+    made.account["final"] = symbols["final"].min()
 
 
 def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slots, nows: state.RecordMemory,

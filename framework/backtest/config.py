@@ -44,8 +44,7 @@ LATER = {
 }
 """Sections of capabilities that this version does not have."""
 
-LATER_KEYS = {"fills": ("detail_timeframe", "volume_basis"), "run": ("close_at_end",),
-              "tax": ("in_equity",)}
+LATER_KEYS = {"fills": ("detail_timeframe", "volume_basis"), "tax": ("in_equity",)}
 """Keys that this version does not have, by section."""
 
 _SECRET = re.compile(r"(^|_)(api_?key|secret|password|passphrase|private_?key|token)(_|$)", re.IGNORECASE)
@@ -59,6 +58,7 @@ class Run:
 
     name: names the run folder.  capital: account currency, > 0.  end: a date without a time of day includes that day.
     strict: an order with a stop or target on the wrong side stops the run instead of being refused.
+    close_at_end: close what is still open at the last close, with costs; otherwise it is marked and listed as open.
     """
 
     SECTION: ClassVar[str] = "run"
@@ -68,6 +68,7 @@ class Run:
     end: datetime | None = moment(day_is_over=True)
     seed: int = whole(1, low=0, high=2**63 - 1)
     strict: bool = flag(False)
+    close_at_end: bool = flag(False)
 
     def __attrs_post_init__(self) -> None:
         if self.start is not None and self.end is not None and self.start >= self.end:
@@ -123,6 +124,8 @@ class Fills:
     participation: the share of mean volume that a bar may fill, a fraction; None sets no cap.
     limit_through: ticks by which the price must trade through a limit, 0 for a touch.
     volume_window: closed bars in the trailing means of volume and volatility.
+    delisted_after: days by which the data of a symbol end before those of the others for it to be closed at its last
+        close; 0 for never.
     """
 
     SECTION: ClassVar[str] = "fills"
@@ -130,6 +133,7 @@ class Fills:
     participation: float | None = number(None, above=0.0, high=1.0, optional=True)
     limit_through: float = number(0.0, low=0.0)
     volume_window: int = whole(20, low=1, high=1_000_000)
+    delisted_after: float = number(7.0, low=0.0, high=36_525.0)
 
 
 @attrs.frozen

@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.model.enums import OrderKind, OrderStatus, Reason, Role, Side, Verb
+from framework.model.enums import OrderKind, OrderStatus, Reason, Role, Side, TimeInForce, Verb
 from framework.model.records import UNSET
 
 if TYPE_CHECKING:
@@ -127,12 +127,16 @@ class Namer:
                 "tag": tag_column(table["slot"], table["tag"], self.tags),
                 "group": table["group"].copy(),
                 "is_reduce_only": table["reduce_only"] != 0,
+                "time_in_force": enum_column(table["tif"], TimeInForce),
+                "until": time_column(table["until"]),
+                "oco": table["oco"].copy(),
                 "placed_time": time_column(table["placed_time"]),
                 "ended_time": time_column(table["ended_time"]),
                 "qty": number_column(table["qty"]),
                 "filled": number_column(table["filled"]),
                 "average_price": number_column(table["average_price"]),
                 "price": number_column(table["price"]),
+                "limit": number_column(table["limit"]),
                 "stop": number_column(table["stop"]),
                 "target": number_column(table["target"]),
             }

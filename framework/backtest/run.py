@@ -11,13 +11,14 @@ import attrs
 import numpy as np
 
 from framework import plugins
-from framework.backtest.compose import FOREVER, Plan, Terms, compose
+from framework.backtest.compose import Plan, Terms, compose
 from framework.backtest.config import Config, Use
 from framework.backtest.result import Counters, Records, Regimes, Result
 from framework.broker import Broker
 from framework.data.load import load_tape
 from framework.data.series import RepairReport
 from framework.data.tape import Tape
+from framework.engine.layout import FOREVER
 from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
 from framework.errors import ConfigError, PluginNotFound, did_you_mean
@@ -113,7 +114,8 @@ def terms_of(config: Config) -> Terms:
     """Return the terms of trade that a configuration names."""
     start, end = config.run.start_ns, config.run.end_ns
     return Terms(capital=config.run.capital, fees=config.fees, fills=config.fills, account=config.account,
-                 start=-FOREVER if start is None else start, end=FOREVER if end is None else end, strict=config.strict)
+                 start=-FOREVER if start is None else start, end=FOREVER if end is None else end, strict=config.strict,
+                 close_at_end=config.run.close_at_end)
 
 
 def finish(simulation: Simulation) -> None:

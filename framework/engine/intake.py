@@ -6,7 +6,9 @@ docs/fills.md tells the rules in words under *Size and risk*.
 from __future__ import annotations
 
 from framework.boundary.jit import kernel
-from framework.engine.ledger import MARKET, ROLE_STOP, is_protective, refresh
+from framework.engine.layout import WAITS_MOVE
+from framework.engine.ledger import ROLE_STOP, is_protective, refresh
+from framework.engine.lifetime import set_lifetime
 from framework.engine.openings import open_queued
 from framework.engine.orders import (
     CANCELED,
@@ -16,9 +18,21 @@ from framework.engine.orders import (
     find_stop,
     make_stop,
     new_order,
+    set_limit,
+    set_origin,
     set_price,
 )
-from framework.engine.prices import STOP, down, is_set, on_lots, order_price
+from framework.engine.prices import (
+    STOP,
+    down,
+    is_priced,
+    is_set,
+    limit_price,
+    on_lots,
+    order_price,
+    reference_price,
+    waiting_price,
+)
 from framework.engine.refusals import (
     CANCEL,
     CANCEL_ALL,
@@ -142,7 +156,7 @@ def move_protective_stop(s, t, slot_number, price, time):
         s.working[slot_number, k].next_price = UNSET
     else:
         s.working[slot_number, k].next_price = price
-        symbol.moves = 1
+        symbol.waiting |= WAITS_MOVE
     refresh(s, slot_number)
 
 
@@ -165,12 +179,12 @@ def replace_tagged(s, slot_number, number, time):
 
 @kernel
 def held_quantity(s, slot_number):
-    """Return what of the position is not on its way out by a market reduction."""
+    """Return what of the position is not on its way out by a market reduction, at an open or a close."""
     slot = s.slots[slot_number]
     out = 0.0
     for k in range(slot.working):
         order = s.working[slot_number, k]
-        if order.reduce_only and order.kind == MARKET and not is_protective(order):
+        if order.reduce_only and not is_priced(order.kind) and not is_protective(order):
             out += order.remaining
     return on_lots(max(0.0, abs(slot.qty) - out), s.symbols[slot.symbol].lot)
 
@@ -182,16 +196,17 @@ def reduce_position(s, t, slot_number, number, time):
     if intent.verb < 0:
         return 0.0
     if intent.verb == CLOSE:
-        close_slot(s, t, slot_number, intent, time)
+        close_slot(s, t, slot_number, number, time)
         return 0.0
     if intent.verb == TARGET:
-        return reduce_to_target(s, t, slot_number, intent, time)
-    return reduce_for_order(s, t, slot_number, intent, time)
+        return reduce_to_target(s, t, slot_number, number, time)
+    return reduce_for_order(s, t, slot_number, number, time)
 
 
 @kernel
-def close_slot(s, t, slot_number, intent, time):
+def close_slot(s, t, slot_number, number, time):
     """Place the market reduction of `close_position`."""
+    intent = s.nows[slot_number].intents[number]
     slot = s.slots[slot_number]
     side = -1 if slot.qty > 0.0 else int(slot.qty < 0.0)
     qty = held_quantity(s, slot_number)
@@ -203,12 +218,13 @@ def close_slot(s, t, slot_number, intent, time):
     if qty <= 0.0:
         refuse(s, slot_number, side, CLOSE, NOTHING_TO_CLOSE, 0.0, 0.0, 0.0, 0.0, time)
         return
-    place_reduction(s, t, slot_number, intent, side, qty, UNSET, time)
+    place_reduction(s, t, slot_number, number, side, qty, time)
 
 
 @kernel
-def reduce_to_target(s, t, slot_number, intent, time):
+def reduce_to_target(s, t, slot_number, number, time):
     """Turn a target into the order of the difference; place its reduction and return what it wants to open."""
+    intent = s.nows[slot_number].intents[number]
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     wanted = intent.qty
@@ -220,28 +236,27 @@ def reduce_to_target(s, t, slot_number, intent, time):
         return 0.0
     intent.side = 1 if difference > 0.0 else -1
     intent.qty, intent.weight = qty, UNSET
-    return reduce_for_order(s, t, slot_number, intent, time)
+    return reduce_for_order(s, t, slot_number, number, time)
 
 
 @kernel
-def reduce_for_order(s, t, slot_number, intent, time):
+def reduce_for_order(s, t, slot_number, number, time):
     """Place the reducing part of an order; return the quantity that it wants to open."""
+    intent = s.nows[slot_number].intents[number]
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     side = intent.side
-    price = t.close[symbol.closed]
-    if intent.kind != MARKET:
-        price = order_price(intent.kind, side, intent.price, symbol.tick)
     qty = intent.qty
     if not is_set(qty) and is_set(intent.weight):
-        qty = intent.weight * s.account[0].equity / (price * symbol.multiplier)
+        reference = reference_price(intent, t.close[symbol.closed], symbol.tick)
+        qty = intent.weight * s.account[0].equity / (reference * symbol.multiplier)
     reduction = 0.0
     if side * slot.qty < 0.0:
         reduction = held_quantity(s, slot_number)
         if is_set(qty) and qty < reduction:
             reduction = down(qty, symbol.lot)
     if reduction > 0.0:
-        place_reduction(s, t, slot_number, intent, side, reduction, price if intent.kind != MARKET else UNSET, time)
+        place_reduction(s, t, slot_number, number, side, reduction, time)
     elif intent.reduce_only:
         refuse(s, slot_number, side, intent.verb, NOTHING_TO_CLOSE, qty if is_set(qty) else 0.0, 0.0, 0.0, 0.0, time)
     if intent.reduce_only or not is_set(qty):
@@ -251,14 +266,17 @@ def reduce_for_order(s, t, slot_number, intent, time):
 
 
 @kernel
-def place_reduction(s, t, slot_number, intent, side, qty, price, time):
+def place_reduction(s, t, slot_number, number, side, qty, time):
     """Accept a reduce-only order: never blocked, but for a slot that is full of working orders."""
+    intent = s.nows[slot_number].intents[number]
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     if is_full(s, slot_number, side, intent.verb, qty, time):
         return
+    price = waiting_price(intent, symbol.tick)
     order = new_order(s, slot_number, side, intent.kind, ROLE_EXIT, 1, qty, price, time, time)
+    set_limit(s, slot_number, order, limit_price(intent, symbol.tick))
     order.proceeds_each = symbol.mark * symbol.multiplier * (1.0 - s.settings[0].taker)
-    order.tag = intent.tag
-    s.orders[order.id - 1].tag = intent.tag
+    set_origin(s, slot_number, order, intent, number)
+    set_lifetime(s, t, slot_number, order, intent, time)
     refresh(s, slot_number)

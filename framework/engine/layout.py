@@ -48,15 +48,20 @@ ACCOUNT = record(
     ("day", "i8"), ("time", "i8"), ("open_positions", "i8"), ("committed_positions", "i8"), ("working", "i8"),
     ("orders", "i8"), ("fills", "i8"), ("trades", "i8"), ("refusals", "i8"), ("marks", "i8"), ("days", "i8"),
     ("ambiguous", "i8"), ("gapped", "i8"), ("stamp", "i8"), ("status", "i8"), ("fault_kind", "i8"), ("fault_at", "i8"),
+    ("expiry", "i8"), ("final", "i8"),
 )
 """marked_equity, marked_exposure: at the last mark, `time`.  reserved, proceeds, heat, working_notional: totals of the
-slots.  orders .. days: rows used of each log."""
+slots.  orders .. days: rows used of each log.  expiry: no working order expires earlier.
+final: the first event of the next group that ends a symbol."""
 
 FAULT_DECIDE, FAULT_SLIPPAGE, FAULT_PRICE, FAULT_RULE, FAULT_WATCH, FAULT_REFUSED = 1, 2, 3, 4, 5, 6
 """What `fault_kind` says: which plug-in failed; `fault_at` is its slot or its place among the rules."""
 
 FAULTS_OF_SLIPPAGE = (FAULT_SLIPPAGE, FAULT_PRICE)
 """Faults whose `fault_at` is a symbol."""
+
+FOREVER = (1 << 63) - 1
+"""A time that never comes."""
 
 LINE = 64
 """Bytes of a line of the cache."""
@@ -76,12 +81,15 @@ SYMBOL = in_lines(record(
     ("net", "f8"), ("mark", "f8"), ("value", "f8"), ("multiplier", "f8"), ("closed", "i8"), ("working", "i8"),
     ("held", "i8"), ("asleep_until", "i8"),
     ("pending", "f8"), ("budget", "f8"), ("tick", "f8"), ("lot", "f8"), ("min_qty", "f8"), ("min_notional", "f8"),
-    ("bar", "i8"), ("openings", "i8"), ("committed", "i8"), ("moves", "i8"),
+    ("bar", "i8"), ("openings", "i8"), ("committed", "i8"), ("waiting", "i8"),
+    ("final", "i8"), ("end_role", "i8"), ("ended", "i8"),
 ))
 """What every bar touches comes first: one line of the cache.
 
 bar: row of the bar in progress or just closed; closed: row of the last closed bar, -1 before the first.
-held: slots with a position; asleep_until: the least of its slots'.
+held: slots with a position; asleep_until: the least of its slots'.  waiting: bits of WAITS_...
+final: the first event of the group of its last close, FOREVER when that ends nothing; end_role: the Role of the exits
+then; ended: whether it is over.
 """
 
 SLOT = in_lines(record(
@@ -105,14 +113,25 @@ worst, best: excursions up to the last change of entry_price; lowest, highest: p
 
 WORK = record(
     ("id", "i8"), ("side", "i8"), ("kind", "i8"), ("role", "i8"), ("reduce_only", "i8"), ("tag", "i8"), ("group", "i8"),
+    ("tif", "i8"), ("until", "i8"), ("oco", "i8"), ("call", "i8"),
     ("active_from", "i8"), ("born_inside", "i8"), ("tried", "i8"), ("filled", "i8"), ("charged", "i8"),
-    ("bracketed", "i8"), ("remaining", "f8"), ("price", "f8"), ("next_price", "f8"), ("entry", "f8"),
+    ("bracketed", "i8"), ("remaining", "f8"), ("price", "f8"), ("next_price", "f8"), ("limit", "f8"), ("entry", "f8"),
     ("risk_each", "f8"), ("unit_cost", "f8"), ("free", "f8"), ("reserved_qty", "f8"), ("proceeds_each", "f8"),
     ("stop", "f8"), ("stop_offset", "f8"),
     ("target", "f8"), ("target_offset", "f8"),
     ("trail", "f8"), ("trail_after", "f8"), ("raw_fee", "f8"), ("fee", "f8"),
 )
-"""One working order; price is UNSET for a market order and for a trail that is not active yet."""
+"""One working order; price is UNSET for a market order and for a trail that is not active yet.
+
+until: the time at which it expires, FOREVER without one.  call: which intent of its decision placed it.
+"""
+
+WAITS_MOVE, WAITS_SESSION, WAITS_CHANCE, WAITS_TRIGGER, WAITS_CLOSE = 1, 2, 4, 8, 16
+"""What waits for a symbol's next open: a move of a stop, the session of a DAY order, an order that has one chance; for
+its next range: a stop-limit; for its next close: a market-on-close order."""
+
+AT_OPEN, IN_RANGE, AT_CLOSE = 0, 1, 2
+"""The phases in which fills happen."""
 
 STRATEGY = record(("first_slot", "i8"), ("slots", "i8"), ("decide_all", "i8"), ("shared_bytes", "i8"),
                   ("shared_offset", "i8"))

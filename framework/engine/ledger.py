@@ -7,6 +7,7 @@ change of equity = closed P&L + open P&L, and equity = cash + sum(net * mark * m
 from __future__ import annotations
 
 from framework.boundary.jit import inlined, kernel
+from framework.engine.layout import AT_OPEN
 from framework.engine.prices import on_lots
 from framework.model.enums import OrderKind, Role, Status
 from framework.model.records import UNSET
@@ -144,12 +145,12 @@ def close_part(s, slot_number, side, qty, price, fee, slippage):
 
 
 @kernel
-def open_part(s, slot_number, side, qty, price, fee, slippage, bar, time, inside):
+def open_part(s, slot_number, side, qty, price, fee, slippage, bar, time, phase):
     """Book the opening part of an execution: average the entry price, or begin a trade."""
     slot = s.slots[slot_number]
     if slot.qty == 0.0:
         slot.entry_price = slot.high_water = slot.lowest = slot.highest = price
-        slot.entry_time, slot.entry_bar, slot.entered_inside = time, bar, inside
+        slot.entry_time, slot.entry_bar, slot.entered_inside = time, bar, phase != AT_OPEN
         slot.bars_held = slot.trade_fills = 0
         slot.qty_in = slot.cost_in = slot.qty_out = slot.value_out = 0.0
         slot.realised = slot.fees = slot.slippage = slot.worst = slot.best = 0.0
@@ -205,7 +206,7 @@ def write_trade(s, slot_number, side, role, time):
 
 
 @kernel
-def execute(s, slot_number, side, qty, price, fee, slippage, role, bar, time, inside):
+def execute(s, slot_number, side, qty, price, fee, slippage, role, bar, time, phase):
     """Book an execution everywhere; return whether it ended the slot's position (it may have opened another).
 
     The closing part of the quantity realises its P&L first; the rest opens.  A trade is flat to flat.
@@ -226,7 +227,7 @@ def execute(s, slot_number, side, qty, price, fee, slippage, role, bar, time, in
         if is_closed:
             write_trade(s, slot_number, -side, role, time)
     if opening > 0.0:
-        open_part(s, slot_number, side, opening, price, fee_each * opening, slippage_each * opening, bar, time, inside)
+        open_part(s, slot_number, side, opening, price, fee_each * opening, slippage_each * opening, bar, time, phase)
     symbol.held += (1 if slot.qty != 0.0 else 0) - (1 if before != 0.0 else 0)
     symbol.net = on_lots(symbol.net + (slot.qty - before), symbol.lot)
     account.open_positions += (1 if symbol.net != 0.0 else 0) - (1 if net_before != 0.0 else 0)

@@ -2,7 +2,7 @@
 
 The life of a bar, group by group of simultaneous events:
 
-    CLOSE   range -> mark -> indicators -> decide -> size and risk
+    CLOSE   range -> close -> mark -> indicators -> decide -> size and risk
     OPEN    open
 
 The indicators are columns that were computed before; the step reads them at the bar that closed.
@@ -15,10 +15,15 @@ import numpy as np
 from framework.boundary.jit import entry, inlined, kernel
 from framework.engine.blocks import open_state, open_tape
 from framework.engine.checks import watch
+from framework.engine.closes import match_close
 from framework.engine.decide import decide_slot, decide_universe
+from framework.engine.endings import end_symbols
 from framework.engine.intake import take_intents
+from framework.engine.layout import WAITS_CLOSE
 from framework.engine.ledger import mark_account, mark_slot, revalue, roll_day
-from framework.engine.matching import match_open, match_range
+from framework.engine.lifetime import expire
+from framework.engine.matching import match_range
+from framework.engine.opens import match_open
 from framework.engine.orders import trail_stop
 from framework.model.enums import EventKind, Status
 
@@ -91,13 +96,23 @@ def decide_group(s, t, first, last, time):
 
 @inlined
 def close_group(s, t, first, last, time):
-    """Carry a group of closing bars through range, mark, decide, size and risk."""
+    """Carry a group of closing bars through range, close, mark, decide, size and risk."""
     account = s.account[0]
     if account.working > 0:
+        if account.expiry < time:
+            expire(s, time - 1, time)
+        waiting = 0
         for event in range(first, last):
             number = np.int64(t.event_symbol[event])
             if s.symbols[number].working > 0:
                 match_range(s, t, number, t.event_bar[event], time)
+                waiting |= s.symbols[number].waiting
+        if waiting & WAITS_CLOSE:
+            match_close(s, t, first, last, time)
+        if account.expiry <= time:
+            expire(s, time, time)
+    if first == account.final:
+        end_symbols(s, t, first, last, time)
     is_awake = mark_group(s, t, first, last, time)
     if account.status == RUNNING and s.settings[0].watches != 0:
         watch(s, t, t.event_bar[first])
@@ -175,7 +190,7 @@ def advance(state, tape, first, last):
     is_watched = s.settings[0].watches != 0
     while first < last:
         if account.working == 0 and not is_watched:
-            first = pass_quiet(s, t, first, last)
+            first = pass_quiet(s, t, first, min(last, account.final))
             if first >= last or account.status != RUNNING:
                 return first, account.status
         if account.orders != orders or account.fills != fills or account.refusals != refusals:

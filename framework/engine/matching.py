@@ -1,50 +1,50 @@
-"""Matching: what the open and the range of a bar do to working orders.
+"""Matching: one fill and its consequences, and what the range of a bar does to working orders.
 
-docs/fills.md tells the rules in words; the functions here follow its sections *Open*, *Range*, *One fill* and
+docs/fills.md tells the rules in words; the functions here follow its sections *Range*, *One fill* and
 *Consequences of a fill*.
 """
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
 from framework.boundary.jit import kernel
-from framework.engine.ledger import MARKET, ROLE_STOP, buying_power, execute, is_protective, refresh
+from framework.engine.layout import IN_RANGE, WAITS_TRIGGER
+from framework.engine.ledger import MARKET, buying_power, execute, is_protective, refresh
+from framework.engine.lifetime import FOK, has_one_chance
 from framework.engine.orders import (
+    CANCELED,
     FILLED,
     LIMIT,
     POSITION_CLOSED,
+    become_limit,
     end_order,
     end_partial_openings,
     end_reductions,
+    end_siblings,
     find_order,
+    is_same_intent,
     make_bracket,
-    set_price,
     wake,
 )
 from framework.engine.prices import (
     STOP,
+    STOP_LIMIT,
     charge,
     down,
     fee_rate,
     is_dust,
     is_set,
-    mean_volume,
     on_lots,
     slipped,
     up,
-    without_dust,
 )
 from framework.model.enums import OrderStatus, Status
-from framework.model.records import UNSET
 
 CUT_AT_FILL = int(OrderStatus.CUT_AT_FILL)
 RUNNING = int(Status.RUNNING)
 STOPS, ENTRIES, BRACKET_STOPS, BRACKET_TARGETS, TARGETS = 0, 1, 2, 3, 4
 """The steps of the range phase, in their order."""
-STOP_TOUCHED, ENTRY_TOUCHED, TARGET_TOUCHED = 1, 2, 4
+STOP_TOUCHED, ENTRY_TOUCHED, TARGET_TOUCHED, SIBLINGS_TOUCHED = 1, 2, 4, 8 | 16
+"""What a bar touched of a slot's orders: two bits or more make it ambiguous."""
 
 
 # --- one fill ---------------------------------------------------------------------------------------------------------
@@ -88,25 +88,25 @@ def fill_price(s, t, slot_number, order, reference, qty):
 
 
 @kernel
-def fill_order(s, t, slot_number, k, reference, bar, time, inside):
+def fill_order(s, t, slot_number, k, reference, bar, time, phase):
     """Try to fill the slot's k-th working order; an entry beyond its own new stop is closed at once."""
     side = s.working[slot_number, k].side
-    stop_id, price = attempt(s, t, slot_number, k, reference, bar, time, inside, False)
+    stop_id, price = attempt(s, t, slot_number, k, reference, bar, time, phase, False)
     if stop_id > 0:
-        exit_if_gapped(s, t, slot_number, stop_id, side, price, bar, time, inside)
+        exit_if_gapped(s, t, slot_number, stop_id, side, price, bar, time, phase)
 
 
 @kernel
-def exit_if_gapped(s, t, slot_number, stop_id, side, price, bar, time, inside):
+def exit_if_gapped(s, t, slot_number, stop_id, side, price, bar, time, phase):
     """Fill a new stop at once when its entry was filled at or beyond it: a gap never earns."""
     k = find_order(s, slot_number, stop_id)
     stop = s.working[slot_number, k]
     if is_set(stop.price) and side * (price - stop.price) <= 0.0:
-        attempt(s, t, slot_number, k, price, bar, time, inside, True)
+        attempt(s, t, slot_number, k, price, bar, time, phase, True)
 
 
 @kernel
-def attempt(s, t, slot_number, k, reference, bar, time, inside, gapped):
+def attempt(s, t, slot_number, k, reference, bar, time, phase, gapped):
     """Fill what can be filled of an order; return the id of the stop that this made (0: none) and the price."""
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
@@ -115,44 +115,48 @@ def attempt(s, t, slot_number, k, reference, bar, time, inside, gapped):
     if qty <= 0.0:
         return 0, 0.0
     if qty > symbol.budget:
-        qty = down(symbol.budget, symbol.lot)
+        qty = 0.0 if order.tif == FOK else down(symbol.budget, symbol.lot)
     if qty <= 0.0:
-        keep_as_market(s, slot_number, order)
+        leave(s, slot_number, k, time)
+        refresh(s, slot_number)
         return 0, 0.0
     price = fill_price(s, t, slot_number, order, reference, qty)
     is_cut = False
     if not order.reduce_only:
         affordable = affordable_quantity(s, slot.symbol, order, price)
         if affordable < qty:
-            qty, is_cut = affordable, True
+            qty, is_cut = 0.0 if order.tif == FOK else affordable, True
     if qty <= 0.0:
         end_order(s, slot_number, k, CUT_AT_FILL, time)
         refresh(s, slot_number)
         return 0, 0.0
     symbol.budget -= qty
     fee = charge(s, order, qty, price, symbol.multiplier)
-    stop_id = settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, inside, gapped, False, is_cut)
+    stop_id = settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, phase, gapped, False, is_cut)
     return stop_id, price
 
 
 @kernel
-def keep_as_market(s, slot_number, order):
-    """Turn a stop that was touched into a market order: what did not fill now does not wait for the price again."""
-    if order.kind != STOP:
-        return
-    order.kind = MARKET
-    s.orders[order.id - 1].kind = MARKET
-    refresh(s, slot_number)
+def leave(s, slot_number, k, time):
+    """Let what an attempt left of an order end, if that was its one chance, or keep working.
+
+    A stop that was touched is a market order from then on: it does not wait for the price again.
+    """
+    order = s.working[slot_number, k]
+    if has_one_chance(order):
+        end_order(s, slot_number, k, CANCELED, time)
+    elif order.kind == STOP:
+        order.kind = s.orders[order.id - 1].kind = MARKET
 
 
 @kernel
-def settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, inside, gapped, is_cross, is_cut):
+def settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, phase, gapped, is_cross, is_cut):
     """Book a fill and its consequences: the order, its siblings, its bracket; return the id of a new stop, or 0."""
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     order = s.working[slot_number, k]
     slippage = abs(price - reference) * qty * symbol.multiplier
-    has_ended = execute(s, slot_number, order.side, qty, price, fee, slippage, order.role, bar, time, inside)
+    has_ended = execute(s, slot_number, order.side, qty, price, fee, slippage, order.role, bar, time, phase)
     write_fill(s, slot_number, order, qty, price, reference, fee, slippage, bar, time, gapped, is_cross)
     order.filled = 1
     order.remaining = on_lots(max(0.0, order.remaining - qty), symbol.lot)
@@ -165,16 +169,18 @@ def settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, inside, 
         end_order(s, slot_number, k, FILLED, time)
     elif is_cut:
         end_order(s, slot_number, k, CUT_AT_FILL, time)
-    else:
-        keep_as_market(s, slot_number, order)
+    elif not is_cross:
+        leave(s, slot_number, k, time)
+    if parent.oco != 0:
+        end_siblings(s, slot_number, parent, time)
     if has_ended:
         end_reductions(s, slot_number, time)
         if is_protective(parent):
             end_partial_openings(s, slot_number, POSITION_CLOSED, time)
     stop_id = 0
     if makes_bracket:
-        stop_id = make_bracket(s, t, slot_number, parent, price, bar, time, inside)
-        if inside:
+        stop_id = make_bracket(s, t, slot_number, parent, price, bar, time, phase)
+        if phase == IN_RANGE:
             note_touched(s, t, slot_number, bar, True)
     refresh(s, slot_number)
     return stop_id
@@ -205,9 +211,15 @@ def write_fill(s, slot_number, order, qty, price, reference, fee, slippage, bar,
 
 
 @kernel
+def meets_range(order):
+    """Return whether the range of a bar can fill an order."""
+    return order.kind == LIMIT or order.kind == STOP
+
+
+@kernel
 def touches(t, order, bar, through):
     """Return whether the bar's range reaches a limit or stop order."""
-    if not is_set(order.price) or order.kind == MARKET:
+    if not is_set(order.price) or not meets_range(order):
         return False
     if order.kind == STOP:
         return t.high[bar] >= order.price if order.side > 0 else t.low[bar] <= order.price
@@ -253,7 +265,7 @@ def nearest_touched(s, t, number, bar, step, stamp):
         slot_number = s.symbol_slots[i]
         for k in range(s.slots[slot_number].working):
             order = s.working[slot_number, k]
-            if order.kind == MARKET or order.tried == stamp or order.active_from > t.open_time[bar]:
+            if not meets_range(order) or order.tried == stamp or order.active_from > t.open_time[bar]:
                 continue
             if step_of(order, bar) != step or not is_touched_in(t, order, bar, through, step):
                 continue
@@ -280,6 +292,40 @@ def note_touched(s, t, slot_number, bar, born):
                 slot.touched |= ENTRY_TOUCHED
             else:
                 slot.touched |= STOP_TOUCHED if order.kind == STOP else TARGET_TOUCHED
+            if order.oco != 0 and touches_sibling(s, t, slot_number, k, bar, through):
+                slot.touched |= SIBLINGS_TOUCHED
+
+
+@kernel
+def touches_sibling(s, t, slot_number, k, bar, through):
+    """Return whether the bar's range reaches a sibling of the slot's k-th order that stands before it."""
+    order = s.working[slot_number, k]
+    count = 0
+    for i in range(k):
+        other = s.working[slot_number, i]
+        if other.oco != order.oco or other.active_from > t.open_time[bar] or is_same_intent(s, order, other):
+            continue
+        if touches(t, other, bar, through):
+            count += 1
+    return count > 0
+
+
+@kernel
+def trigger_stop_limits(s, t, number, bar, time):
+    """Turn the symbol's stop-limits that the bar's range touched into limits for the next bar."""
+    symbol = s.symbols[number]
+    symbol.waiting &= ~WAITS_TRIGGER
+    for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
+        slot_number = s.symbol_slots[i]
+        for k in range(s.slots[slot_number].working):
+            order = s.working[slot_number, k]
+            if order.kind != STOP_LIMIT:
+                continue
+            is_touched = t.high[bar] >= order.price if order.side > 0 else t.low[bar] <= order.price
+            if is_touched and order.active_from <= t.open_time[bar]:
+                become_limit(s, order, time)
+            else:
+                symbol.waiting |= WAITS_TRIGGER
 
 
 @kernel
@@ -298,192 +344,10 @@ def match_range(s, t, number, bar, time):
                 break
             order = s.working[slot_number, k]
             order.tried = stamp
-            fill_order(s, t, slot_number, k, range_reference(t, order, bar, step), bar, time, True)
+            fill_order(s, t, slot_number, k, range_reference(t, order, bar, step), bar, time, IN_RANGE)
+    if s.symbols[number].waiting & WAITS_TRIGGER:
+        trigger_stop_limits(s, t, number, bar, time)
     for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
         touched = s.slots[s.symbol_slots[i]].touched
         if touched & (touched - 1):
             account.ambiguous += 1
-
-
-# --- the open of a bar ------------------------------------------------------------------------------------------------
-
-
-@kernel
-def is_due(t, order, bar, through, time):
-    """Return whether the open of the bar, at `time`, fills an order."""
-    if order.active_from > time:
-        return False
-    if order.kind == MARKET:
-        return True
-    if not is_set(order.price):
-        return False
-    if order.kind == STOP:
-        return order.side * (t.open[bar] - order.price) >= 0.0
-    return order.side * (order.price - t.open[bar]) >= through
-
-
-@kernel
-def begin_bar(s, t, number, bar):
-    """Set the participation budget of a new bar and let waiting stop moves take effect."""
-    symbol = s.symbols[number]
-    settings = s.settings[0]
-    symbol.budget = math.inf
-    if settings.participation > 0.0:
-        symbol.budget = settings.participation * mean_volume(t, t.series[number], symbol.closed, settings.volume_window)
-    if symbol.moves == 0:
-        return
-    symbol.moves = 0
-    for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
-        slot_number = s.symbol_slots[i]
-        for k in range(s.slots[slot_number].working):
-            order = s.working[slot_number, k]
-            if is_set(order.next_price):
-                set_price(s, order, order.next_price, ROLE_STOP)
-                order.next_price = UNSET
-        refresh(s, slot_number)
-
-
-@kernel
-def is_due_market(order, time):
-    """Return whether an order is a market order that an open at `time` fills."""
-    return order.kind == MARKET and order.active_from <= time
-
-
-@kernel
-def crossing_quantity(s, slot_number, time, stamp):
-    """Return what a slot's due market orders buy (> 0) or sell (< 0), marking them; 0 when they do both."""
-    slot = s.slots[slot_number]
-    reduced = opened = 0.0
-    side = 0
-    for k in range(slot.working):
-        order = s.working[slot_number, k]
-        if not is_due_market(order, time):
-            continue
-        if side == -order.side:
-            return 0.0
-        side = order.side
-        if order.reduce_only:
-            reduced = min(abs(slot.qty), reduced + wanted_quantity(s, slot_number, order))
-        else:
-            opened += order.remaining
-    for k in range(slot.working):
-        if is_due_market(s.working[slot_number, k], time):
-            s.working[slot_number, k].tried = stamp
-    return side * (reduced + opened)
-
-
-@kernel
-def cross_internally(s, t, number, bar, time):
-    """Fill the market orders of slots against those of other slots, at the open and free of cost: buys, then sells."""
-    account = s.account[0]
-    account.stamp += 1
-    bought = sold = 0.0
-    for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
-        qty = crossing_quantity(s, s.symbol_slots[i], time, account.stamp)
-        bought += max(0.0, qty)
-        sold += max(0.0, -qty)
-    crossed = min(bought, sold)
-    if crossed > 0.0:
-        stamp = account.stamp
-        cross_side(s, t, number, bar, time, 1, crossed, stamp)
-        cross_side(s, t, number, bar, time, -1, crossed, stamp)
-
-
-@kernel
-def next_crossing(s, number, side, stamp):
-    """Return slot and place of the next marked order of a side, reductions first, then by id; slot -1 at the end."""
-    best_slot, best_k, best_id, best_opens = -1, -1, 0, 0
-    for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
-        slot_number = s.symbol_slots[i]
-        for k in range(s.slots[slot_number].working):
-            order = s.working[slot_number, k]
-            if order.tried != stamp or order.side != side or order.kind != MARKET:
-                continue
-            opens = 0 if order.reduce_only else 1
-            if best_slot < 0 or opens < best_opens or (opens == best_opens and order.id < best_id):
-                best_slot, best_k, best_id, best_opens = slot_number, k, order.id, opens
-    return best_slot, best_k
-
-
-@kernel
-def cross_side(s, t, number, bar, time, side, crossed, stamp):
-    """Give one side's share of a cross to its marked orders."""
-    lot, price = s.symbols[number].lot, t.open[bar]
-    while not is_dust(crossed, lot) and s.account[0].status == RUNNING:
-        slot_number, k = next_crossing(s, number, side, stamp)
-        if slot_number < 0:
-            return
-        order = s.working[slot_number, k]
-        order.tried = 0
-        qty = without_dust(min(crossed, wanted_quantity(s, slot_number, order)), lot)
-        if qty > 0.0:
-            crossed -= qty
-            stop_id = settle(s, t, slot_number, k, qty, price, price, 0.0, bar, time, False, False, True, False)
-            if stop_id > 0:
-                exit_if_gapped(s, t, slot_number, stop_id, side, price, bar, time, False)
-
-
-@kernel
-def sort_due(due, count):
-    """Sort the scratch of due orders by (opening, id): Shell's sort, in place, no memory of its own."""
-    gap = count // 2
-    while gap > 0:
-        for i in range(gap, count):
-            identity, slot_number, opens = due[i, 0], due[i, 1], due[i, 2]
-            j = i
-            while j >= gap and (due[j - gap, 2] > opens or (due[j - gap, 2] == opens and due[j - gap, 0] > identity)):
-                for c in range(3):
-                    due[j, c] = due[j - gap, c]
-                j -= gap
-            due[j, 0], due[j, 1], due[j, 2] = identity, slot_number, opens
-        gap //= 2
-
-
-@kernel
-def match_open(s, t, first, last, time):
-    """Match working orders against the opens of the events [first, last), reductions of all symbols first."""
-    account = s.account[0]
-    active = False
-    for event in range(first, last):
-        number, bar = np.int64(t.event_symbol[event]), t.event_bar[event]
-        symbol = s.symbols[number]
-        symbol.bar = bar
-        if symbol.working > 0:
-            active = True
-            begin_bar(s, t, number, bar)
-    if not active:
-        return
-    count = 0
-    for event in range(first, last):
-        number, bar = np.int64(t.event_symbol[event]), t.event_bar[event]
-        if s.symbols[number].working == 0:
-            continue
-        count = collect_due(s, t, number, bar, count, time)
-    for event in range(first, last):
-        number = np.int64(t.event_symbol[event])
-        if s.symbols[number].working > 1 and s.symbol_first[number + 1] - s.symbol_first[number] > 1:
-            cross_internally(s, t, number, t.event_bar[event], time)
-    sort_due(s.due, count)
-    for i in range(count):
-        if account.status != RUNNING:
-            return
-        slot_number = s.due[i, 1]
-        k = find_order(s, slot_number, s.due[i, 0])
-        if k >= 0:
-            bar = s.symbols[s.slots[slot_number].symbol].bar
-            fill_order(s, t, slot_number, k, t.open[bar], bar, time, False)
-
-
-@kernel
-def collect_due(s, t, number, bar, count, time):
-    """Append the orders of a symbol that its open fills to the scratch; return how many there are now."""
-    through = s.settings[0].limit_through * s.symbols[number].tick
-    for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
-        slot_number = s.symbol_slots[i]
-        for k in range(s.slots[slot_number].working):
-            order = s.working[slot_number, k]
-            if is_due(t, order, bar, through, time):
-                s.due[count, 0], s.due[count, 1] = order.id, slot_number
-                s.due[count, 2] = 0 if order.reduce_only else 1
-                count += 1
-    return count

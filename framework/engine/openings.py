@@ -9,9 +9,21 @@ import math
 
 from framework.boundary.jit import kernel
 from framework.engine.checks import ask_rule, ask_size, write_check
-from framework.engine.ledger import MARKET, available, refresh
-from framework.engine.orders import LIMIT, ROLE_ENTRY, find_order, new_order
-from framework.engine.prices import down, fee_rate, is_set, on_lots, order_price, slipped, without_dust
+from framework.engine.ledger import available, refresh
+from framework.engine.lifetime import set_lifetime
+from framework.engine.orders import ROLE_ENTRY, find_order, new_order, set_limit, set_origin
+from framework.engine.prices import (
+    down,
+    fee_rate,
+    is_limit,
+    is_set,
+    limit_price,
+    on_lots,
+    reference_price,
+    slipped,
+    waiting_price,
+    without_dust,
+)
 from framework.engine.refusals import (
     BELOW_MINIMUM,
     GROUP_REFUSED,
@@ -20,11 +32,11 @@ from framework.engine.refusals import (
     RULE,
     RUNNING,
     SHORTS_NOT_ALLOWED,
+    SYMBOL_ENDED,
     WRONG_SIDE,
     is_full,
     refuse,
 )
-from framework.model.records import UNSET
 
 
 @kernel
@@ -40,12 +52,15 @@ def open_queued(s, t, i, count, time):
 
 @kernel
 def open_position(s, t, slot_number, number, wanted, time):
-    """Check one opening (steps 1 to 10) and accept it (step 11); return the quantities asked and accepted."""
+    """Check one opening (steps 0 to 10) and accept it (step 11); return the quantities asked and accepted."""
     intent = s.nows[slot_number].intents[number]
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     side, kind, verb = intent.side, intent.kind, intent.verb
-    reference = t.close[symbol.closed] if kind == MARKET else order_price(kind, side, intent.price, symbol.tick)
+    reference = reference_price(intent, t.close[symbol.closed], symbol.tick)
+    if symbol.ended:                                                                                        # 0
+        refuse(s, slot_number, side, verb, SYMBOL_ENDED, known(wanted), 0.0, 0.0, 0.0, time)
+        return known(wanted), 0.0
     if side < 0 and not s.settings[0].shorts:                                                              # 1
         refuse(s, slot_number, side, verb, SHORTS_NOT_ALLOWED, known(wanted), 0.0, 0.0, 0.0, time)
         return known(wanted), 0.0
@@ -55,7 +70,7 @@ def open_position(s, t, slot_number, number, wanted, time):
             return known(wanted), 0.0
     budget = available(s)
     guess = wanted if is_set(wanted) else budget / (reference * symbol.multiplier)
-    entry = reference if kind == LIMIT else slipped(s, t, slot.symbol, side, guess, reference, symbol.closed)  # 3
+    entry = reference if is_limit(kind) else slipped(s, t, slot.symbol, side, guess, reference, symbol.closed)  # 3
     stop = known_stop(intent, side, entry)                                                                  # 4
     target = intent.target
     if not is_set(target) and is_set(intent.target_offset):
@@ -83,7 +98,7 @@ def open_position(s, t, slot_number, number, wanted, time):
         return wanted, 0.0
     if is_full(s, slot_number, side, verb, wanted, time):                                                   # 10
         return wanted, 0.0
-    accept(s, slot_number, intent, qty, reference, entry, stop, free, unit, time)                            # 11
+    accept(s, t, slot_number, number, qty, entry, stop, free, unit, time)                            # 11
     return wanted, qty
 
 
@@ -144,11 +159,14 @@ def reaches_minimum(s, slot_number, side, verb, asked, qty, entry, time):
 
 
 @kernel
-def accept(s, slot_number, intent, qty, reference, entry, stop, free, unit, time):
+def accept(s, t, slot_number, number, qty, entry, stop, free, unit, time):
     """Make the working order of an opening, with its reservation and its risk."""
-    price = UNSET if intent.kind == MARKET else reference
+    intent = s.nows[slot_number].intents[number]
+    tick = s.symbols[s.slots[slot_number].symbol].tick
+    price = waiting_price(intent, tick)
     order = new_order(s, slot_number, intent.side, intent.kind, ROLE_ENTRY, 0, qty, price, time, time)
-    order.tag, order.group = intent.tag, intent.group
+    set_limit(s, slot_number, order, limit_price(intent, tick))
+    set_origin(s, slot_number, order, intent, number)
     order.entry, order.unit_cost, order.free = entry, unit, free
     order.reserved_qty = max(0.0, qty - free)
     order.risk_each = max(0.0, intent.side * (entry - stop)) if is_set(stop) else entry
@@ -156,7 +174,9 @@ def accept(s, slot_number, intent, qty, reference, entry, stop, free, unit, time
         intent.stop, intent.stop_offset, intent.target, intent.target_offset)
     order.trail, order.trail_after = intent.trail, intent.trail_after
     row = s.orders[order.id - 1]
-    row.tag, row.group, row.stop, row.target = intent.tag, intent.group, intent.stop, intent.target
+    order.group = row.group = intent.group
+    row.stop, row.target = intent.stop, intent.target
+    set_lifetime(s, t, slot_number, order, intent, time)
     refresh(s, slot_number)
 
 

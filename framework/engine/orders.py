@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from framework.boundary.jit import inlined, kernel
-from framework.engine.ledger import (
-    ROLE_STOP,
-    ROLE_TRAIL,
-    refresh,
-)
-from framework.engine.prices import STOP, is_set, order_price
+from framework.engine.layout import FOREVER, IN_RANGE, WAITS_CLOSE, WAITS_TRIGGER
+from framework.engine.ledger import ROLE_STOP, ROLE_TRAIL, refresh
+from framework.engine.prices import MARKET_ON_CLOSE, STOP, is_set, order_price
 from framework.model.enums import OrderKind, OrderStatus, Role
 from framework.model.records import UNSET
 
@@ -16,6 +13,7 @@ LIMIT = int(OrderKind.LIMIT)
 ROLE_ENTRY, ROLE_EXIT, ROLE_TARGET = int(Role.ENTRY), int(Role.EXIT), int(Role.TARGET)
 WORKING, FILLED, CANCELED = int(OrderStatus.WORKING), int(OrderStatus.FILLED), int(OrderStatus.CANCELED)
 POSITION_CLOSED, REPLACED = int(OrderStatus.POSITION_CLOSED), int(OrderStatus.REPLACED)
+SIBLING_FILLED = int(OrderStatus.SIBLING_FILLED)
 
 
 @kernel
@@ -32,10 +30,13 @@ def new_order(s, slot_number, side, kind, role, reduce_only, qty, price, active_
     account.orders += 1
     order.id = row.id = account.orders
     order.side, order.kind, order.role, order.reduce_only = side, kind, role, reduce_only
-    order.tag = order.group = 0
+    order.tag = order.group = order.tif = row.tif = row.until = 0
+    order.until = FOREVER
+    order.oco = order.call = row.oco = 0
     order.active_from, order.born_inside = active_from, -1
     order.tried = order.filled = order.charged = order.bracketed = 0
     order.remaining, order.price, order.next_price, order.entry = qty, price, UNSET, 0.0
+    order.limit = row.limit = UNSET
     order.risk_each = order.unit_cost = order.free = order.reserved_qty = order.proceeds_each = 0.0
     order.raw_fee = order.fee = 0.0
     order.stop = order.stop_offset = order.target = order.target_offset = order.trail = order.trail_after = UNSET
@@ -118,6 +119,51 @@ def end_partial_openings(s, slot_number, status, time):
 
 
 @kernel
+def set_limit(s, slot_number, order, limit):
+    """Write the limit of a stop-limit order, and let its symbol look for the touch of its stop price."""
+    if is_set(limit):
+        order.limit = s.orders[order.id - 1].limit = limit
+        s.symbols[s.slots[slot_number].symbol].waiting |= WAITS_TRIGGER
+
+
+@kernel
+def become_limit(s, order, active_from):
+    """Turn a stop-limit whose stop price was touched into the limit that it is from then on."""
+    row = s.orders[order.id - 1]
+    order.kind = row.kind = LIMIT
+    order.price = row.price = order.limit
+    order.active_from = active_from
+
+
+@kernel
+def end_siblings(s, slot_number, filled, time):
+    """End the orders with the `oco` number of one (a copy) that was filled; parts of one intent are no siblings."""
+    k = s.slots[slot_number].working - 1
+    while k >= 0:
+        order = s.working[slot_number, k]
+        if order.oco == filled.oco and not is_same_intent(s, order, filled):
+            end_order(s, slot_number, k, SIBLING_FILLED, time)
+        k -= 1
+
+
+@kernel
+def is_same_intent(s, one, other):
+    """Return whether two orders of a slot come from one intent: a reduction and its opening, or an order and itself."""
+    return one.call == other.call and s.orders[one.id - 1].placed_time == s.orders[other.id - 1].placed_time
+
+
+@kernel
+def set_origin(s, slot_number, order, intent, number):
+    """Write into an accepted order what it keeps of its intent, the decision's `number`-th."""
+    row = s.orders[order.id - 1]
+    order.tag = row.tag = intent.tag
+    order.oco = row.oco = intent.oco
+    order.call = number
+    if order.kind == MARKET_ON_CLOSE:
+        s.symbols[s.slots[slot_number].symbol].waiting |= WAITS_CLOSE
+
+
+@kernel
 def set_price(s, order, price, role):
     """Move a protective order, in the list and in the log."""
     order.price, order.role = price, role
@@ -126,7 +172,7 @@ def set_price(s, order, price, role):
 
 
 @kernel
-def make_stop(s, slot_number, price, role, active_from, time, parent, inside):
+def make_stop(s, slot_number, price, role, active_from, time, parent, born):
     """Make the position's protective stop, replacing the one it has; price may be UNSET (a trail to come)."""
     slot = s.slots[slot_number]
     old = find_stop(s, slot_number)
@@ -134,17 +180,17 @@ def make_stop(s, slot_number, price, role, active_from, time, parent, inside):
         end_order(s, slot_number, old, REPLACED, time)
     side = -1 if slot.qty > 0.0 else 1
     order = new_order(s, slot_number, side, STOP, role, 1, 0.0, price, active_from, time)
-    order.born_inside = inside
+    order.born_inside = born
     s.orders[order.id - 1].parent = parent
     return order
 
 
 @kernel
-def make_bracket(s, t, slot_number, parent, price, bar, time, inside):
+def make_bracket(s, t, slot_number, parent, price, bar, time, phase):
     """Make the stop and target that the filled opening `parent` (a copy) asks for; return the stop's id, or 0."""
     symbol = s.symbols[s.slots[slot_number].symbol]
     side = parent.side
-    born = bar if inside else -1
+    born = bar if phase == IN_RANGE else -1
     stop_id = 0
     if is_set(parent.stop) or is_set(parent.stop_offset) or is_set(parent.trail):
         level = UNSET

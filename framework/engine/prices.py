@@ -11,7 +11,8 @@ from framework.model.enums import OrderKind, Status
 from framework.model.records import UNSET
 
 LIMIT = int(OrderKind.LIMIT)
-STOP = int(OrderKind.STOP)
+STOP, STOP_LIMIT = int(OrderKind.STOP), int(OrderKind.STOP_LIMIT)
+MARKET_ON_CLOSE = int(OrderKind.MARKET_ON_CLOSE)
 FAULT = int(Status.FAULT)
 ROUNDINGS = 64.0 * 2.0**-52
 """The share by which a large number of steps may miss a whole one: some dozens of roundings of float64."""
@@ -62,6 +63,38 @@ def order_price(kind, side, price, tick):
     if (kind == LIMIT) == (side > 0):
         return down(price, tick)
     return up(price, tick)
+
+
+@kernel
+def is_limit(kind):
+    """Return whether an order of this kind fills as a limit, now or once it is triggered."""
+    return kind in (LIMIT, STOP_LIMIT)
+
+
+@kernel
+def is_priced(kind):
+    """Return whether an order of this kind waits for a price."""
+    return kind in (LIMIT, STOP, STOP_LIMIT)
+
+
+@kernel
+def waiting_price(intent, tick):
+    """Return the rounded price for which the order of an intent waits, UNSET when it waits for none."""
+    return order_price(intent.kind, intent.side, intent.price, tick) if is_priced(intent.kind) else UNSET
+
+
+@kernel
+def limit_price(intent, tick):
+    """Return the rounded limit of an intent's stop-limit order, UNSET for the other kinds."""
+    return order_price(LIMIT, intent.side, intent.limit, tick) if intent.kind == STOP_LIMIT else UNSET
+
+
+@kernel
+def reference_price(intent, close, tick):
+    """Return the price that the order of an intent is reckoned with: its limit, its stop price or the last close."""
+    if intent.kind == STOP_LIMIT:
+        return limit_price(intent, tick)
+    return waiting_price(intent, tick) if is_priced(intent.kind) else close
 
 
 @kernel
@@ -156,7 +189,7 @@ def slipped(s, t, number, side, qty, reference, last_closed):
 @kernel
 def fee_rate(s, kind):
     """Return the fee of an order of this kind as a fraction of its notional."""
-    return s.settings[0].maker if kind == LIMIT else s.settings[0].taker
+    return s.settings[0].maker if is_limit(kind) else s.settings[0].taker
 
 
 @kernel

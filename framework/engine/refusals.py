@@ -6,9 +6,9 @@ import math
 
 from framework.boundary.jit import kernel
 from framework.engine.layout import FAULT_REFUSED
-from framework.engine.ledger import MARKET, is_protective
-from framework.engine.prices import FAULT, is_set, order_price
-from framework.model.enums import Reason, Status, Verb
+from framework.engine.ledger import is_protective
+from framework.engine.prices import FAULT, STOP_LIMIT, is_priced, is_set, limit_price, order_price
+from framework.model.enums import Reason, Status, TimeInForce, Verb
 from framework.model.records import MAX_ORDERS
 
 ORDER, CLOSE, TARGET = int(Verb.ORDER), int(Verb.CLOSE), int(Verb.TARGET)
@@ -17,6 +17,8 @@ NOT_A_NUMBER, WRONG_SIDE, BELOW_MINIMUM = int(Reason.NOT_A_NUMBER), int(Reason.W
 NO_BUYING_POWER, NOTHING_TO_CLOSE = int(Reason.NO_BUYING_POWER), int(Reason.NOTHING_TO_CLOSE)
 TOO_MANY_ORDERS, SHORTS_NOT_ALLOWED = int(Reason.TOO_MANY_ORDERS), int(Reason.SHORTS_NOT_ALLOWED)
 GROUP_REFUSED, UNKNOWN_TAG, RULE = int(Reason.GROUP_REFUSED), int(Reason.UNKNOWN_TAG), int(Reason.RULE)
+WRONG_TERMS, SYMBOL_ENDED = int(Reason.WRONG_TERMS), int(Reason.SYMBOL_ENDED)
+GTD, FOK = int(TimeInForce.GTD), int(TimeInForce.FOK)
 RUNNING = int(Status.RUNNING)
 DONE, LOST = -1, -2
 """What takes the place of an intent's verb when it is dealt with, and when its numbers were refused."""
@@ -38,14 +40,14 @@ def refuse(s, slot_number, side, verb, reason, asked, allowed, value, limit, tim
 def check_numbers(s, slot_number, number, time):
     """Drop an intent one of whose numbers is none, recording the first; what is left out is not looked at."""
     intent = s.nows[slot_number].intents[number]
-    reason, value = bad_number(s, slot_number, intent)
+    reason, value = bad_number(s, slot_number, intent, time)
     if reason >= 0:
         refuse(s, slot_number, intent.side, intent.verb, reason, 0.0, 0.0, value, 0.0, time)
         intent.verb, intent.priority = LOST, 0.0
 
 
 @kernel
-def bad_number(s, slot_number, intent):
+def bad_number(s, slot_number, intent, time):
     """Return the reason for which an intent's first bad number is refused, and the number; -1 when all are good."""
     verb = intent.verb
     if verb in (CANCEL, CANCEL_ALL):
@@ -59,8 +61,10 @@ def bad_number(s, slot_number, intent):
             return NOT_A_NUMBER, size
     if verb == TARGET and not is_set(intent.qty) and not is_set(intent.weight):
         return NOT_A_NUMBER, 0.0
-    if intent.kind != MARKET and not is_price(s, slot_number, intent):
+    if is_priced(intent.kind) and not is_price(s, slot_number, intent):
         return NOT_A_NUMBER, intent.price if is_set(intent.price) else 0.0
+    if intent.kind == STOP_LIMIT and not is_limit_price(s, slot_number, intent):
+        return NOT_A_NUMBER, intent.limit if is_set(intent.limit) else 0.0
     for level in (intent.stop, intent.target):
         if is_set(level) and not (math.isfinite(level) and level > 0.0):
             return NOT_A_NUMBER, level
@@ -69,6 +73,10 @@ def bad_number(s, slot_number, intent):
             return WRONG_SIDE if math.isfinite(offset) else NOT_A_NUMBER, offset
     if is_set(intent.trail_after) and not (math.isfinite(intent.trail_after) and intent.trail_after >= 0.0):
         return NOT_A_NUMBER, intent.trail_after
+    if not 0 <= intent.tif <= FOK:
+        return WRONG_TERMS, float(intent.tif)
+    if intent.until <= time if intent.tif == GTD else intent.until != 0:
+        return WRONG_TERMS, float(intent.until)
     return -1, 0.0
 
 
@@ -84,6 +92,14 @@ def is_price(s, slot_number, intent):
             return True
         side = -1 if slot.qty > 0.0 else 1
     return order_price(intent.kind, side, intent.price, s.symbols[slot.symbol].tick) > 0.0
+
+
+@kernel
+def is_limit_price(s, slot_number, intent):
+    """Return whether the limit of a stop-limit is above 0, on the tick as well."""
+    if not (math.isfinite(intent.limit) and intent.limit > 0.0):
+        return False
+    return limit_price(intent, s.symbols[s.slots[slot_number].symbol].tick) > 0.0
 
 
 @kernel

@@ -266,7 +266,7 @@ def identity(made: Simulation) -> np.ndarray:
     for record in (made.state.settings, made.state.strategies):
         fixed = [name for name in record.dtype.names or () if name not in state.ADDRESSES]
         digest.update(repr(record[fixed].tolist()).encode())
-    fixed = ["tick", "lot", "min_qty", "min_notional", "multiplier"]
+    fixed = ["tick", "lot", "min_qty", "min_notional", "multiplier", "final", "end_role"]
     digest.update(repr((made.state.symbols[fixed].tolist(), made.state.slots["ready"].tolist())).encode())
     for memory in (made.nows.tails, made.checks.tails, tape.close[-1000:]):
         digest.update(memory.tobytes())

@@ -18,6 +18,25 @@ class OrderKind(IntEnum):
     MARKET = 0
     LIMIT = 1
     STOP = 2
+    STOP_LIMIT = 3
+    """A limit order once its stop price was touched; its kind and price are those of the limit from then on."""
+    MARKET_ON_CLOSE = 4
+    """A market order for the close of a bar."""
+
+
+class TimeInForce(IntEnum):
+    """How long an order works."""
+
+    GTC = 0
+    """Good till cancelled."""
+    DAY = 1
+    """Until the session of its symbol ends."""
+    GTD = 2
+    """Good till a date: until a given time."""
+    IOC = 3
+    """Immediate or cancel: what its first chance does not fill is cancelled."""
+    FOK = 4
+    """Fill or kill: its first chance fills all of it, or it is cancelled."""
 
 
 class Role(IntEnum):
@@ -28,6 +47,10 @@ class Role(IntEnum):
     STOP = 2
     TARGET = 3
     TRAIL = 4
+    END = 5
+    """Closed at the last close of the run, as `close_at_end` asks."""
+    DELISTED = 6
+    """Closed at the last close of a symbol whose data ended early."""
 
 
 class OrderStatus(IntEnum):
@@ -36,7 +59,7 @@ class OrderStatus(IntEnum):
     WORKING = 0
     FILLED = 1
     CANCELED = 2
-    """By the strategy, or by a replacement under the same tag."""
+    """By the strategy, by a replacement under the same tag, or the rest of an IOC or FOK order."""
     POSITION_CLOSED = 3
     """A protective order or a remainder whose position is gone."""
     CUT_AT_FILL = 4
@@ -44,7 +67,11 @@ class OrderStatus(IntEnum):
     REPLACED = 5
     """A protective order in whose place a newer entry put its own."""
     ENDED = 6
-    """Still working when the data ended."""
+    """Still working when the data, or that of the symbol, ended."""
+    EXPIRED = 7
+    """The session of a DAY order, or the time of a GTD order, is over."""
+    SIBLING_FILLED = 8
+    """Another order of its `oco` number was filled."""
 
 
 class Verb(IntEnum):
@@ -79,6 +106,10 @@ class Reason(IntEnum):
     """A cancel that names no working order."""
     GROUP_REFUSED = 8
     """Another leg of the group was refused."""
+    WRONG_TERMS = 9
+    """A time in force that there is not, or an `until` that is over or that the time in force does not take."""
+    SYMBOL_ENDED = 10
+    """The symbol had its last close."""
     RULE = 100
     """RULE + i: the i-th rule of the config."""
 

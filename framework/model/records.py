@@ -53,9 +53,10 @@ CLOCK = record(("time_ns", "i8"), ("minute", "i8"), ("weekday", "i8"), ("bars_in
                ("minutes_to_close", "i8"), ("bars_held", "i8"))
 
 INTENT = record(("verb", "i8"), ("side", "i8"), ("kind", "i8"), ("reduce_only", "i8"), ("tag", "i8"), ("group", "i8"),
+                ("tif", "i8"), ("until", "i8"), ("oco", "i8"),
                 ("qty", "f8"), ("weight", "f8"), ("price", "f8"), ("priority", "f8"),
                 ("stop", "f8"), ("stop_offset", "f8"), ("target", "f8"), ("target_offset", "f8"),
-                ("trail", "f8"), ("trail_after", "f8"))
+                ("trail", "f8"), ("trail_after", "f8"), ("limit", "f8"))
 
 FILL_VIEW = record(("order_id", "i8"), ("time", "i8"), ("side", "i8"), ("role", "i8"), ("tag", "i8"), ("qty", "f8"),
                    ("price", "f8"), ("fee", "f8"))
@@ -95,9 +96,14 @@ ORDER_CHECK = record(
 
 ORDER = record(("id", "i8"), ("parent", "i8"), ("slot", "i8"), ("symbol", "i8"), ("side", "i8"), ("kind", "i8"),
                ("role", "i8"), ("status", "i8"), ("reduce_only", "i8"), ("tag", "i8"), ("group", "i8"),
+               ("tif", "i8"), ("until", "i8"), ("oco", "i8"),
                ("placed_time", "i8"), ("ended_time", "i8"), ("qty", "f8"), ("filled", "f8"), ("average_price", "f8"),
-               ("price", "f8"), ("stop", "f8"), ("target", "f8"))
-"""One order from acceptance to its end.  qty of a protective order is 0: the whole position at its fill."""
+               ("price", "f8"), ("limit", "f8"), ("stop", "f8"), ("target", "f8"))
+"""One order from acceptance to its end.  qty of a protective order is 0: the whole position at its fill.
+
+price is what the order waits for, limit what a stop-limit becomes; both are UNSET where there is none.
+until: when a DAY or GTD order expires, 0 when it does not or when its session has not begun.
+"""
 
 FILL = record(("id", "i8"), ("previous", "i8"), ("order_id", "i8"), ("time", "i8"), ("bar", "i8"), ("slot", "i8"),
               ("symbol", "i8"),

@@ -13,12 +13,13 @@ from framework.boundary.adapter import RECORD
 from framework.boundary.view import view_at
 from framework.errors import ConfigError, did_you_mean
 from framework.indicators import Bars
-from framework.model.enums import OrderKind, Side, Verb
+from framework.model.enums import OrderKind, Side, TimeInForce, Verb
 from framework.model.records import MAX_ORDERS, UNSET
 from framework.source_check import INTERNAL, check_names
 from framework.strategy import Strategy, now_dtype, store_constants
 
-NUMBERS = ("qty", "weight", "price", "stop", "stop_offset", "target", "target_offset", "trail", "trail_after")
+NUMBERS = ("qty", "weight", "price", "stop", "stop_offset", "target", "target_offset", "trail", "trail_after",
+           "limit")
 
 
 @attrs.frozen
@@ -40,10 +41,14 @@ class Intent:
     target_offset: float | None = None
     trail: float | None = None
     trail_after: float | None = None
+    limit: float | None = None
     reduce_only: bool = False
     priority: float = 0.0
     tag: str = ""
     group: int = 0
+    tif: TimeInForce = TimeInForce.GTC
+    until: int = 0
+    oco: int = 0
 
 
 class Decision(tuple[Intent, ...]):
@@ -121,7 +126,8 @@ def _intent(row: Any, tags: tuple[str, ...]) -> Intent:
     return Intent(
         verb=Verb(int(row["verb"])), side=Side(int(row["side"])) if row["side"] else None,
         kind=OrderKind(int(row["kind"])), reduce_only=bool(row["reduce_only"]), priority=float(row["priority"]),
-        group=int(row["group"]),
+        group=int(row["group"]), tif=TimeInForce(int(row["tif"])), until=int(row["until"]),
+        oco=int(row["oco"]),
         tag=tags[tag - 1] if 0 < tag <= len(tags) else "", **numbers)
 
 

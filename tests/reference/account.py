@@ -84,6 +84,10 @@ class Symbol:
     closed: list[Bar] = field(default_factory=list)
     forming: Bar = field(default_factory=Bar)
     forming_row: int = -1
+    ends: int | None = None
+    """When the symbol has its last close, if that ends it."""
+    exit_role: int = Role.END
+    is_over: bool = False
 
     @property
     def last_bar(self) -> Bar:
@@ -144,7 +148,7 @@ class Account:
             * self.symbols[o.symbol].instrument.multiplier
             * (1 - self.settings.taker_bps / 10_000)
             for o in self.working
-            if is_market_reduction(o)
+            if is_market_reduction(o) and o.kind == OrderKind.MARKET
         )
         return max(0.0, (self.buying_power() - reserved + proceeds) * (1 - self.settings.cash_buffer))
 
@@ -340,4 +344,5 @@ def _share(trade: Trade, fee: float, slippage: float) -> None:
 
 def is_market_reduction(order: Order) -> bool:
     """Return whether an order is a market reduction that the strategy placed (a triggered stop included)."""
-    return order.reduce_only and order.kind == OrderKind.MARKET and not order.protective
+    is_market = order.kind in (OrderKind.MARKET, OrderKind.MARKET_ON_CLOSE)
+    return order.reduce_only and is_market and not order.protective

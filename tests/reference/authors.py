@@ -11,6 +11,8 @@ from framework.risk import RiskRule, SizingRule, reduce, refuse
 from framework.slippage import SlippageModel
 from framework.strategy import (
     BUY,
+    GTC,
+    GTD,
     SELL,
     UNSET,
     Param,
@@ -23,6 +25,7 @@ from framework.strategy import (
     move_stop,
     place_limit,
     place_stop,
+    place_stop_limit,
     sell,
     target,
 )
@@ -54,7 +57,7 @@ def act(now):
     close = now.bar.close
     grid = now.p.grid
     side = BUY if draw(now, 2) == 0 else SELL
-    verb = draw(now, 16)
+    verb = draw(now, 17)
     if now.position.qty == 0.0 and verb in (10, 11, 14, 15) and draw(now, 8) > 0:
         verb = draw(now, 10)
     tag = draw(now, 6)
@@ -71,6 +74,7 @@ def act(now):
     elif size < 6:
         weight = 0.1 * (1 + draw(now, 12))
     price = close + grid * 0.5 * (draw(now, 17) - 8)
+    limit = price + grid * 0.5 * (draw(now, 7) - 3)
     stop = UNSET
     stop_offset = UNSET
     goal = UNSET
@@ -92,7 +96,7 @@ def act(now):
         if draw(now, 2) == 0:
             trail_after = grid * 0.5 * draw(now, 6)
     if draw(now, 40) == 0:
-        bad = draw(now, 11)
+        bad = draw(now, 13)
         if bad == 0:
             qty = math.nan
         elif bad == 1:
@@ -113,26 +117,47 @@ def act(now):
             price = 0.01 * grid
         elif bad == 9:
             side = 3 * side
+        elif bad == 10:
+            limit = math.nan
+        elif bad == 11:
+            limit = 0.01 * grid
         else:
             goal = math.inf
+    life = draw(now, 40)
+    tif = (life - 18) // 4 if life >= 20 else GTC
+    until = 0
+    if tif == GTD or draw(now, 60) == 0:
+        until = now.clock.time_ns + MINUTE * draw(now, 9) - MINUTE // 2
+    oco = draw(now, 7)
+    oco = oco if oco < 3 else 0
+    on_close = draw(now, 6) == 0
     if verb < 3:
         buy(now, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset, target=goal, target_offset=target_offset,
-            trail=trail, trail_after=trail_after, priority=priority, tag=tag, group=group)  # fmt: skip
+            trail=trail, trail_after=trail_after, priority=priority, tag=tag, group=group,
+            tif=tif, until=until, oco=oco, on_close=on_close)  # fmt: skip
     elif verb < 6:
         sell(now, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset, target=goal, target_offset=target_offset,
-             trail=trail, trail_after=trail_after, priority=priority, tag=tag, group=group)  # fmt: skip
+             trail=trail, trail_after=trail_after, priority=priority, tag=tag, group=group,
+            tif=tif, until=until, oco=oco, on_close=on_close)  # fmt: skip
     elif verb < 8:
         place_limit(now, side, price, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset, target=goal,
                     target_offset=target_offset, trail=trail, trail_after=trail_after, priority=priority, tag=tag,
-                    group=group, reduce_only=reduce_only)  # fmt: skip
+                    group=group, reduce_only=reduce_only,
+            tif=tif, until=until, oco=oco)  # fmt: skip
     elif verb < 10:
         place_stop(now, side, price, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset, target=goal,
                    target_offset=target_offset, trail=trail, trail_after=trail_after, priority=priority, tag=tag,
-                   group=group, reduce_only=reduce_only)  # fmt: skip
+                   group=group, reduce_only=reduce_only,
+            tif=tif, until=until, oco=oco)  # fmt: skip
+    elif verb == 16:
+        place_stop_limit(now, side, price, limit, qty=qty, weight=weight, stop=stop, stop_offset=stop_offset,
+                         target=goal, target_offset=target_offset, trail=trail, trail_after=trail_after,
+                         priority=priority, tag=tag, group=group, reduce_only=reduce_only, tif=tif, until=until,
+                         oco=oco)  # fmt: skip
     elif verb == 10:
-        close_position(now, 1.0 + 0.5 * draw(now, 2), priority=priority, tag=tag)
+        close_position(now, 1.0 + 0.5 * draw(now, 2), priority=priority, tag=tag, on_close=on_close)
     elif verb == 11:
-        close_position(now, 0.1 * (1 + draw(now, 9)), priority=priority, tag=tag)
+        close_position(now, 0.1 * (1 + draw(now, 9)), priority=priority, tag=tag, on_close=on_close)
     elif verb == 12:
         if draw(now, 3) == 0:
             target(now, qty=0.0, priority=priority)

@@ -178,11 +178,11 @@ def chance(*values: Any) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def symbol_shapes(draw: Any, grid: float) -> SymbolShape:
+def symbol_shapes(draw: Any, grid: float, begins: int) -> SymbolShape:
     """Draw the shape of a market."""
     return SymbolShape(
         n_bars=draw(st.integers(2, 40)),
-        first_minute=draw(chance(0, 0, 1, 7, 30)),
+        first_minute=begins + draw(chance(0, 0, 1, 7, 30)),
         minutes=draw(chance(1, 1, 2, 3, 5)),
         seed=draw(st.integers(0, 10**6)),
         grid=grid,
@@ -200,7 +200,8 @@ def symbol_shapes(draw: Any, grid: float) -> SymbolShape:
 def cases(draw: Any) -> Case:
     """Draw a case."""
     grid = draw(chance(1.0, 0.5, 0.25))
-    symbols = tuple(draw(symbol_shapes(grid)) for _ in range(draw(chance(1, 1, 2, 3, 4))))
+    begins = draw(chance(0, 1_380, 1_425))
+    symbols = tuple(draw(symbol_shapes(grid, begins)) for _ in range(draw(chance(1, 1, 2, 3, 4))))
     uses = []
     for _ in range(draw(chance(1, 2, 3))):
         mine = draw(st.sets(st.integers(0, len(symbols) - 1), min_size=1))
@@ -209,7 +210,7 @@ def cases(draw: Any) -> Case:
         uses.append(StrategyShape(is_universe, tuple(sorted(mine)), seed, grid, idle, warm_up))
     numbers = {
         "capital": draw(chance(1_000.0, 300.0, 10_000.0)),
-        "leverage": draw(chance(1.0, 1.0, 2.0, 0.5, 6.0)),
+        "leverage": draw(chance(1.0, 1.0, 2.0, 0.5, 6.0, 12.0)),
         "shorts": draw(chance(True, True, False)),
         "cash_buffer": draw(chance(0.0, 0.0025, 0.1)),
         "taker_bps": draw(chance(0.0, 10.0, 100.0)),
@@ -220,6 +221,8 @@ def cases(draw: Any) -> Case:
         "participation": draw(chance(None, 0.1, 0.5)),
         "volume_window": draw(chance(20, 1, 3)),
         "limit_through": draw(chance(0.0, 0.0, 1.0)),
+        "close_at_end": draw(chance(False, False, True)),
+        "delisted_after": draw(chance(7.0, 0.0, 0.01, 0.03)),
     }
     slippage = {"fraction": draw(chance(0.0, 0.0, 0.01, -0.01)), "impact": draw(chance(0.0, 0.0, 0.1)),
                 "spread": draw(chance(0.0, 0.0, 0.2)), "noise": draw(chance(0.0, 0.0, 0.5))}  # fmt: skip

@@ -13,7 +13,7 @@ TOLERANCE = 1e-9
 FILL = ("time", "order_id", "bar", "slot", "symbol", "side", "role", "tag", "qty", "price", "reference", "fee",
         "slippage", "position", "is_maker", "is_cross", "is_gapped")  # fmt: skip
 ORDER = ("id", "parent", "slot", "symbol", "side", "kind", "role", "status", "reduce_only", "tag", "group",
-         "placed_time", "ended_time", "qty", "filled")  # fmt: skip
+         "tif", "until", "oco", "placed_time", "ended_time", "qty", "filled")  # fmt: skip
 TRADE = ("slot", "symbol", "side", "exit_role", "bars", "fills", "entry_time", "exit_time", "qty", "entry_price",
          "exit_price", "pnl", "fees", "slippage", "mae", "mfe")  # fmt: skip
 REFUSAL = ("time", "slot", "symbol", "side", "verb", "reason", "asked", "allowed", "value", "limit")
@@ -24,7 +24,8 @@ DAY = ("day", "time", "equity", "exposure")
 def order_fields(order: Any) -> tuple[str, ...]:
     """A market order has no price to compare, a stop that waits for its trail neither, an unfilled one no average."""
     has_price = order.kind != OrderKind.MARKET and not math.isnan(order.price)
-    return (*ORDER, *(("price",) if has_price else ()), *(("average_price",) if order.filled > 0 else ()))
+    names = (("price", has_price), ("limit", not math.isnan(order.limit)), ("average_price", order.filled > 0))
+    return (*ORDER, *(name for name, is_there in names if is_there))
 
 
 def is_close(expected: float, actual: float, scale: float) -> bool:

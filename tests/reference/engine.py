@@ -44,9 +44,11 @@ def terms_of(case: Case) -> Terms:
     """Return the terms of trade of a case."""
     numbers = case.numbers
     fees = Fees(**{name: numbers[name] for name in ("taker_bps", "maker_bps", "per_share", "per_order", "minimum")})
-    fills = Fills(**{name: numbers[name] for name in ("participation", "volume_window", "limit_through")})
+    fills = Fills(**{name: numbers[name] for name in ("participation", "volume_window", "limit_through",
+                                                     "delisted_after")})
     account = Account(**{name: numbers[name] for name in ("leverage", "shorts", "cash_buffer")})
-    return Terms(numbers["capital"], fees, fills, account, case.start, case.end)
+    return Terms(numbers["capital"], fees, fills, account, case.start, case.end,
+                 close_at_end=numbers["close_at_end"])  # fmt: skip
 
 
 def run_engine(case: Case, *, interpreted: bool = False) -> Any:
@@ -79,9 +81,11 @@ def simulate(tape: Any, strategies: Sequence[ReferenceStrategy], settings: Setti
     tape = arrays_of(tape)
     plans = [Plan(strategy_of(s), tuple(tape.symbols[symbol] for symbol in s.symbols)) for s in strategies]
     fees = Fees(settings.taker_bps, settings.maker_bps, settings.per_share, settings.per_order, settings.minimum)
-    fills = Fills("worst", settings.participation, settings.limit_through, settings.volume_window)
+    fills = Fills("worst", settings.participation, settings.limit_through, settings.volume_window,
+                  settings.delisted_after)  # fmt: skip
     account = Account(leverage=settings.leverage, shorts=settings.shorts, cash_buffer=settings.cash_buffer)
-    terms = Terms(settings.capital, fees, fills, account, settings.start, settings.end)
+    terms = Terms(settings.capital, fees, fills, account, settings.start, settings.end,
+                  close_at_end=settings.close_at_end)  # fmt: skip
     simulation = compose(tape, plans, sizing_of(settings), [rule_of(rule) for rule in settings.rules],
                          slippage_of(settings), terms, interpreted=True)  # fmt: skip
     slots = simulation.state.slots

@@ -6,11 +6,14 @@ import math
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
-from framework.model.enums import OrderKind, OrderStatus, Reason, Role, Verb
+from framework.model.enums import OrderKind, OrderStatus, Reason, Role, TimeInForce, Verb
 from framework.model.records import MAX_ORDERS, UNSET
 from tests.reference.account import Account, Slot, Symbol, is_market_reduction
+from tests.reference.lifetime import begin_life, is_until_wrong
 from tests.reference.market import Bracket, Intent, Order, Refusal, down, freed, on_lots, round_limit, round_stop, snap
 from tests.reference.matching import STOPS, set_stop, slipped
+
+UNPRICED = (OrderKind.MARKET, OrderKind.MARKET_ON_CLOSE)
 
 
 @dataclass
@@ -111,6 +114,7 @@ def numbers_are_good(account: Account, ask: Ask) -> bool:
         ("qty", not signed),
         ("weight", not signed),
         ("price", True),
+        ("limit", True),
         ("stop", True),
         ("target", True),
         ("stop_offset", True),
@@ -129,10 +133,14 @@ def numbers_are_good(account: Account, ask: Ask) -> bool:
             reason = Reason.NOT_A_NUMBER
         elif must_be_positive and number <= 0:
             reason = Reason.WRONG_SIDE if is_distance else Reason.NOT_A_NUMBER
-        elif name == "price" and rounded_price(account, ask) <= 0:
+        elif name in ("price", "limit") and rounded_price(account, ask, name) <= 0:
             reason = Reason.NOT_A_NUMBER
         if reason is not None:
             return drop(account, ask, reason, 0.0 if is_missing(intent, name) else number)
+    if intent.tif not in list(TimeInForce):
+        return drop(account, ask, Reason.WRONG_TERMS, intent.tif)
+    if is_until_wrong(account, intent):
+        return drop(account, ask, Reason.WRONG_TERMS, intent.until)
     return True
 
 
@@ -148,15 +156,19 @@ def is_missing(intent: Intent, name: str) -> bool:
     if intent.given(name) is not None:
         return False
     if name == "price":
-        return intent.kind != OrderKind.MARKET
+        return intent.kind not in UNPRICED
+    if name == "limit":
+        return intent.kind == OrderKind.STOP_LIMIT
     return name == "weight" and intent.verb == Verb.TARGET and intent.given("qty") is None
 
 
-def rounded_price(account: Account, ask: Ask) -> float:
+def rounded_price(account: Account, ask: Ask, name: str) -> float:
     """Return the price of a limit, a stop or a move on the tick; a move without a position is not rounded."""
     symbol = account.symbols[ask.slot.symbol]
+    if name == "limit":
+        return round_limit(ask.intent.limit, ask.side, symbol.instrument.tick)
     if ask.verb != Verb.MOVE_STOP:
-        return reference_of(symbol, ask)
+        return awaited_price(symbol, ask)
     return round_stop(ask.intent.price, -ask.slot.side, symbol.instrument.tick) if ask.slot.side else ask.intent.price
 
 
@@ -266,10 +278,17 @@ def quantity_of(account: Account, ask: Ask) -> float | None:
 
 
 def reference_of(symbol: Symbol, ask: Ask) -> float:
-    """Return the close for a market order, else the order's price, rounded."""
+    """Return the close for a market order, the limit of a stop-limit, else the order's price, rounded."""
+    if ask.intent.kind == OrderKind.STOP_LIMIT:
+        return round_limit(ask.intent.limit, ask.side, symbol.instrument.tick)
+    return symbol.mark if ask.intent.kind in UNPRICED else awaited_price(symbol, ask)
+
+
+def awaited_price(symbol: Symbol, ask: Ask) -> float:
+    """Return the rounded price for which a limit or a stop waits, NaN for what waits for none."""
     tick = symbol.instrument.tick
-    if ask.intent.kind == OrderKind.MARKET:
-        return symbol.mark
+    if ask.intent.kind in UNPRICED:
+        return math.nan
     rounding = round_limit if ask.intent.kind == OrderKind.LIMIT else round_stop
     return rounding(ask.intent.price, ask.side, tick)
 
@@ -292,7 +311,7 @@ def is_full(account: Account, ask: Ask, asked: float) -> bool:
 def place(account: Account, ask: Ask, quantity: float, role: Role) -> Order:
     """Let an order work from now on."""
     symbol, intent = account.symbols[ask.slot.symbol], ask.intent
-    price = math.nan if intent.kind == OrderKind.MARKET else reference_of(symbol, ask)
+    price = awaited_price(symbol, ask)
     order = Order(
         ask.slot.index,
         symbol.index,
@@ -309,6 +328,10 @@ def place(account: Account, ask: Ask, quantity: float, role: Role) -> Order:
         remaining=quantity,
         accepted_mark=symbol.mark,
     )
+    order.oco, order.call = intent.oco, ask.call
+    begin_life(account, order, intent)
+    if order.kind == OrderKind.STOP_LIMIT:
+        order.limit = reference_of(symbol, ask)
     return account.add(order)
 
 
@@ -336,6 +359,8 @@ def cleared_quantity(account: Account, ask: Ask) -> float | None:
     instrument = symbol.instrument
     bracket, reference = Bracket.of(intent), reference_of(symbol, ask)
     ask.wanted = ask.opening or 0.0
+    if symbol.is_over:
+        return refuse(account, ask, Reason.SYMBOL_ENDED, asked=ask.wanted)
     if side < 0 and not settings.shorts:
         return refuse(account, ask, Reason.SHORTS_NOT_ALLOWED, asked=ask.wanted)
     if bracket.stop is not None and side * (reference - bracket.stop) <= 0:
@@ -344,7 +369,8 @@ def cleared_quantity(account: Account, ask: Ask) -> float | None:
         return refuse(account, ask, Reason.WRONG_SIDE, bracket.target, reference, ask.wanted)
     available = account.available()
     likely = ask.opening if ask.opening is not None else available / (reference * instrument.multiplier)
-    ask.entry = reference if intent.kind == OrderKind.LIMIT else slipped(account, symbol, reference, side, likely)
+    is_limit = intent.kind in (OrderKind.LIMIT, OrderKind.STOP_LIMIT)
+    ask.entry = reference if is_limit else slipped(account, symbol, reference, side, likely)
     check = order_check(account, ask, bracket, available)
     if ask.opening is None:
         ask.wanted = settings.sizing(check)

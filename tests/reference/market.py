@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from framework.model.enums import OrderKind, OrderStatus, Role, Verb
+from framework.model.enums import OrderKind, OrderStatus, Role, TimeInForce, Verb
 from framework.model.records import UNSET
 
 NAN = math.nan
@@ -68,6 +68,7 @@ class Bar:
     low: float = 0.0
     close: float = 0.0
     volume: float = 0.0
+    minutes_to_close: int = 0
 
 
 def no_slippage(reference: float, qty: float, bar: Bar, mean_volume: float, volatility: float) -> float:
@@ -96,10 +97,12 @@ class Settings:
     rules: list[Callable[[Any], tuple[float, bool, float, float]]] = field(default_factory=list)
     start: int = -(2**63)
     end: int = 2**63 - 1
+    close_at_end: bool = False
+    delisted_after: float = 7.0
 
     def bps(self, kind: int) -> float:
         """Return the fee of a kind of order: limits make, the others take."""
-        return self.maker_bps if kind == OrderKind.LIMIT else self.taker_bps
+        return self.maker_bps if kind in (OrderKind.LIMIT, OrderKind.STOP_LIMIT) else self.taker_bps
 
     def unit_cost(self, price: float, multiplier: float, kind: int) -> float:
         """Return what one unit costs with its fees."""
@@ -131,6 +134,10 @@ class Intent:
     target_offset: float = UNSET
     trail: float = UNSET
     trail_after: float = UNSET
+    tif: int = TimeInForce.GTC
+    until: int = 0
+    limit: float = UNSET
+    oco: int = 0
 
     def given(self, name: str) -> float | None:
         """Return an optional number, None when the author left it out."""
@@ -217,10 +224,27 @@ class Order:
     fee_raw: float = 0.0
     fee_charged: float = 0.0
     has_paid: bool = False
+    tif: int = TimeInForce.GTC
+    oco: int = 0
+    call: int = -1
+    """The place of its intent among those of the decision."""
+    limit: float = NAN
+    """Of a stop-limit, also after it has become a limit."""
+    expires: int | None = None
+    """When a DAY or GTD order ends; None while the session of a DAY order has not begun."""
+
+    @property
+    def until(self) -> int:
+        return self.expires or 0
 
     @property
     def protective(self) -> bool:
         return self.role in PROTECTIVE
+
+    def is_sibling(self, other: Order) -> bool:
+        """Return whether the fill of one ends the other: same number, same slot, and not two parts of one intent."""
+        is_one_intent = (self.placed_time, self.call) == (other.placed_time, other.call)
+        return self.oco == other.oco != 0 and self.slot == other.slot and not is_one_intent
 
     @property
     def working(self) -> bool:

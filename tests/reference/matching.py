@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from framework.model.enums import OrderKind, OrderStatus, Role
+from framework.model.enums import OrderKind, OrderStatus, Role, TimeInForce
 from tests.reference.account import Account, Slot, Symbol
+from tests.reference.lifetime import ONE_CHANCE, drop_late, meet_session
 from tests.reference.market import NAN, Bar, Bracket, Order, down, freed, round_limit, round_stop, snap
 
 STOPS = (Role.STOP, Role.TRAIL)
@@ -25,7 +26,12 @@ def open_phase(account: Account, symbols: list[Symbol]) -> None:
         for order in account.working:
             if order.symbol == symbol.index and order.next_price is not None:
                 order.price, order.role, order.next_price = order.next_price, Role.STOP, None
+        meet_session(account, symbol)
     opening = {symbol.index for symbol in symbols}
+    for order in account.working:
+        bar = account.symbols[order.symbol].forming
+        if order.symbol in opening and order.active_from <= bar.open_time and has_triggered(order, bar.open, bar.open):
+            become_limit(order)
     orders = sorted((o for o in account.working if o.symbol in opening), key=matching_order)
     for symbol in symbols:
         cross(account, symbol, [o for o in orders if o.symbol == symbol.index])
@@ -33,6 +39,7 @@ def open_phase(account: Account, symbols: list[Symbol]) -> None:
         symbol = account.symbols[order.symbol]
         if order.working and is_due(account, order, symbol):
             attempt(account, order, symbol.forming.open)
+    drop_late(account, opening)
 
 
 def matching_order(order: Order) -> tuple[bool, int]:
@@ -49,6 +56,8 @@ def is_due(account: Account, order: Order, symbol: Symbol) -> bool:
         return True
     if order.kind == OrderKind.STOP:
         return order.side * (bar.open - order.price) >= 0
+    if order.kind in (OrderKind.STOP_LIMIT, OrderKind.MARKET_ON_CLOSE):
+        return False
     return order.side * (order.price - bar.open) >= through(account, symbol)
 
 
@@ -60,6 +69,7 @@ def through(account: Account, symbol: Symbol) -> float:
 def cross(account: Account, symbol: Symbol, orders: list[Order]) -> None:
     """Fill the market orders of slots against those of other slots at the open, as far as both sides reach."""
     due = [o for o in orders if o.working and o.kind == OrderKind.MARKET and o.active_from <= symbol.forming.open_time]
+    due = [o for o in due if o.tif != TimeInForce.FOK]
     sides = {(o.slot, o.side) for o in due}
     due = [o for o in due if (o.slot, -o.side) not in sides]
     wanted: dict[Order, float] = {}
@@ -99,6 +109,8 @@ def range_phase(account: Account, symbol: Symbol) -> None:
         return is_touched(order, bar, beyond)
 
     seen = {(o.slot, class_of(o)) for o in account.working if allowed(o) and touched(o)}
+    old = [o for o in account.working if is_old(o) and touched(o)]
+    contested = 2 * [one.slot for one in old if any(one.is_sibling(other) for other in old)]
     sweep(account, bar, lambda o: is_old(o) and class_of(o) == "stop" and touched(o), gap_reference)
     sweep(account, bar, lambda o: is_old(o) and class_of(o) == "entry" and touched(o), gap_reference)
     seen |= {(o.slot, class_of(o)) for o in account.born if is_reached(o, bar, beyond)}
@@ -110,14 +122,29 @@ def range_phase(account: Account, symbol: Symbol) -> None:
         own_price,
     )
     sweep(account, bar, lambda o: is_old(o) and class_of(o) == "target" and touched(o), gap_reference)
+    for order in account.working:
+        if allowed(order) and has_triggered(order, bar.low, bar.high):
+            become_limit(order)
+            order.active_from = account.time
     slots = [slot for slot, _ in seen]
+    slots += contested
     account.result.counters["ambiguous"] += sum(slots.count(slot) >= 2 for slot in set(slots))
     account.in_range_phase = False
 
 
+def has_triggered(order: Order, low: float, high: float) -> bool:
+    """Return whether a stop-limit has seen its stop price among prices from low to high."""
+    return order.kind == OrderKind.STOP_LIMIT and (high >= order.price if order.side > 0 else low <= order.price)
+
+
+def become_limit(order: Order) -> None:
+    """A stop-limit that has seen its stop price is the limit order that it names."""
+    order.kind, order.price = OrderKind.LIMIT, order.limit
+
+
 def class_of(order: Order) -> str:
-    """Return which of the three classes an order belongs to: entry, stop or target; market orders wait for an open."""
-    if order.kind == OrderKind.MARKET:
+    """Return which of the three classes an order belongs to: entry, stop or target; what cannot fill here waits."""
+    if order.kind not in (OrderKind.LIMIT, OrderKind.STOP):
         return "waiting"
     if not order.reduce_only:
         return "entry"
@@ -126,7 +153,7 @@ def class_of(order: Order) -> str:
 
 def is_touched(order: Order, bar: Bar, beyond: float) -> bool:
     """Return whether the range of a bar reaches an order; a price that is NaN is never reached."""
-    if order.kind == OrderKind.MARKET:
+    if class_of(order) == "waiting":
         return False
     if order.kind == OrderKind.STOP:
         return bar.low <= order.price if order.side < 0 else bar.high >= order.price
@@ -171,6 +198,22 @@ def sweep(
         attempt(account, nearest, reference(nearest, bar))
 
 
+# --- close ------------------------------------------------------------------------------------------------------------
+
+
+def close_orders_phase(account: Account, symbols: list[Symbol]) -> None:
+    """Fill market-on-close orders at the closes of the bars that end now: all reductions, then all openings."""
+    closing = {symbol.index for symbol in symbols}
+    account.in_range_phase = True
+    for order in sorted(account.working, key=matching_order):
+        symbol = account.symbols[order.symbol]
+        if order.kind != OrderKind.MARKET_ON_CLOSE or order.symbol not in closing:
+            continue
+        if order.working and order.active_from <= symbol.forming.open_time:
+            attempt(account, order, symbol.forming.close)
+    account.in_range_phase = False
+
+
 # --- one fill ---------------------------------------------------------------------------------------------------------
 
 
@@ -187,7 +230,12 @@ def attempt(account: Account, order: Order, reference: float, *, is_gapped: bool
     symbol, settings = account.symbols[order.symbol], account.settings
     lot, tick, multiplier = symbol.instrument.lot, symbol.instrument.tick, symbol.instrument.multiplier
     wanted = capped(account, order)
-    quantity = wanted if wanted <= symbol.budget else down(symbol.budget, lot)
+    if wanted <= 0:
+        return
+    is_whole = order.tif == TimeInForce.FOK
+    quantity = wanted
+    if wanted > symbol.budget:
+        quantity = 0.0 if is_whole else down(symbol.budget, lot)
     is_cut = False
     price = reference
     if quantity > 0:
@@ -199,11 +247,20 @@ def attempt(account: Account, order: Order, reference: float, *, is_gapped: bool
             affordable = max(0.0, account.buying_power() - settings.fixed_cost) / unit
             most = down(freed(symbol.net, order.side, lot) + affordable, lot)
             is_cut = most < quantity
-            quantity = min(quantity, most)
+            if is_cut:
+                quantity = 0.0 if is_whole else most
     if quantity > 0:
         execute(account, order, quantity, price, reference, is_cut=is_cut, is_gapped=is_gapped)
     elif is_cut:
         account.end(order, OrderStatus.CUT_AT_FILL)
+    else:
+        leave(account, order)
+
+
+def leave(account: Account, order: Order) -> None:
+    """What an attempt left of an order works on, a stop as a market order; not if the order had one chance only."""
+    if order.tif in ONE_CHANCE:
+        account.end(order, OrderStatus.CANCELED)
     elif order.kind == OrderKind.STOP:
         order.kind = OrderKind.MARKET
 
@@ -244,8 +301,11 @@ def execute(
         account.end(order, OrderStatus.FILLED)
     elif is_cut:
         account.end(order, OrderStatus.CUT_AT_FILL)
-    elif order.kind == OrderKind.STOP:
-        order.kind = OrderKind.MARKET
+    elif not is_cross:
+        leave(account, order)
+    for other in list(account.working):
+        if order.is_sibling(other):
+            account.end(other, OrderStatus.SIBLING_FILLED)
     if ended is not None:
         for other in account.orders_of(slot):
             if other.reduce_only or (order.protective and other.filled > 0):

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from types import SimpleNamespace
 from typing import Any
 
 from framework.model.enums import EventKind, OrderStatus, Role
 from framework.model.records import MAX_ORDERS, UNSET
 from tests.reference.account import Account, Slot, Symbol
+from tests.reference.endings import end_symbol, find_last_bars
 from tests.reference.intake import take_in
+from tests.reference.lifetime import expire
 from tests.reference.market import Bar, Day, Intent, ReferenceResult, Settings
-from tests.reference.matching import STOPS, move_trail, open_phase, range_phase
+from tests.reference.matching import STOPS, close_orders_phase, move_trail, open_phase, range_phase
 
 
 @dataclass
@@ -41,9 +43,12 @@ class Simulation:
 
     def __init__(self, tape: Any, strategies: Sequence[ReferenceStrategy], settings: Settings) -> None:
         self.tape, self.strategies, self.settings = tape, strategies, settings
-        columns = (tape.open_time, tape.close_time, tape.open, tape.high, tape.low, tape.close, tape.volume)
+        columns = (tape.open_time, tape.close_time, tape.open, tape.high, tape.low, tape.close, tape.volume,
+                   tape.minutes_to_close)  # fmt: skip
         self.bars = [Bar(*row) for row in zip(*(list(map(plain, column)) for column in columns), strict=True)]
         symbols = [Symbol(i, instrument) for i, instrument in enumerate(tape.instruments)]
+        closes = [[bar.close_time for bar in self.bars[a:b]] for a, b in pairwise(map(int, tape.series))]
+        find_last_bars(symbols, closes, settings)
         slots: list[Slot] = []
         self.nows: list[SimpleNamespace] = []
         for number, strategy in enumerate(strategies):
@@ -74,6 +79,7 @@ class Simulation:
             if kind == EventKind.OPEN:
                 for symbol, row in rows:
                     symbol.forming, symbol.forming_row = self.bars[row], row
+                expire(account, time)
                 open_phase(account, [symbol for symbol, _ in rows])
             elif not self.close_phase(rows):
                 account.result.counters["ruined"] = 1
@@ -88,8 +94,14 @@ class Simulation:
     def close_phase(self, rows: list[tuple[Symbol, int]]) -> bool:
         """Range, mark, decide, size and risk; return False when the account is ruined."""
         account = self.account
+        expire(account, account.time - 1)
         for symbol, _ in rows:
             range_phase(account, symbol)
+        close_orders_phase(account, [symbol for symbol, _ in rows])
+        expire(account, account.time)
+        for symbol, _ in rows:
+            if symbol.ends == account.time:
+                end_symbol(account, symbol)
         for symbol, row in rows:
             symbol.closed.append(self.bars[row])
         closed = {symbol.index for symbol, _ in rows}

@@ -1,0 +1,61 @@
+"""Closes: what the close of a bar does to market-on-close orders.
+
+docs/fills.md tells the rules in words under *Close*.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from framework.boundary.jit import kernel
+from framework.engine.layout import AT_CLOSE, WAITS_CLOSE
+from framework.engine.matching import RUNNING, fill_order
+from framework.engine.opens import sort_due
+from framework.engine.orders import find_order
+from framework.engine.prices import MARKET_ON_CLOSE
+
+
+@kernel
+def match_close(s, t, first, last, time):
+    """Fill market-on-close orders at the closes of the events [first, last), reductions of all symbols first."""
+    count = 0
+    for event in range(first, last):
+        count = collect_closing(s, t, np.int64(t.event_symbol[event]), t.event_bar[event], count)
+    sort_due(s.due, count)
+    for i in range(count):
+        if s.account[0].status != RUNNING:
+            return
+        slot_number = s.due[i, 1]
+        k = find_order(s, slot_number, s.due[i, 0])
+        if k >= 0:
+            bar = s.symbols[s.slots[slot_number].symbol].bar
+            fill_order(s, t, slot_number, k, t.close[bar], bar, time, AT_CLOSE)
+    for event in range(first, last):
+        keep_waiting(s, np.int64(t.event_symbol[event]))
+
+
+@kernel
+def collect_closing(s, t, number, bar, count):
+    """Append the symbol's orders for this close to the scratch of due orders; return how many there are now."""
+    s.symbols[number].bar = bar
+    for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
+        slot_number = s.symbol_slots[i]
+        for k in range(s.slots[slot_number].working):
+            order = s.working[slot_number, k]
+            if order.kind == MARKET_ON_CLOSE and order.active_from <= t.open_time[bar]:
+                s.due[count, 0], s.due[count, 1] = order.id, slot_number
+                s.due[count, 2] = 0 if order.reduce_only else 1
+                count += 1
+    return count
+
+
+@kernel
+def keep_waiting(s, number):
+    """Find out whether market-on-close orders of the symbol work on: those that are for a later bar or not yet full."""
+    symbol = s.symbols[number]
+    symbol.waiting &= ~WAITS_CLOSE
+    for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
+        slot_number = s.symbol_slots[i]
+        for k in range(s.slots[slot_number].working):
+            if s.working[slot_number, k].kind == MARKET_ON_CLOSE:
+                symbol.waiting |= WAITS_CLOSE
