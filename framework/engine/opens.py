@@ -171,16 +171,15 @@ def match_open(s, t, first, last, time):
     account = s.account[0]
     if account.working > 0 and account.expiry <= time:
         expire(s, time, time)
-    active = False
+    begin, end = last, first
     for event in range(first, last):
-        number, bar = np.int64(t.event_symbol[event]), t.event_bar[event]
+        number = np.int64(t.event_symbol[event])
         symbol = s.symbols[number]
-        symbol.bar = bar
         if symbol.working > 0:
-            active = True
-            begin_bar(s, t, number, bar)
-    if not active:
-        return
+            begin, end = min(begin, event), event + 1
+            symbol.bar = t.event_bar[event]
+            begin_bar(s, t, number, symbol.bar)
+    first, last = begin, end
     count = 0
     for event in range(first, last):
         number, bar = np.int64(t.event_symbol[event]), t.event_bar[event]
