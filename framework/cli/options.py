@@ -26,6 +26,14 @@ interpreted_option = click.option(
 )
 report_option = click.option("--report/--no-report", default=True, help="Whether to write report.html.")
 
+data_folder_option = click.option(
+    "--data-folder", type=click.Path(path_type=Path), metavar="DIR",
+    help="What relative paths of the run's data start from, if not from where they did.",
+)
+any_version_option = click.option(
+    "--any-version", is_flag=True, help="Go on when the code has other versions than when the run was made.",
+)
+
 
 @attrs.frozen
 class RunOptions:
@@ -50,6 +58,11 @@ def run_options(function: F) -> F:
     for option in (report_option, interpreted_option, verbose_option, seed_option, set_option, out_option, json_option):
         function = option(function)
     return function
+
+
+def again_options(function: F) -> F:
+    """Give a command the flags of a verb that runs a recorded run again."""
+    return any_version_option(data_folder_option(function))
 
 
 def answer(document: Any) -> None:
