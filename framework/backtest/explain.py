@@ -47,9 +47,9 @@ def explain(run: Recorded | Result | str | Path, symbol: str, at: str, *, data_f
             any_version: bool = False, progress: Progress | None = None) -> Explanation:
     """Return what happened to a symbol at one bar of a run; ``framework explain --json`` writes it.
 
-    run: a run folder, or the result of a run that was made here. at: a date (the last bar that closed on that day) or a time: the bar that closes at it, else
-    the one within which it lies. data_folder: what relative paths of the data start from, if not as recorded.
-    any_version: go on when versions differ.
+    run: a run folder, or the result of a run that was made here. at: a date (the last bar that closed on that day) or
+    a time: the bar that closes at it, else the one within which it lies. data_folder: what relative paths of the data
+    start from, if not as recorded. any_version: go on when versions differ.
     Raises ConfigError for an unknown run, symbol or time and for other versions, DataError for other data.
     """
     recorded = recorded_run(run)

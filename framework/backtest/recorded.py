@@ -147,21 +147,23 @@ def version_differences(run: Recorded, config: Config) -> list[str]:
     before = {(item["kind"], item["name"]): item for item in run.document.get("plugins", [])}
     for item in used_plugins(config):
         old = before.get((item["kind"], item["name"]))
-        if old is not None:
-            lines += plugin_difference(old, item, ("was", "is"))
+        found = plugin_difference(old, item) if old is not None else None
+        if found is not None:
+            key, was, now_is = found
+            told = f"{key} was {was}, is {now_is}" if key != "source" else "another source under the same version"
+            lines.append(f"{item['kind']} {item['name']}: {told}")
     return lines
 
 
-def plugin_difference(one: Mapping[str, str], other: Mapping[str, str], words: tuple[str, str]) -> list[str]:
-    """Return the line that says how two records of one plug-in differ; none when they do not."""
-    name = f"{one['kind']} {one['name']}"
-    for key in ("distribution", "version"):
+def plugin_difference(one: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """Return in what two records of one plug-in differ, and both values; None when they do not.
+
+    The first of distribution, version and source: a source is compared under one version only.
+    """
+    for key in ("distribution", "version", "source"):
         if one[key] != other[key]:
-            return [f"{name}: {key} {words[0]} {one[key] or 'none'}, {words[1]} {other[key] or 'none'}"]
-    if one["source"] != other["source"]:
-        shown = f"{one['distribution']} {one['version']}".strip()
-        return [f"{name} of {shown}: another source under the same version"]
-    return []
+            return key, one[key] or "none", other[key] or "none"
+    return None
 
 
 def load_recorded(run: Recorded, config: Config, tape: Tape | None = None) -> Tape:

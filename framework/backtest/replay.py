@@ -110,11 +110,12 @@ def replay(run: Recorded, symbol: str, at: str, *, data_folder: Path | None = No
     bar = bar_at(parts.tape, number, at)
     simulation = parts.simulation
     close = int(np.searchsorted(parts.tape.event_time, int(parts.tape.close_time[bar]), side="left"))
-    last = min(close, last_event(config, parts.tape))
+    end = last_event(config, parts.tape)
+    last = min(close, end)
     for done in simulation.chunks(last):
         if progress is not None:
             progress(done, last)
-    was_over = simulation.status != Status.RUNNING or last < close
+    was_over = simulation.status != Status.RUNNING or end <= close
     state = simulation.state
     slots = [int(slot) for slot in np.flatnonzero(state.slots["symbol"] == number)]
     working = {slot: state.working[slot, : int(state.slots["working"][slot])].copy() for slot in slots}
