@@ -25,6 +25,7 @@ VERBS = {
     "explain": "Say why there was or was no trade at a bar of a run.",
     "report": "Show the report of a run, or make it again.",
     "diff": "Name the cause of the first difference of two runs.",
+    "data": "Import, list and check market data; write the sample.",
     "plugins": "List what is installed, or check one plug-in.",
     "new": "Write a new plug-in package that passes its checks.",
     "completion": "Print the script that completes commands in a shell.",
