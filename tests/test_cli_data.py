@@ -190,6 +190,7 @@ def test_symbols_that_are_no_file_names_are_kept_apart(call: Call) -> None:
     (("import", "empty"), "no files *.csv"),
     (("import", "bars/{symbol}.csv"), "needs symbols"),
     (("import", "BTC.dat"), "name one with --format"),
+    (("impotr", "BTC.csv"), "did you mean 'import'?"),
 ])
 def test_bad_input_is_told_with_the_mend(call: Call, arguments: tuple[str, ...], told: str) -> None:
     """Exit code 2, one message, and no catalogue."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 import click
 
-from framework.cli.options import answer, json_option, verbose_option
+from framework.cli.options import Subverbs, answer, json_option, verbose_option
 from framework.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def pair(flag: str, text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-@click.group("data")
+@click.group("data", cls=Subverbs)
 def command() -> None:
     """Import, list and check market data; write the sample."""
 

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import attrs
 import click
 
+from framework.errors import did_you_mean
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write one JSON document on stdout, nothing else.")
@@ -58,6 +60,20 @@ def run_options(function: F) -> F:
     for option in (report_option, interpreted_option, verbose_option, seed_option, set_option, out_option, json_option):
         function = option(function)
     return function
+
+
+class Subverbs(click.Group):
+    """A verb with verbs of its own, which says which one was meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, or say which ones there are."""
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            raise click.UsageError(f"no such command {args[0]!r}{did_you_mean(args[0], known)} There are: "
+                                   f"{', '.join(known)}.", ctx)
+        return super().resolve_command(ctx, args)
 
 
 def again_options(function: F) -> F:
