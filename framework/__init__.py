@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from framework.backtest.api import backtest as backtest
     from framework.backtest.config import Config as Config
     from framework.backtest.config import load_config as load_config
+    from framework.backtest.explain import explain as explain
     from framework.backtest.result import Result as Result
     from framework.boundary.jit import compiled as compiled
     from framework.broker import Broker as Broker
@@ -76,6 +77,7 @@ __all__ = [
     "cancel_all",
     "close_position",
     "compiled",
+    "explain",
     "hookimpl",
     "load_config",
     "move_stop",
@@ -89,6 +91,7 @@ __all__ = [
 
 _HOME = {
     "framework.backtest.config": ("Config", "load_config"),
+    "framework.backtest.explain": ("explain",),
     "framework.backtest.result": ("Result",),
     "framework.boundary.jit": ("compiled",),
     "framework.broker": ("Broker",),

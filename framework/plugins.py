@@ -47,8 +47,8 @@ KINDS = {
 """Each kind of thing that a plug-in can bring, and the hook that brings it."""
 
 RESERVED = frozenset({
-    "audit", "backtest", "data", "demo", "diff", "doctor", "explain", "monte-carlo", "new", "optimize", "plugins",
-    "replay", "report", "trade", "walk-forward",
+    "audit", "backtest", "completion", "data", "demo", "diff", "doctor", "explain", "monte-carlo", "new", "optimize",
+    "plugins", "replay", "report", "trade", "walk-forward",
 })
 """Verbs of the command line that no plug-in can take."""
 

@@ -124,7 +124,8 @@ class Result:
     start, end: the window in ns UTC, by default the first and last mark. notes: what a reader must know. data: a
     summary of the data as plain values. prices: bars for the charts, or None. currency: of the account. benchmark: the
     symbol that is bought and held beside the run, None for equal weights of all. tax: what is taken off after the run,
-    or None. regimes: of the sizing rule, where it has any.
+    or None. regimes: of the sizing rule, where it has any. folder: what relative paths of its data start from. plugins:
+    kind, name, distribution, version and source hash of each that it used. engine: a hash of the step's own source.
     """
 
     config: Mapping[str, object]
@@ -155,6 +156,9 @@ class Result:
     benchmark: str | None = None
     tax: Tax | None = None
     regimes: Regimes | None = None
+    folder: str = ""
+    plugins: tuple[Mapping[str, str], ...] = attrs.field(default=(), converter=as_tuple)
+    engine: str = ""
 
     @multipliers.default
     def _one_per_symbol(self) -> Floats:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import sys
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -14,6 +17,7 @@ from framework import plugins
 from framework.backtest.compose import Plan, Terms, compose
 from framework.backtest.config import Config, Use
 from framework.backtest.result import Counters, Records, Regimes, Result
+from framework.boundary.jit import engine_key
 from framework.broker import Broker
 from framework.data.load import load_tape
 from framework.data.series import RepairReport
@@ -45,6 +49,31 @@ def run(config: Config, tape: Tape | None = None, progress: Callable[[int, int],
     StrategyError; KeyboardInterrupt passes through.
     """
     config = attrs.evolve(config, broker=broker_of(config.broker))
+    return run_to_end(config, put_together(config, tape, interpreted), progress)
+
+
+def run_to_end(config: Config, made: Parts, progress: Callable[[int, int], None] | None = None) -> Result:
+    """Run what was put together to the end of the run and return its result."""
+    last = last_event(config, made.tape)
+    for done in made.simulation.chunks(last):
+        if progress is not None:
+            progress(done, last)
+    finish(made.simulation)
+    return result_of(config, made.tape, made.plans, made.rules, made.simulation, last)
+
+
+@attrs.frozen(eq=False)
+class Parts:
+    """A simulation at its first event and what it was put together from.  rules: the sizing rule first."""
+
+    tape: Tape
+    plans: list[Plan]
+    rules: list[Rule]
+    simulation: Simulation
+
+
+def put_together(config: Config, tape: Tape | None = None, interpreted: bool = False) -> Parts:
+    """Find the plug-ins, load the data unless it is given, and return the simulation at its first event."""
     tape = tape if tape is not None else load(config)
     known_symbols(config, tape)
     plans = [Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols) for use in config.strategies]
@@ -52,12 +81,12 @@ def run(config: Config, tape: Tape | None = None, progress: Callable[[int, int],
     rules = [make("risk", use, RiskRule) for use in config.risk]
     slippage = slippage_of(config.slippage, tape) if config.slippage else None
     simulation = compose(tape, plans, sizing, rules, slippage, terms_of(config), interpreted=interpreted)
-    last = int(np.searchsorted(tape.event_time, config.run.end_ns or FOREVER, side="left"))
-    for done in simulation.chunks(last):
-        if progress is not None:
-            progress(done, last)
-    finish(simulation)
-    return result_of(config, tape, plans, [sizing, *rules], simulation, last)
+    return Parts(tape, plans, [sizing, *rules], simulation)
+
+
+def last_event(config: Config, tape: Tape) -> int:
+    """Return the event at which the run ends, exclusive."""
+    return int(np.searchsorted(tape.event_time, config.run.end_ns or FOREVER, side="left"))
 
 
 def load(config: Config) -> Tape:
@@ -177,6 +206,7 @@ def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], 
         notes=tuple(notes_of(tape, simulation)), data=data_summary(tape), prices=tape, currency=config.account.currency,
         multipliers=np.array([instrument.multiplier for instrument in tape.instruments]),
         start=config.run.start_ns, end=config.run.end_ns, benchmark=config.benchmark.symbol, tax=config.tax,
+        folder=str(config.folder.resolve()), plugins=tuple(used_plugins(config)), engine=engine_key(),
         regimes=regimes_of(rules[0], simulation))
 
 
@@ -231,6 +261,41 @@ def data_summary(tape: Tape) -> dict[str, object]:
     """Return what the data was, as plain values."""
     return {"symbols": list(tape.symbols), "timeframes": list(tape.timeframes), "bars": tape.n_bars,
             "account_calendar": tape.account_calendar, "fingerprint": tape.fingerprint}
+
+
+def used_plugins(config: Config) -> list[dict[str, str]]:
+    """Return kind, name, distribution, version and a hash of the source of every plug-in that a run uses."""
+    uses = [*(("strategy", use.name) for use in config.strategies), ("sizing", config.sizing.name),
+            *(("risk", use.name) for use in config.risk), ("data_source", config.data.source)]
+    if config.slippage is not None:
+        uses.append(("slippage", config.slippage.name))
+    found = []
+    for kind, name in dict.fromkeys(uses):
+        for item in plugins.registry().found(kind):
+            if item.name == name:
+                found.append({"kind": kind, "name": name, "distribution": item.plugin.distribution,
+                              "version": item.plugin.version, "source": source_key(item.value)})
+    return found
+
+
+def source_key(value: type) -> str:
+    """Return a hash of the source of a plug-in: of its whole package, of one file of the framework; "" without any."""
+    module = sys.modules.get(value.__module__)
+    file = getattr(module, "__file__", None)
+    package = sys.modules.get(value.__module__.partition(".")[0])
+    digest = hashlib.sha256()
+    try:
+        if file is None:
+            digest.update(inspect.getsource(value).encode())
+        elif package is None or package is module or value.__module__.startswith("framework."):
+            digest.update(Path(file).read_bytes())
+        else:
+            for root in package.__path__:
+                for path in sorted(Path(root).rglob("*.py")):
+                    digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    except (OSError, TypeError):
+        return ""
+    return digest.hexdigest()[:16]
 
 
 def versions() -> dict[str, str]:

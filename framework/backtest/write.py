@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from framework.backtest.analysis import analysis
 from framework.backtest.plain import plain
+from framework.data.tape import BAR_COLUMNS, Tape
 from framework.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def run_document(result: Result, command: Sequence[str], created: datetime) -> d
         "seed": result.seed,
         "fingerprint": result.fingerprint,
         "versions": result.versions,
+        "engine": result.engine,
+        "plugins": result.plugins,
         "status": result.outcome,
         "start": window["Start"],
         "end": window["End"],
@@ -106,9 +109,25 @@ def run_document(result: Result, command: Sequence[str], created: datetime) -> d
         "final_positions": dict(zip(result.symbols, result.positions.tolist(), strict=False)),
         "counters": {"bars": result.counters.bars, "events": result.counters.events},
         "notes": result.stats.footnotes,
-        "data": result.data,
+        "data": {**result.data, **({"series": series_of(result.prices)} if isinstance(result.prices, Tape) else {})},
+        "folder": result.folder,
         "config": result.config,
     }
+
+
+def series_of(tape: Tape) -> list[dict[str, object]]:
+    """Return range and fingerprint of the bars of each symbol, so that two runs can tell whose data differ."""
+    from framework.data.series import bars_fingerprint, format_time
+
+    found: list[dict[str, object]] = []
+    for number, symbol in enumerate(tape.symbols):
+        rows = tape.rows(number)
+        bars = {name: getattr(tape, name)[rows] for name in BAR_COLUMNS}
+        ends = [format_time(int(times[edge])) if len(times) else None
+                for times, edge in ((bars["open_time"], 0), (bars["close_time"], -1))]
+        found.append({"symbol": symbol, "timeframe": tape.timeframes[number], "bars": len(bars["close"]),
+                      "first": ends[0], "last": ends[1], "fingerprint": bars_fingerprint(bars)})
+    return found
 
 
 def write_json(path: Path, document: Mapping[str, object]) -> None:

@@ -22,8 +22,13 @@ VERBS = {
     "backtest": "Run the backtest that a TOML file describes.",
     "monte-carlo": "Simulate what the days or trades of a run could have made.",
     "optimize": "Search for parameters of the strategy, rules and costs in a TOML file.",
+    "explain": "Say why there was or was no trade at a bar of a run.",
+    "report": "Show the report of a run, or make it again.",
+    "diff": "Name the cause of the first difference of two runs.",
+    "data": "Import, list and check market data; write the sample.",
     "plugins": "List what is installed, or check one plug-in.",
     "new": "Write a new plug-in package that passes its checks.",
+    "completion": "Print the script that completes commands in a shell.",
     "doctor": "Say what is installed, where and in which state.",
 }
 """Every verb of the framework and its one line of help; `framework.cli.VERB`, - as _, holds its command."""

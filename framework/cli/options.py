@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import attrs
 import click
 
+from framework.errors import did_you_mean
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write one JSON document on stdout, nothing else.")
@@ -25,6 +27,14 @@ interpreted_option = click.option(
     "--interpreted", is_flag=True, help="Call the strategy's Python functions; a debugger stops in them."
 )
 report_option = click.option("--report/--no-report", default=True, help="Whether to write report.html.")
+
+data_folder_option = click.option(
+    "--data-folder", type=click.Path(path_type=Path), metavar="DIR",
+    help="What relative paths of the run's data start from, if not from where they did.",
+)
+any_version_option = click.option(
+    "--any-version", is_flag=True, help="Go on when the code has other versions than when the run was made.",
+)
 
 
 @attrs.frozen
@@ -50,6 +60,25 @@ def run_options(function: F) -> F:
     for option in (report_option, interpreted_option, verbose_option, seed_option, set_option, out_option, json_option):
         function = option(function)
     return function
+
+
+class Subverbs(click.Group):
+    """A verb with verbs of its own, which says which one was meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, or say which ones there are."""
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            raise click.UsageError(f"no such command {args[0]!r}{did_you_mean(args[0], known)} There are: "
+                                   f"{', '.join(known)}.", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def again_options(function: F) -> F:
+    """Give a command the flags of a verb that runs a recorded run again."""
+    return any_version_option(data_folder_option(function))
 
 
 def answer(document: Any) -> None:

@@ -8,8 +8,10 @@ table      any kind of table and its columns            times      columns of ti
 placement  from stamps to open and close times          gaps       scheduled bars that are missing
 ingest     from a table to a valid series, or an error that names rows, rule and mend
 split      one table of several symbols                 frames     tables in memory as tapes
+vendor     files of any vendor as series                catalogue  a folder of checked bars in Parquet
 """
 
+from framework.data.catalogue import Catalogue, Entry
 from framework.data.frames import from_frame, tape_from_frames
 from framework.data.load import BUILT_IN, load_tape
 from framework.data.resample import Bins, bins, resample
@@ -21,7 +23,9 @@ __all__ = [
     "BUILT_IN",
     "BarSeries",
     "Bins",
+    "Catalogue",
     "DataSource",
+    "Entry",
     "RepairReport",
     "Request",
     "Tape",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from framework.data.catalogue import CatalogueSource
 from framework.data.source import DataSource, Request
 from framework.data.sources.files import Csv, Parquet
 from framework.data.sources.sample import Sample
@@ -13,7 +14,9 @@ from framework.data.sources.synthetic import Synthetic
 from framework.data.tape import Tape, build_tape
 from framework.errors import ConfigError, did_you_mean
 
-BUILT_IN: Mapping[str, type[DataSource]] = {source.name: source for source in (Sample, Csv, Parquet, Synthetic)}
+BUILT_IN: Mapping[str, type[DataSource]] = {
+    source.name: source for source in (Sample, Csv, Parquet, CatalogueSource, Synthetic)
+}
 """The sources that come with the framework, by name."""
 
 

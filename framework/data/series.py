@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 
 import attrs
@@ -193,6 +194,17 @@ def check_series(series: BarSeries, where: str = "") -> None:
             if fault.mask.any():
                 rows = np.arange(1, len(series) + 1)
                 raise refuse(name, fault, rows, series.open_time, series.columns)
+
+
+def bars_fingerprint(bars: Mapping[str, NDArray[np.generic]]) -> str:
+    """Return the SHA-256 of the times, prices and volume of one symbol's bars, as 64 hex digits.
+
+    bars: open_time, close_time (int64, ns UTC), open, high, low, close, volume (float64) by name.
+    """
+    digest = hashlib.sha256()
+    for name in ("open_time", "close_time", *FIELDS):
+        digest.update(np.ascontiguousarray(bars[name]).data)
+    return digest.hexdigest()
 
 
 def format_time(time_ns: int) -> str:

@@ -1,0 +1,324 @@
+"""Why there was or was no trade at one bar of a run: what was known, asked, intended, refused, ordered and filled.
+
+The answer is a document of plain values; `framework.backtest.explain_text` says it in sentences.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from framework.backtest.compose import WAKES, names_of, wake_of
+from framework.backtest.explain_text import lines, verdict_of_slot
+from framework.backtest.plain import plain
+from framework.backtest.recorded import Recorded, of_result, open_run
+from framework.backtest.replay import Asked, Moment, replay
+from framework.data.series import FIELDS, format_time
+from framework.data.tape import Tape
+from framework.engine.state import used_logs
+from framework.model.enums import OrderKind, OrderStatus, Role, Side, Verb
+from framework.model.records import UNSET
+
+if TYPE_CHECKING:
+    from framework.backtest.result import Result
+
+OVER, WINDOW, WARM_UP, ASLEEP, ASKED = "over", "window", "warm-up", "asleep", "asked"
+"""Why a strategy was or was not asked."""
+
+NUMBERS = ("qty", "weight", "price", "stop", "stop_offset", "target", "target_offset", "trail", "trail_after")
+"""The optional numbers of an intent."""
+
+Progress = Callable[[int, int], None]
+
+
+class Explanation(dict[str, Any]):
+    """What happened at one bar, as plain values; printed, it is sentences."""
+
+    def __str__(self) -> str:
+        return "\n".join(lines(self))
+
+
+def explain(run: Recorded | Result | str | Path, symbol: str, at: str, *, data_folder: Path | None = None,
+            any_version: bool = False, progress: Progress | None = None) -> Explanation:
+    """Return what happened to a symbol at one bar of a run; ``framework explain --json`` writes it.
+
+    run: a run folder, or the result of a run that was made here. at: a date (the last bar that closed on that day) or
+    a time: the bar that closes at it, else the one within which it lies. data_folder: what relative paths of the data
+    start from, if not as recorded. any_version: go on when versions differ.
+    Raises ConfigError for an unknown run, symbol or time and for other versions, DataError for other data.
+    """
+    recorded = recorded_run(run)
+    tape = recorded.result.prices if recorded.result is not None else None
+    moment = replay(recorded, symbol, at, data_folder=data_folder, any_version=any_version,
+                    tape=tape if isinstance(tape, Tape) else None, progress=progress)
+    document: Any = plain(describe(recorded, moment))
+    return Explanation(document)
+
+
+def recorded_run(run: Recorded | Result | str | Path) -> Recorded:
+    """Return a run by its folder, its name or its result."""
+    if isinstance(run, Recorded):
+        return run
+    return open_run(run) if isinstance(run, str | Path) else of_result(run)
+
+
+def describe(run: Recorded, moment: Moment) -> dict[str, Any]:
+    """Return the whole document of one moment."""
+    tape, account = moment.tape, moment.simulation.state.account[0]
+    slots = [slot_facts(run, moment, slot) for slot in moment.slots]
+    for slot in slots:
+        slot["verdict"] = verdict_of_slot(slot)
+    rows = tape.rows(moment.symbol)
+    bar = {"number": moment.index + 1, "of": rows.stop - rows.start, "timeframe": tape.timeframes[moment.symbol],
+           "open_time": format_time(moment.open_time), "close_time": format_time(moment.close_time),
+           **{name: float(getattr(tape, name)[moment.bar]) for name in FIELDS}}
+    told = {name: float(account[name]) for name in ("equity", "cash", "exposure", "peak")}
+    told["drawdown"] = 1.0 - told["equity"] / told["peak"] if told["peak"] > 0 else 0.0
+    return {
+        "run": str(run.folder),
+        "symbol": tape.symbols[moment.symbol],
+        "at": bar["close_time"],
+        "bar": bar,
+        "account": told | {"open_positions": int(account["open_positions"])},
+        "slots": slots,
+        "verdict": "; ".join(f"{slot['strategy']}: {slot['verdict']}" for slot in slots)
+        or "no strategy looks at this symbol",
+        "is_faithful": not any(note.startswith("the repetition is not") for note in moment.notes),
+        "notes": list(moment.notes),
+    }
+
+
+def slot_facts(run: Recorded, moment: Moment, slot: int) -> dict[str, Any]:
+    """Return what one strategy knew, intended and got at the bar."""
+    reason, told = why_asked(moment, slot)
+    kept = moment.asked.get(slot)
+    placed = orders_placed(run, moment, slot)
+    return {
+        "strategy": moment.namer.slots[slot][0],
+        "was_asked": kept is not None,
+        "reason": reason,
+        "because": told,
+        **indicators_of(moment, slot),
+        **({"state": fields_of(kept.before, "state"), "parameters": fields_of(kept.before, "p")} if kept else {}),
+        **({"buying_power": float(kept.before["account"]["buying_power"])} if kept else {}),
+        "position": position_of(moment, slot),
+        "working": [working_order(moment, order, slot) for order in moment.working[slot]],
+        "fills": fills_of_bar(run, moment, slot),
+        "intents": intents_of(kept, moment.namer.tags[slot]) if kept else [],
+        "refusals": refusals_of(moment, slot),
+        "orders": placed,
+        "ended": orders_ended(run, moment, slot),
+    }
+
+
+def why_asked(moment: Moment, slot: int) -> tuple[str, str]:
+    """Return the code and the sentence of why a strategy was asked about the bar, or was not."""
+    simulation, tape, time = moment.simulation, moment.tape, moment.close_time
+    ready = int(simulation.state.slots["ready"][slot])
+    if moment.was_over:
+        status = simulation.status.name.lower()
+        ended = f"the account was {status}" if status == "ruined" else "it was past the end of the run"
+        return OVER, f"the run had ended before: {ended}"
+    for limit, is_outside, word in ((moment.start, moment.start is not None and time < moment.start, "start"),
+                                    (moment.end, moment.end is not None and time >= moment.end, "end")):
+        if is_outside and limit is not None:
+            return WINDOW, f"outside the window of decisions: [run] {word} = {format_time(limit)}"
+    first = int(tape.series[moment.symbol])
+    if moment.bar < ready:
+        last = int(tape.series[moment.symbol + 1])
+        since = f"at {format_time(int(tape.close_time[ready]))}" if ready < last else "never: the data is too short"
+        told = f"warm-up: this is bar {moment.index + 1}, it is asked from bar {ready - first + 1} on ({since})"
+        return WARM_UP, told
+    if slot in moment.asked:
+        return ASKED, "asked at this close"
+    if moment.asleep[slot] > moment.bar:
+        return ASLEEP, asleep_told(moment, slot)
+    return OVER, "not asked"
+
+
+def asleep_told(moment: Moment, slot: int) -> str:
+    """Return which condition let the slot sleep, and until when."""
+    record = moment.simulation.state.slots[slot]
+    place = "flat" if record["qty"] == 0.0 else "held"
+    plan = moment.parts.plans[int(record["strategy"])]
+    condition = wake_of(plan.strategy).get(place)
+    tape, until = moment.tape, moment.asleep[slot]
+    is_there = until < int(tape.series[moment.symbol + 1])
+    woken = f"it is asked next at {format_time(int(tape.close_time[until]))}" if is_there else "to the end of the data"
+    return f"asleep: its wake when {place}, {condition!r}, is not true at this bar; {woken} unless an order fills"
+
+
+def indicators_of(moment: Moment, slot: int) -> dict[str, Mapping[str, float]]:
+    """Return the indicators at the bar and at the one before, and the conditions of `wake`, by name."""
+    state = moment.simulation.state
+    record = state.slots[slot]
+    strategy = moment.parts.plans[int(record["strategy"])].strategy
+    now, before = {}, {}
+    for place, name in enumerate(names_of(strategy)):
+        address = int(state.columns[int(record["first_column"]) + place])
+        now[name] = read_number(address, moment.index)
+        before[name] = read_number(address, moment.index - 1) if moment.index else math.nan
+    wake = {name: bool(ctypes.c_bool.from_address(int(record[f"wake_{name}"]) + moment.index).value)
+            for name in WAKES if record[f"wake_{name}"]}
+    found: dict[str, Mapping[str, float]] = {"indicators": now, "indicators_before": before}
+    return found | {"wake": wake} if wake else found
+
+
+def read_number(address: int, index: int) -> float:
+    """Return an element of a float64 column at an address."""
+    return float(ctypes.c_double.from_address(address + 8 * index).value)
+
+
+def fields_of(record: np.void, part: str) -> dict[str, Any]:
+    """Return the fields of a nested record by name; empty when the strategy has none."""
+    if part not in (record.dtype.names or ()):
+        return {}
+    return {name: record[part][name].tolist() for name in record[part].dtype.names or ()}
+
+
+def position_of(moment: Moment, slot: int) -> dict[str, Any]:
+    """Return the slot's position as marked at the close."""
+    state = moment.simulation.state
+    record, symbol = state.slots[slot], state.symbols[moment.symbol]
+    qty = float(record["qty"])
+    if qty == 0.0:
+        return {"qty": 0.0}
+    levels = {Role(int(order["role"])).name.lower(): float(order["price"])
+              for order in moment.working[slot] if order["role"] in (Role.STOP, Role.TARGET, Role.TRAIL)
+              if order["price"] != UNSET}
+    pnl = qty * (float(symbol["mark"]) - float(record["entry_price"])) * float(symbol["multiplier"])
+    entered = format_time(int(record["entry_time"]))
+    return {"qty": qty, "entry_price": float(record["entry_price"]), "entry_time": entered,
+            "bars_held": int(record["bars_held"]), "pnl": pnl, **levels}
+
+
+def name_of(vocabulary: type[Any], value: Any) -> str:
+    """Return the lower-case name of a member of a vocabulary, its number when it has none."""
+    try:
+        return str(vocabulary(int(value)).name.lower())
+    except ValueError:
+        return str(int(value))
+
+
+def tag_of(tags: Any, number: Any) -> dict[str, str]:
+    """Return the name of a tag under its key; nothing for no tag."""
+    return {"tag": tags[int(number)]} if 0 < int(number) < len(tags) else {}
+
+
+def set_numbers(record: np.void, names: tuple[str, ...]) -> dict[str, float]:
+    """Return the optional numbers of a record that are set."""
+    return {name: float(record[name]) for name in names if float(record[name]) != UNSET}
+
+
+def working_order(moment: Moment, order: np.void, slot: int) -> dict[str, Any]:
+    """Return an order that worked before the close, and whether the bar's range reached it."""
+    found = {"id": int(order["id"]), "side": name_of(Side, order["side"]), "kind": name_of(OrderKind, order["kind"]),
+             "role": name_of(Role, order["role"]), "qty": float(order["remaining"]),
+             **set_numbers(order, ("price",)), **tag_of(moment.namer.tags[slot], order["tag"])}
+    reached = is_reached(moment, order)
+    return found if reached is None else found | {"is_reached": reached}
+
+
+def is_reached(moment: Moment, order: np.void) -> bool | None:
+    """Return whether the bar's range touched the price of a limit or a stop; None for other orders."""
+    price, is_buy = float(order["price"]), order["side"] == Side.BUY
+    if price == UNSET or order["kind"] not in (OrderKind.LIMIT, OrderKind.STOP):
+        return None
+    low, high = float(moment.tape.low[moment.bar]), float(moment.tape.high[moment.bar])
+    state = moment.simulation.state
+    if order["kind"] == OrderKind.STOP:
+        return high >= price if is_buy else low <= price
+    through = float(state.settings["limit_through"][0]) * float(state.symbols["tick"][moment.symbol])
+    return low <= price - through if is_buy else high >= price + through
+
+
+def intents_of(kept: Asked, tags: Any) -> list[dict[str, Any]]:
+    """Return what the decision asked for, in order of call, without what it left out."""
+    record = kept.after
+    found = []
+    for intent in record["intents"][: int(record["intent_count"])]:
+        verb = Verb(int(intent["verb"]))
+        one: dict[str, Any] = {"verb": verb.name.lower()}
+        if verb == Verb.ORDER:
+            one |= {"side": name_of(Side, intent["side"]), "kind": name_of(OrderKind, intent["kind"])}
+        numbers = set_numbers(intent, NUMBERS)
+        if verb == Verb.CLOSE and "weight" in numbers:
+            numbers["fraction"] = numbers.pop("weight")
+        one |= numbers | tag_of(tags, intent["tag"])
+        one |= {name: float(intent[name]) for name in ("priority", "group") if intent[name] != 0}
+        if verb == Verb.ORDER and intent["reduce_only"]:
+            one["reduce_only"] = True
+        found.append(one)
+    return found
+
+
+def refusals_of(moment: Moment, slot: int) -> list[dict[str, Any]]:
+    """Return what was refused or reduced at this close, with rule, value and limit."""
+    rows = used_logs(moment.simulation.state)["refusals"]
+    rows = rows[(rows["slot"] == slot) & (rows["time"] == moment.close_time)]
+    return frame_rows(moment.namer.refusals(rows), ("side", "verb", "rule", "asked", "allowed", "value", "limit"))
+
+
+def frame_rows(frame: Any, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the rows of a frame as dicts, without what is null."""
+    return [{name: value for name, value in row.items() if value is not None}
+            for row in frame.select(columns).iter_rows(named=True)]
+
+
+FILL_COLUMNS = ("id", "order_id", "time", "side", "role", "qty", "price", "reference", "slippage", "fee", "position",
+                "is_gapped", "is_cross")
+
+
+def fills_of_bar(run: Recorded, moment: Moment, slot: int) -> list[dict[str, Any]]:
+    """Return the fills of the slot in this bar, at its open or within its range."""
+    rows = used_logs(moment.simulation.state)["fills"]
+    rows = rows[(rows["slot"] == slot) & (rows["bar"] == moment.bar)]
+    found = frame_rows(moment.namer.fills(rows), FILL_COLUMNS)
+    for fill, row in zip(found, rows, strict=True):
+        fill["phase"] = "open" if int(row["time"]) == moment.open_time else "range"
+        fill["time"] = format_time(int(row["time"]))
+    return found
+
+
+ORDER_COLUMNS = ("id", "side", "kind", "role", "status", "qty", "filled", "average_price", "price", "stop", "target",
+                 "tag")
+
+
+def order_rows(orders: Any) -> list[dict[str, Any]]:
+    """Return orders as dicts, with the time of their end as text."""
+    found = frame_rows(orders, ORDER_COLUMNS)
+    ends = orders["ended_time"].dt.timestamp("ns").to_list()
+    return [row | ({} if end is None else {"ended_time": format_time(end)})
+            for row, end in zip(found, ends, strict=True)]
+
+
+def orders_placed(run: Recorded, moment: Moment, slot: int) -> list[dict[str, Any]]:
+    """Return the orders that the close gave rise to, with what became of each and its fills, as recorded."""
+    import polars as pl
+
+    rows = used_logs(moment.simulation.state)["orders"]
+    rows = rows[(rows["slot"] == slot) & (rows["placed_time"] == moment.close_time) & (rows["parent"] == 0)]
+    ids = rows["id"].tolist()
+    if not ids:
+        return []
+    orders = order_rows(run.table("orders").filter(pl.col("id").is_in(ids)))
+    fills = run.table("fills").filter(pl.col("order_id").is_in(ids))
+    times = fills["time"].dt.timestamp("ns").to_list()
+    told = [row | {"time": format_time(time)}
+            for row, time in zip(frame_rows(fills, FILL_COLUMNS), times, strict=True)]
+    return [order | {"fills": [fill for fill in told if fill["order_id"] == order["id"]]} for order in orders]
+
+
+def orders_ended(run: Recorded, moment: Moment, slot: int) -> list[dict[str, Any]]:
+    """Return the orders that ended in this bar otherwise than by being filled."""
+    rows: Mapping[str, Any] = used_logs(moment.simulation.state)
+    orders = rows["orders"]
+    is_here = (orders["slot"] == slot) & (orders["ended_time"] > 0) & (orders["status"] != OrderStatus.FILLED)
+    is_cancelled = orders["status"] == OrderStatus.CANCELED
+    is_now = (orders["ended_time"] == moment.close_time) | (orders["ended_time"] == moment.open_time) & ~is_cancelled
+    return order_rows(moment.namer.orders(orders[is_here & is_now]))

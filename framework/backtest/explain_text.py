@@ -1,0 +1,166 @@
+"""The answer of `explain` in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from framework.model.enums import Reason
+
+Facts = Mapping[str, Any]
+
+MEANING = {
+    "not_a_number": "a price or quantity is no usable number",
+    "wrong_side": "a stop or target stands on the wrong side of the price",
+    "below_minimum": "the quantity is below the lot or a minimum of the instrument",
+    "no_buying_power": "more than the account can pay",
+    "nothing_to_close": "there is nothing to close",
+    "too_many_orders": "the slot has as many orders as it may have",
+    "shorts_not_allowed": "[account] shorts = false",
+    "unknown_tag": "no working order has this tag",
+    "group_refused": "another leg of the group was refused",
+}
+"""The reasons of the core in words; whatever else refuses is a rule of the configuration."""
+
+CORE = frozenset(reason.name.lower() for reason in Reason)
+
+
+def number(value: Any) -> str:
+    """Return a number with up to eight significant digits, thousands apart."""
+    if value is None:
+        return "n/a"
+    return f"{value:,.8g}" if abs(value) >= 1e-4 or value == 0 else f"{value:.4g}"
+
+
+def quantity(order: Facts) -> str:
+    """Return how much an order is for."""
+    return "the whole position" if not order.get("qty") else number(order["qty"])
+
+
+def intent_told(intent: Facts) -> str:
+    """Return an intent as words: `buy 100 at the market, stop 95`."""
+    rest = {name: value for name, value in intent.items() if name not in ("verb", "side", "kind", "qty", "price")}
+    amount = f" {number(intent['qty'])}" if "qty" in intent else ""
+    if intent["verb"] == "order":
+        at = f" {intent['kind']} {number(intent['price'])}" if "price" in intent else ""
+        head = f"{intent['side']}{amount}{at}"
+    else:
+        price = f" {number(intent['price'])}" if "price" in intent else ""
+        head = f"{str(intent['verb']).replace('_', ' ')}{amount}{price}"
+    told = [f"{name.replace('_', ' ')} {number(value) if isinstance(value, float) else value}"
+            for name, value in rest.items()]
+    return ", ".join([head, *told])
+
+
+def refusal_told(refusal: Facts) -> str:
+    """Return a refusal or reduction with its rule, value and limit."""
+    rule, measured = refusal["rule"], f"value {number(refusal.get('value'))}, limit {number(refusal.get('limit'))}"
+    meaning = MEANING.get(rule)
+    by = f"{rule} ({meaning}; {measured})" if meaning else f"the rule {rule} ({measured})"
+    if refusal["allowed"] > 0:
+        return f"reduced from {number(refusal['asked'])} to {number(refusal['allowed'])} by {by}"
+    asked = f" {number(refusal['asked'])}" if refusal["asked"] > 0 else ""
+    side = f" {refusal['side']}" if refusal.get("side") else f" {str(refusal['verb']).replace('_', ' ')}"
+    return f"refused{side}{asked} by {by}"
+
+
+def fill_told(fill: Facts) -> str:
+    """Return a fill with price, reference, slippage and fee."""
+    word = "bought" if fill["side"] == "buy" else "sold"
+    why = "" if fill["role"] == "entry" else f" ({fill['role']})"
+    slip = f"reference {number(fill.get('reference'))}, slippage {number(fill.get('slippage'))}, "
+    marks = "".join(f", {name.removeprefix('is_')}" for name in ("is_gapped", "is_cross") if fill.get(name))
+    return (f"{word} {number(fill['qty'])} at {number(fill['price'])}{why} at {fill['time']}, {slip}"
+            f"fee {number(fill['fee'])}{marks}")
+
+
+def order_told(order: Facts) -> str:
+    """Return an order as words: `order 12: sell stop 95, the whole position`."""
+    price = f" {number(order['price'])}" if order.get("price") is not None else ""
+    role = f" ({order['role']})" if order["role"] not in ("entry", order["kind"]) else ""
+    tag = f", tag {order['tag']}" if order.get("tag") else ""
+    return f"order {order['id']}: {order['side']} {order['kind']}{price}{role}, {quantity(order)}{tag}"
+
+
+def fate_told(order: Facts) -> str:
+    """Return what became of an order that was placed."""
+    fills = order.get("fills", [])
+    if fills:
+        more = f" and {len(fills) - 1} more fill{'s' if len(fills) > 2 else ''}" if len(fills) > 1 else ""
+        rest = "" if order["status"] == "filled" else f", then {order['status'].replace('_', ' ')}"
+        return fill_told(fills[0]) + more + rest
+    end = f" at {order['ended_time']}" if order.get("ended_time") else ""
+    return f"not filled: {order['status'].replace('_', ' ')}{end}"
+
+
+def verdict_of_slot(slot: Facts) -> str:
+    """Return in a line why one strategy did or did not trade at the bar."""
+    parts = [f"in this bar it {fill_told(fill)}" for fill in slot["fills"]]
+    if not slot["was_asked"]:
+        return "; ".join([*parts, f"not asked, {slot['because']}"])
+    if not slot["intents"]:
+        return "; ".join([*parts, "asked, and intended nothing"])
+    parts.append("intended " + " and ".join(intent_told(intent) for intent in slot["intents"]))
+    parts += [refusal_told(refusal) for refusal in slot["refusals"]]
+    parts += [f"order {order['id']} {fate_told(order)}" for order in slot["orders"]]
+    cancelled = [str(order["id"]) for order in slot["ended"] if order["status"] == "canceled"]
+    if cancelled:
+        parts.append(f"cancelled order {', '.join(cancelled)}")
+    if not (slot["refusals"] or slot["orders"] or cancelled):
+        parts.append("no order came of it: what it wants is held or under way already")
+    return "; ".join(parts)
+
+
+def lines(document: Facts) -> list[str]:
+    """Return the whole answer, line by line."""
+    bar, account = document["bar"], document["account"]
+    told = [
+        f"{document['symbol']}, bar {bar['number']} of {bar['of']} ({bar['timeframe']}), {bar['open_time']} to "
+        f"{bar['close_time']}",
+        "  " + "  ".join(f"{name} {number(bar[name])}" for name in ("open", "high", "low", "close", "volume")),
+        f"account  equity {number(account['equity'])}, cash {number(account['cash'])}, exposure "
+        f"{number(account['exposure'])}, drawdown {account['drawdown']:.2%}, {account['open_positions']} open",
+    ]
+    for slot in document["slots"]:
+        told += ["", slot["strategy"], *slot_lines(slot, bar)]
+    told += ["", f"why      {document['verdict']}"]
+    return told + [f"* {note}" for note in document["notes"]]
+
+
+def slot_lines(slot: Facts, bar: Facts) -> Iterable[str]:
+    """Yield the lines of one strategy: asked, known, worked, filled, intended, refused, ordered."""
+    yield f"asked    {'yes' if slot['was_asked'] else 'no'}: {slot['because']}"
+    for name, value in slot["indicators"].items():
+        yield f"known    {name} {number(value)}, the bar before {number(slot['indicators_before'][name])}"
+    if slot.get("state"):
+        yield "known    state: " + ", ".join(f"{name} {value}" for name, value in slot["state"].items())
+    position = slot["position"]
+    if position["qty"]:
+        rest = "".join(f", {name} {number(position[name])}" for name in ("stop", "trail", "target") if name in position)
+        bars = f"{position['bars_held']} bar{'' if position['bars_held'] == 1 else 's'}"
+        yield (f"held     {number(position['qty'])} since {position['entry_time']} at "
+               f"{number(position['entry_price'])}, {bars}, P&L {number(position['pnl'])}{rest}")
+    else:
+        yield "held     no position"
+    filled = {fill["order_id"] for fill in slot["fills"]}
+    for order in slot["working"]:
+        yield f"worked   {order_told(order)}{worked_told(order, bar, order['id'] in filled)}"
+    for fill in slot["fills"]:
+        yield f"filled   order {fill['order_id']}, {fill['phase']}: {fill_told(fill)}"
+    for order in slot["ended"]:
+        yield f"ended    {order_told(order)}: {order['status'].replace('_', ' ')}"
+    for intent in slot["intents"]:
+        yield f"intended {intent_told(intent)}"
+    for refusal in slot["refusals"]:
+        yield f"risk     {refusal_told(refusal)}"
+    for order in slot["orders"]:
+        yield f"placed   {order_told(order)}: {fate_told(order)}"
+
+
+def worked_told(order: Facts, bar: Facts, is_filled: bool) -> str:
+    """Return whether the bar reached an order, and what came of it."""
+    if "is_reached" not in order:
+        return "" if is_filled or order["kind"] == "market" else "; it has no price yet"
+    if not order["is_reached"]:
+        return f"; not reached by {number(bar['low'])} to {number(bar['high'])}"
+    return "; reached" if is_filled else "; reached, and nothing of it was filled in this bar"

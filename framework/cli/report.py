@@ -1,0 +1,82 @@
+"""`framework report RUN`: show the report of a run, or make it again."""
+
+from __future__ import annotations
+
+import os
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from framework.cli.interrupt import answer_interrupts
+from framework.cli.options import again_options, answer, json_option, verbose_option
+from framework.cli.progress import announce_compiling, progress_bar
+from framework.errors import ConfigError
+
+if TYPE_CHECKING:
+    from framework.backtest.recorded import Recorded
+
+FILE = "report.html"
+
+
+@click.command("report")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--rebuild", is_flag=True, help="Make the report again although there is one.")
+@click.option("--open", "is_shown", is_flag=True, help="Open the report in a browser.")
+@again_options
+@verbose_option
+@json_option
+def command(run: Path, rebuild: bool, is_shown: bool, data_folder: Path | None, any_version: bool, verbose: bool,
+            as_json: bool) -> int:
+    """Say where the report of RUN is; make it when there is none.
+
+    To make it the run's configuration is run again, after data and versions were compared with those of the run.
+    Exit code 1, and no report, when the repetition differs from the recording.
+    """
+    from framework.backtest.recorded import open_run
+
+    recorded = open_run(run)
+    path = recorded.folder / FILE
+    is_made = rebuild or not path.is_file()
+    different = rebuilt(recorded, path, data_folder, any_version) if is_made else []
+    if as_json:
+        answer({"run": str(recorded.folder), "report": None if different else str(path),
+                "is_rebuilt": is_made and not different, "differences": different})
+    elif different:
+        click.echo(f"no report: the repetition differs from the recording in {', '.join(different)}; a plug-in may "
+                   "depend on something beside its inputs", err=True)
+    else:
+        click.echo(f"report  {path}{' (made again)' if is_made else ''}")
+    if is_shown and not different:
+        webbrowser.open(path.resolve().as_uri())
+    return 1 if different else 0
+
+
+def rebuilt(recorded: Recorded, path: Path, data_folder: Path | None, any_version: bool) -> list[str]:
+    """Run a recording again and write its report; return the tables in which it differs, and write nothing then."""
+    from framework.backtest.recorded import again, same_folder
+    from framework.backtest.report import report_html
+    from framework.backtest.run import run_to_end
+
+    announce_compiling()
+    with answer_interrupts(), progress_bar("report") as progress:
+        config, parts, _ = again(recorded, data_folder, any_version)
+        result = run_to_end(config, parts, progress)
+    different = same_folder(recorded, result)
+    if not different:
+        write_text(path, report_html(result))
+    return different
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all; ConfigError when the folder cannot be written."""
+    scratch: Any = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        scratch.write_text(text, encoding="utf-8")
+        os.replace(scratch, path)
+    except OSError as error:
+        raise ConfigError(f"cannot write {str(path)!r}: {error.strerror or error}; free the space or make the run "
+                          "folder writable") from error
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -1,0 +1,185 @@
+"""`framework diff`: runs that differ in one thing, and what it names as the cause and as the first difference."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from told_runs import make_run, write_bars
+
+from framework.cli import main
+
+Differ = Callable[[Path, Path], dict[str, Any]]
+
+
+@pytest.fixture
+def differ(capsys: pytest.CaptureFixture[str]) -> Differ:
+    """Compare two runs by the command line, check the exit code against the answer, and return it."""
+
+    def compare(one: Path, other: Path) -> dict[str, Any]:
+        capsys.readouterr()
+        code = main(["diff", str(one), str(other), "--json"])
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        assert code == (0 if found["is_same"] else 1)
+        return found
+
+    return compare
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """The run of told_runs."""
+    write_bars(tmp_path)
+    return make_run(tmp_path, "run")
+
+
+def test_equal_runs_are_the_same(run: Path, differ: Differ) -> None:
+    """The same configuration again."""
+    found = differ(run, make_run(run.parent, "again"))
+    assert found["causes"] == []
+    assert (found["is_same"], found["first_difference"], found["statistics"]) == (True, None, {})
+    assert found["verdict"] == "the runs did the same"
+
+
+def test_one_parameter_is_named_and_the_first_other_order_explained_on_both_sides(run: Path, differ: Differ) -> None:
+    """Twice the quantity: heat 20 * 5 = 100 of at most 60, so that bar 5 already orders 12 instead of 10."""
+    found = differ(run, make_run(run.parent, "more", "strategy.params.qty=20.0"))
+    (cause,) = found["causes"]
+    assert (cause["kind"], cause["what"], cause["values"]) == ("config", "strategy.handmade.params.qty",
+                                                               ["not set", 20.0])
+    assert found["verdict"].startswith("the one thing that differs is the cause: strategy.handmade.params.qty is not")
+    first = found["first_difference"]
+    assert (first["table"], first["time"], first["symbol"]) == ("refusals", "2024-01-06 00:00:00Z", "HAND")
+    refused, reduced = first["rows"]
+    assert refused["rule"] == "wrong_side"
+    assert (reduced["rule"], reduced["asked"], reduced["allowed"]) == ("portfolio_heat", 20.0, 12.0)
+    one, other = found["explained"]
+    assert one["bar"]["number"] == other["bar"]["number"] == 5
+    assert "intended buy 10, stop 98" in one["verdict"]
+    assert "reduced from 20 to 12 by the rule portfolio_heat" in other["verdict"]
+
+
+def test_a_parameter_that_changes_nothing_is_named_all_the_same(run: Path, differ: Differ) -> None:
+    """What is written out is the default."""
+    found = differ(run, make_run(run.parent, "spelt", "strategy.params.qty=10.0"))
+    assert found["is_same"]
+    assert found["verdict"].startswith("the runs did the same, although 1 thing differs: strategy.handmade.params.qty")
+
+
+def test_one_row_of_data_is_named_with_bar_and_values(run: Path, differ: Differ) -> None:
+    """Another low of bar 7 that still reaches the stop: only the open of bar 6, 103.5, moves a fill."""
+    other = run.parent / "data"
+    other.mkdir()
+    write_bars(other, {6: (103.5, 105, 102, 104)})
+    found = differ(run, make_run(other, "run"))
+    (cause,) = found["causes"]
+    assert (cause["kind"], cause["what"]) == ("data", "HAND")
+    assert cause["told"].endswith("first HAND, bar 6, which closes at 2024-01-07 00:00:00Z: open 103.0 and 103.5")
+    first = found["first_difference"]
+    assert (first["table"], first["time"]) == ("fills", "2024-01-06 00:00:00Z")
+    assert [row["price"] for row in first["rows"]] == [103.0, 103.5]
+    assert ["bought 10 at 103 " in found["explained"][0]["verdict"],
+            "bought 10 at 103.5 " in found["explained"][1]["verdict"]] == [True, True]
+
+
+def test_data_that_is_gone_is_still_named_by_symbol(run: Path, differ: Differ) -> None:
+    """The same file, changed between the runs: the bars of the first run are no more."""
+    write_bars(run.parent, {6: (103.5, 105, 102, 104)})
+    found = differ(run, make_run(run.parent, "later"))
+    (cause,) = found["causes"]
+    assert cause["what"] == "HAND"
+    assert "which bar cannot be said" in cause["told"]
+    assert "the data is not what it was" in found["explained"][0]["error"]
+    assert "bought 10 at 103.5 " in found["explained"][1]["verdict"]
+
+
+def test_one_version_is_named(run: Path, differ: Differ) -> None:
+    """A recording that says another version of numpy; both did the same."""
+    copy = run.parent / "copy"
+    shutil.copytree(run, copy)
+    document = json.loads((copy / "run.json").read_text())
+    document["versions"]["numpy"] = "1.0"
+    (copy / "run.json").write_text(json.dumps(document))
+    found = differ(run, copy)
+    (cause,) = found["causes"]
+    assert (cause["kind"], cause["what"], cause["values"][1]) == ("version", "numpy", "1.0")
+    assert found["is_same"]
+
+
+@pytest.mark.parametrize(("key", "value", "told"), [
+    ("version", "0.0.1", "strategy handmade: version is none in the first and 0.0.1 in the second"),
+    ("source", "0", "strategy handmade: its source differs under the same version"),
+])
+def test_a_plug_in_of_another_version_or_source_is_named(
+    run: Path, differ: Differ, key: str, value: str, told: str
+) -> None:
+    """An edit of a strategy without a new version is the commonest cause of all."""
+    copy = run.parent / "copy"
+    shutil.copytree(run, copy)
+    document = json.loads((copy / "run.json").read_text())
+    document["plugins"][0][key] = value
+    (copy / "run.json").write_text(json.dumps(document))
+    (cause,) = differ(run, copy)["causes"]
+    assert (cause["kind"], cause["told"]) == ("plugin", told)
+
+
+def test_fees_move_a_fill_and_not_its_order(run: Path, differ: Differ) -> None:
+    """The first difference is the fee of the first fill, and both are explained where its order was placed."""
+    found = differ(run, make_run(run.parent, "dear", "fees.taker_bps=20"))
+    assert [cause["what"] for cause in found["causes"]] == ["fees.taker_bps"]
+    first = found["first_difference"]
+    assert (first["table"], first["columns"]) == ("fills", ["fee"])
+    assert [side["bar"]["number"] for side in found["explained"]] == [5, 5]
+
+
+def test_a_key_without_part_in_trading_is_told_apart(run: Path, differ: Differ) -> None:
+    """The risk-free rate moves ratios and no trade."""
+    found = differ(run, make_run(run.parent, "rate", "account.risk_free_rate=0.03", 'run.name="other"'))
+    assert {cause["what"]: cause["has_part"] for cause in found["causes"]} == {"run.name": False,
+                                                                              "account.risk_free_rate": False}
+    assert found["first_difference"] is None
+    assert not found["is_same"]
+    assert found["verdict"].startswith("the runs traded alike, and their statistics differ")
+
+
+def test_a_difference_without_a_cause_says_so(run: Path, differ: Differ) -> None:
+    """A table that was changed by hand."""
+    copy = run.parent / "copy"
+    shutil.copytree(run, copy)
+    fills = pl.read_parquet(copy / "fills.parquet")
+    fills.with_columns(pl.col("price") + 1.0).write_parquet(copy / "fills.parquet")
+    found = differ(run, copy)
+    assert found["causes"] == []
+    assert "a plug-in depends on something beside its inputs" in found["verdict"]
+
+
+def test_a_shorter_run_is_a_prefix_that_ends(run: Path, differ: Differ) -> None:
+    """The first mark that one has and the other has not."""
+    found = differ(run, make_run(run.parent, "short", 'run.end="2024-01-09"'))
+    first = found["first_difference"]
+    assert first["rows"][1] is None
+    assert (first["table"], first["time"]) == ("refusals", "2024-01-10 00:00:00Z")
+    assert "past the end of the run" in found["explained"][1]["verdict"]
+
+
+def test_the_text_leads_from_the_cause_to_the_difference(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a person reads."""
+    other = make_run(run.parent, "dear", "fees.taker_bps=20")
+    capsys.readouterr()
+    assert main(["diff", str(run), str(other)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == "differs  fees.taker_bps is 10.0 in the first and 20.0 in the second"
+    assert lines[3] == "since    2024-01-06 00:00:00Z, fills of handmade HAND"
+    assert lines[4:6] == ["  first  fee 1.03", "  second fee 2.06"]
+    assert lines[-1].startswith("why      the one thing that differs is the cause: fees.taker_bps")
+
+
+def test_a_run_that_is_not_there_is_bad_input(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the nearest name."""
+    assert main(["diff", str(run), str(run.parent / "rum")]) == 2
+    assert "did you mean 'run'?" in capsys.readouterr().err
