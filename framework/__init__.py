@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from framework.parameters import Param as Param
     from framework.research.optimize import optimize as optimize
     from framework.research.search import Search as Search
+    from framework.research.walk_forward import Forward as Forward
+    from framework.research.walk_forward import walk_forward as walk_forward
     from framework.risk import RiskRule as RiskRule
     from framework.risk import SizingRule as SizingRule
     from framework.slippage import SlippageModel as SlippageModel
@@ -55,6 +57,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DataSource",
+    "Forward",
     "FrameworkError",
     "Instrument",
     "Now",
@@ -83,6 +86,7 @@ __all__ = [
     "place_stop",
     "sell",
     "target",
+    "walk_forward",
 ]
 
 _HOME = {
@@ -98,6 +102,7 @@ _HOME = {
     "framework.parameters": ("Param",),
     "framework.research.optimize": ("optimize",),
     "framework.research.search": ("Search",),
+    "framework.research.walk_forward": ("Forward", "walk_forward"),
     "framework.risk": ("RiskRule", "SizingRule"),
     "framework.slippage": ("SlippageModel",),
     "framework.strategy": ("Now", "Strategy", "buy", "cancel", "cancel_all", "close_position", "move_stop",

@@ -21,6 +21,7 @@ from framework.data.tape import Tape
 from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
 from framework.errors import ConfigError, PluginNotFound, did_you_mean
+from framework.indicators import ColumnCache
 from framework.model.enums import EventKind, OrderStatus, Status
 from framework.model.records import TRADE
 from framework.risk import RiskRule, Rule, SizingRule
@@ -46,17 +47,33 @@ def run(config: Config, tape: Tape | None = None, progress: Callable[[int, int],
     config = attrs.evolve(config, broker=broker_of(config.broker))
     tape = tape if tape is not None else load(config)
     known_symbols(config, tape)
+    made = put_together(config, tape, interpreted=interpreted)
+    for done in made.simulation.chunks(made.last):
+        if progress is not None:
+            progress(done, made.last)
+    finish(made.simulation)
+    return result_of(config, tape, made.plans, made.rules, made.simulation, made.last)
+
+
+@attrs.frozen(eq=False)
+class Made:
+    """A configuration's simulation at its first event, its plug-ins (first the sizing rule), its last event."""
+
+    simulation: Simulation
+    plans: list[Plan]
+    rules: list[Rule]
+    last: int
+
+
+def put_together(config: Config, tape: Tape, cache: ColumnCache | None = None, interpreted: bool = False) -> Made:
+    """Return the simulation of a configuration over a tape; raises ConfigError or PluginError."""
     plans = [Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols) for use in config.strategies]
     sizing = make("sizing", config.sizing, SizingRule)
     rules = [make("risk", use, RiskRule) for use in config.risk]
     slippage = slippage_of(config.slippage, tape) if config.slippage else None
-    simulation = compose(tape, plans, sizing, rules, slippage, terms_of(config), interpreted=interpreted)
+    simulation = compose(tape, plans, sizing, rules, slippage, terms_of(config), cache=cache, interpreted=interpreted)
     last = int(np.searchsorted(tape.event_time, config.run.end_ns or FOREVER, side="left"))
-    for done in simulation.chunks(last):
-        if progress is not None:
-            progress(done, last)
-    finish(simulation)
-    return result_of(config, tape, plans, [sizing, *rules], simulation, last)
+    return Made(simulation, plans, [sizing, *rules], last)
 
 
 def load(config: Config) -> Tape:
@@ -151,11 +168,14 @@ def open_trades(simulation: Simulation) -> np.ndarray:
 
 
 def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], simulation: Simulation,
-              last: int) -> Result:
-    """Return the result of a finished simulation. rules: the sizing rule first."""
+              last: int, may_be_idle: bool = False) -> Result:
+    """Return the result of a finished simulation. rules: the sizing rule first.
+
+    A run without any decision is an error unless it may be idle.
+    """
     state = simulation.state
     logs = {name: rows.copy() for name, rows in used_logs(state).items()}
-    if logs["orders"].size == 0 and logs["refusals"].size == 0:
+    if not may_be_idle and logs["orders"].size == 0 and logs["refusals"].size == 0:
         raise ConfigError(no_decision(config, tape, simulation))
     slots = tuple((plans[int(slot["strategy"])].strategy.name, tape.symbols[int(slot["symbol"])])
                   for slot in state.slots)
