@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from framework.hookspecs import hookimpl as hookimpl
     from framework.model.instrument import Instrument as Instrument
     from framework.parameters import Param as Param
+    from framework.research.audit import Audit as Audit
+    from framework.research.audit import audit as audit
     from framework.research.optimize import optimize as optimize
     from framework.research.search import Search as Search
     from framework.research.walk_forward import Forward as Forward
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from framework.strategy import target as target
 
 __all__ = [
+    "Audit",
     "Broker",
     "Config",
     "ConfigError",
@@ -72,6 +75,7 @@ __all__ = [
     "StrategyError",
     "Tape",
     "__version__",
+    "audit",
     "backtest",
     "buy",
     "cancel",
@@ -101,6 +105,7 @@ _HOME = {
     "framework.model.instrument": ("Instrument",),
     "framework.parameters": ("Param",),
     "framework.research.optimize": ("optimize",),
+    "framework.research.audit": ("Audit", "audit"),
     "framework.research.search": ("Search",),
     "framework.research.walk_forward": ("Forward", "walk_forward"),
     "framework.risk": ("RiskRule", "SizingRule"),

@@ -62,6 +62,7 @@ class Made:
     simulation: Simulation
     plans: list[Plan]
     rules: list[Rule]
+    slippage: SlippageModel | None
     last: int
 
 
@@ -73,7 +74,7 @@ def put_together(config: Config, tape: Tape, cache: ColumnCache | None = None, i
     slippage = slippage_of(config.slippage, tape) if config.slippage else None
     simulation = compose(tape, plans, sizing, rules, slippage, terms_of(config), cache=cache, interpreted=interpreted)
     last = int(np.searchsorted(tape.event_time, config.run.end_ns or FOREVER, side="left"))
-    return Made(simulation, plans, [sizing, *rules], last)
+    return Made(simulation, plans, [sizing, *rules], slippage, last)
 
 
 def load(config: Config) -> Tape:

@@ -23,6 +23,7 @@ VERBS = {
     "monte-carlo": "Simulate what the days or trades of a run could have made.",
     "optimize": "Search for parameters of the strategy, rules and costs in a TOML file.",
     "walk-forward": "Choose parameters on the past and try them on what came next, again and again.",
+    "audit": "Look for what could make a backtest lie: look-ahead, costs, cliffs.",
     "plugins": "List what is installed, or check one plug-in.",
     "new": "Write a new plug-in package that passes its checks.",
     "doctor": "Say what is installed, where and in which state.",
