@@ -33,8 +33,12 @@ if TYPE_CHECKING:
     from framework.hookspecs import hookimpl as hookimpl
     from framework.model.instrument import Instrument as Instrument
     from framework.parameters import Param as Param
+    from framework.research.audit import Audit as Audit
+    from framework.research.audit import audit as audit
     from framework.research.optimize import optimize as optimize
     from framework.research.search import Search as Search
+    from framework.research.walk_forward import Forward as Forward
+    from framework.research.walk_forward import walk_forward as walk_forward
     from framework.risk import RiskRule as RiskRule
     from framework.risk import SizingRule as SizingRule
     from framework.slippage import SlippageModel as SlippageModel
@@ -52,11 +56,13 @@ if TYPE_CHECKING:
     from framework.strategy import target as target
 
 __all__ = [
+    "Audit",
     "Broker",
     "Config",
     "ConfigError",
     "DataError",
     "DataSource",
+    "Forward",
     "FrameworkError",
     "Instrument",
     "Now",
@@ -71,6 +77,7 @@ __all__ = [
     "StrategyError",
     "Tape",
     "__version__",
+    "audit",
     "backtest",
     "buy",
     "cancel",
@@ -87,6 +94,7 @@ __all__ = [
     "place_stop_limit",
     "sell",
     "target",
+    "walk_forward",
 ]
 
 _HOME = {
@@ -102,7 +110,9 @@ _HOME = {
     "framework.model.instrument": ("Instrument",),
     "framework.parameters": ("Param",),
     "framework.research.optimize": ("optimize",),
+    "framework.research.audit": ("Audit", "audit"),
     "framework.research.search": ("Search",),
+    "framework.research.walk_forward": ("Forward", "walk_forward"),
     "framework.risk": ("RiskRule", "SizingRule"),
     "framework.slippage": ("SlippageModel",),
     "framework.strategy": ("Now", "Strategy", "buy", "cancel", "cancel_all", "close_position", "move_stop",

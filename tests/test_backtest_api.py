@@ -192,7 +192,7 @@ def test_progress_and_interpreted_reach_the_run(asked: Asked) -> None:
         ({"data": "sample", "strategy": ["x", "y"], "params": {"fast": 1}}, "params= goes with one strategy"),
         ({"data": "sample", "strategy": "x", "fees": 5}, r"\[fees\] = 5"),
         ({"data": "sample", "strategy": "x", "slippage": 5}, "slippage is int; it must be a name"),
-        ({"data": "sample", "strategy": "x", "walk_forward": {}}, "is not available in this version"),
+        ({"data": "sample", "strategy": "x", "walk_forward": {}}, "train is missing"),
         ({"config": 3}, "config is int; it must be a path, a mapping or a Config"),
         ({"config": "no_such_file.toml"}, "no configuration file at 'no_such_file.toml'"),
     ],

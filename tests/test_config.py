@@ -303,11 +303,6 @@ def test_what_is_missing_or_contradicts_itself_is_refused(document: dict[str, An
     assert message in refused(document)
 
 
-@pytest.mark.parametrize("section", ["walk_forward"])
-def test_a_section_of_a_later_version_is_refused_and_said_to_be_one(section: str) -> None:
-    assert "is not available in this version" in refused(with_section(**{section: {}}))
-
-
 @pytest.mark.parametrize(
     ("section", "key", "value"),
     [("fills", "detail_timeframe", "1m"), ("fills", "volume_basis", "bar"), ("fees", "asset", "base")],

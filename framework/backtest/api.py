@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from framework import plugins
-from framework.backtest.config import KNOWN, LATER, Config, Run, config_from_dict, load_config
+from framework.backtest.config import KNOWN, Config, Run, config_from_dict, load_config
 from framework.data.frames import tape_from_frames
 from framework.data.ingest import ReadOptions
 from framework.data.tape import Tape
@@ -118,7 +118,7 @@ def _data_section(data: Any) -> dict[str, Any] | None:
 
 def _set(document: dict[str, Any], name: str, value: Any) -> None:
     """Put one keyword argument where it belongs in the configuration."""
-    if name in LATER or name in ("data", "strategy"):
+    if name in ("data", "strategy"):
         document[name] = value
     elif name not in _SETTINGS:
         raise ConfigError(f"backtest(): unknown setting {name!r}{did_you_mean(name, _SETTINGS)}")

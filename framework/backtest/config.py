@@ -34,15 +34,10 @@ from framework.backtest.fields import (
 )
 from framework.backtest.monte_carlo_section import MonteCarlo
 from framework.backtest.overrides import apply_overrides
-from framework.backtest.sections import Optimize
+from framework.backtest.sections import Optimize, WalkForward
 from framework.backtest.tax import TAX_DEFAULTS, Tax
 from framework.data.source import make_instrument
 from framework.errors import ConfigError, did_you_mean
-
-LATER = {
-    "walk_forward": "walk-forward analysis",
-}
-"""Sections of capabilities that this version does not have."""
 
 LATER_KEYS = {"fills": ("detail_timeframe", "volume_basis"), "tax": ("in_equity",)}
 """Keys that this version does not have, by section."""
@@ -205,6 +200,7 @@ class Config:
     benchmark: Benchmark = attrs.field(factory=Benchmark)
     tax: Tax | None = None
     optimize: Optimize | None = None
+    walk_forward: WalkForward | None = None
     folder: Path = attrs.field(factory=Path, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -249,16 +245,19 @@ class Config:
             result["tax"] = _plain(self.tax)
         if self.optimize is not None:
             result["optimize"] = _plain(self.optimize)
+        if self.walk_forward is not None:
+            result["walk_forward"] = _plain(self.walk_forward)
         return result
 
 
 _SECTIONS: dict[str, type[Any]] = {"run": Run, "fills": Fills, "fees": Fees, "account": Account, "plugins": Plugins,
-                                   "monte_carlo": MonteCarlo, "benchmark": Benchmark, "optimize": Optimize}
+                                   "monte_carlo": MonteCarlo, "benchmark": Benchmark, "optimize": Optimize,
+                                   "walk_forward": WalkForward}
 
 _OWN_DATA_KEYS = ("source", "symbols", "timeframe")
 
 KNOWN = ("run", "data", "strategy", "fills", "slippage", "fees", "account", "sizing", "risk", "broker", "instruments",
-         "plugins", "monte_carlo", "benchmark", "tax", "optimize")
+         "plugins", "monte_carlo", "benchmark", "tax", "optimize", "walk_forward")
 """Every section that a configuration may have."""
 
 
@@ -301,8 +300,6 @@ def config_from_dict(document: Mapping[str, Any], folder: str | Path = ".") -> C
     """
     document = checked_table("configuration", document)
     for name in document:
-        if name in LATER:
-            raise ConfigError(f"[{name}]: {LATER[name]} is not available in this version; remove the section")
         if name not in KNOWN:
             raise ConfigError(f"unknown section [{name}]{did_you_mean(name, KNOWN)}; known: {', '.join(KNOWN)}")
     if "data" not in document:

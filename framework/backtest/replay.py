@@ -20,7 +20,7 @@ import numpy as np
 from framework.backtest.compose import COSTLY
 from framework.backtest.frames import Namer
 from framework.backtest.recorded import Recorded, again
-from framework.backtest.run import Parts, last_event
+from framework.backtest.run import Parts
 from framework.boundary.adapter import RECORDS, plain_function
 from framework.data.series import format_time
 from framework.data.source import time_ns
@@ -110,7 +110,7 @@ def replay(run: Recorded, symbol: str, at: str, *, data_folder: Path | None = No
     bar = bar_at(parts.tape, number, at)
     simulation = parts.simulation
     close = int(np.searchsorted(parts.tape.event_time, int(parts.tape.close_time[bar]), side="left"))
-    end = last_event(config, parts.tape)
+    end = parts.last
     last = min(close, end)
     for done in simulation.chunks(last):
         if progress is not None:

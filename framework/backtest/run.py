@@ -26,6 +26,7 @@ from framework.engine.layout import FOREVER
 from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
 from framework.errors import ConfigError, PluginNotFound, did_you_mean
+from framework.indicators import ColumnCache
 from framework.model.enums import EventKind, OrderStatus, Status
 from framework.model.records import TRADE
 from framework.risk import RiskRule, Rule, SizingRule
@@ -54,25 +55,30 @@ def run(config: Config, tape: Tape | None = None, progress: Callable[[int, int],
 
 def run_to_end(config: Config, made: Parts, progress: Callable[[int, int], None] | None = None) -> Result:
     """Run what was put together to the end of the run and return its result."""
-    last = last_event(config, made.tape)
-    for done in made.simulation.chunks(last):
+    for done in made.simulation.chunks(made.last):
         if progress is not None:
-            progress(done, last)
+            progress(done, made.last)
     finish(made.simulation)
-    return result_of(config, made.tape, made.plans, made.rules, made.simulation, last)
+    return result_of(config, made.tape, made.plans, made.rules, made.simulation, made.last)
 
 
 @attrs.frozen(eq=False)
 class Parts:
-    """A simulation at its first event and what it was put together from.  rules: the sizing rule first."""
+    """A simulation at its first event and what it was put together from.
+
+    rules: the sizing rule first.  last: the event at which the run ends, exclusive.
+    """
 
     tape: Tape
     plans: list[Plan]
     rules: list[Rule]
+    slippage: SlippageModel | None
     simulation: Simulation
+    last: int
 
 
-def put_together(config: Config, tape: Tape | None = None, interpreted: bool = False) -> Parts:
+def put_together(config: Config, tape: Tape | None = None, interpreted: bool = False,
+                 cache: ColumnCache | None = None) -> Parts:
     """Find the plug-ins, load the data unless it is given, and return the simulation at its first event."""
     tape = tape if tape is not None else load(config)
     known_symbols(config, tape)
@@ -80,13 +86,9 @@ def put_together(config: Config, tape: Tape | None = None, interpreted: bool = F
     sizing = make("sizing", config.sizing, SizingRule)
     rules = [make("risk", use, RiskRule) for use in config.risk]
     slippage = slippage_of(config.slippage, tape) if config.slippage else None
-    simulation = compose(tape, plans, sizing, rules, slippage, terms_of(config), interpreted=interpreted)
-    return Parts(tape, plans, [sizing, *rules], simulation)
-
-
-def last_event(config: Config, tape: Tape) -> int:
-    """Return the event at which the run ends, exclusive."""
-    return int(np.searchsorted(tape.event_time, config.run.end_ns or FOREVER, side="left"))
+    simulation = compose(tape, plans, sizing, rules, slippage, terms_of(config), cache=cache, interpreted=interpreted)
+    last = int(np.searchsorted(tape.event_time, config.run.end_ns or FOREVER, side="left"))
+    return Parts(tape, plans, [sizing, *rules], slippage, simulation, last)
 
 
 def load(config: Config) -> Tape:
@@ -182,11 +184,14 @@ def open_trades(simulation: Simulation) -> np.ndarray:
 
 
 def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], simulation: Simulation,
-              last: int) -> Result:
-    """Return the result of a finished simulation. rules: the sizing rule first."""
+              last: int, may_be_idle: bool = False) -> Result:
+    """Return the result of a finished simulation. rules: the sizing rule first.
+
+    A run without any decision is an error unless it may be idle.
+    """
     state = simulation.state
     logs = {name: rows.copy() for name, rows in used_logs(state).items()}
-    if logs["orders"].size == 0 and logs["refusals"].size == 0:
+    if not may_be_idle and logs["orders"].size == 0 and logs["refusals"].size == 0:
         raise ConfigError(no_decision(config, tape, simulation))
     slots = tuple((plans[int(slot["strategy"])].strategy.name, tape.symbols[int(slot["symbol"])])
                   for slot in state.slots)

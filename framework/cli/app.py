@@ -22,6 +22,8 @@ VERBS = {
     "backtest": "Run the backtest that a TOML file describes.",
     "monte-carlo": "Simulate what the days or trades of a run could have made.",
     "optimize": "Search for parameters of the strategy, rules and costs in a TOML file.",
+    "walk-forward": "Choose parameters on the past and try them on what came next, again and again.",
+    "audit": "Look for what could make a backtest lie: look-ahead, costs, cliffs.",
     "explain": "Say why there was or was no trade at a bar of a run.",
     "report": "Show the report of a run, or make it again.",
     "diff": "Name the cause of the first difference of two runs.",

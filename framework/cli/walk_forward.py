@@ -1,0 +1,112 @@
+"""`framework walk-forward CONFIG`: choose parameters on the past, try them on what came next, again and again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from framework.cli.options import RunOptions, answer, is_terminal, run_options
+
+if TYPE_CHECKING:
+    from framework.research.study import Progress
+    from framework.research.walk_forward import Forward, Watcher
+
+
+@click.command("walk-forward")
+@click.argument("config", type=click.Path(path_type=Path))
+@run_options
+def command(config: Path, **flags: Any) -> int:
+    """Search on windows of the past and run the best on what follows, as [walk_forward] of the file CONFIG says.
+
+    What is searched, and how, is said in [optimize].
+    """
+    from framework.backtest.config import load_config
+    from framework.cli.execute import run_folder
+    from framework.cli.progress import announce_compiling
+
+    options = RunOptions(**flags)
+    made = load_config(config, options.all_overrides)
+    folder = run_folder(options.out, f"{made.name}-walk-forward", datetime.now())
+    announce_compiling()
+    from framework.research.walk_forward import forward
+
+    with _shown_progress(made.name) as watch:
+        found = forward(made, folder, watch=watch, interpreted=options.interpreted, report=options.report,
+                        command=["framework", *sys.argv[1:]])
+    if options.as_json:
+        from framework.backtest.plain import plain
+        from framework.research.walk_forward_report import document
+
+        answer(plain(document(found)))
+    else:
+        show(found, options.report)
+    return 0
+
+
+@contextmanager
+def _shown_progress(label: str) -> Iterator[Watcher | None]:
+    """Yield what is told of every trial; None when nobody watches."""
+    if not is_terminal():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4) as bar:
+        task = bar.add_task(label, total=None)
+
+        def watch(leg: int, legs: int, now: Progress) -> None:
+            bar.update(task, completed=(leg - 1) * now.total + now.done, total=legs * now.total,
+                       description=f"{label} leg {leg} of {legs}")
+
+        yield watch
+
+
+def show(found: Forward, report: bool) -> None:
+    """Print the legs, the table of acceptance, how steady the parameters are, and where everything is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from framework.research.search_charts import shown
+    from framework.research.walk_forward import day
+    from framework.research.walk_forward_report import figure
+
+    paths = [one.path for one in found.study.space.dimensions]
+    legs = Table(show_header=True, header_style="bold", box=None, pad_edge=False)
+    for name in ("leg", "test from", *paths, "in Sharpe", "out Sharpe", "out Return [%]", "# Trades"):
+        legs.add_column(name, justify="right")
+    for leg in found.legs:
+        window = leg.window
+        chosen = ["flat" if leg.params is None else shown(leg.params[path]) for path in paths]
+        sides = [(leg.inside, "Sharpe Ratio"), (leg.outside, "Sharpe Ratio"), (leg.outside, "Return [%]"),
+                 (leg.outside, "# Trades")]
+        legs.add_row(str(window.number), day(window.test_start), *chosen,
+                     *("n/a" if stats is None else figure(stats[name]) for stats, name in sides))
+    table = Table(show_header=True, header_style="bold", box=None, pad_edge=False)
+    for name in ("out of sample", "value", "accept when", ""):
+        table.add_column(name)
+    for one in found.acceptance:
+        table.add_row(one.name, "n/a" if one.value is None else f"{one.value:.2f}", one.rule,
+                      "pass" if one.passed else "fail")
+    console = Console()
+    console.print(legs)
+    console.print(table)
+    for steady in found.stability:
+        spread = "" if steady.spread is None else f", spread {steady.spread:.2f} of the space's"
+        click.echo(f"* {steady.path}: mostly {shown(steady.common)} ({100 * steady.share:.0f} % of legs), "
+                   f"{steady.changes} changes{spread}")
+    for note in found.out.stats.footnotes:
+        click.echo(f"* {note}")
+    verdict = "accepted" if found.is_accepted else "not accepted"
+    click.echo(f"* {verdict}; {found.left.days} days at the end fill no test")
+    click.echo(f"run     {found.folder}")
+    if report:
+        click.echo(f"report  {found.folder / 'report.html' if found.folder else ''}")

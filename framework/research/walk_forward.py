@@ -1,0 +1,336 @@
+"""`framework.walk_forward(...)`: choose parameters on a window of the past, try them on what comes next, move on.
+
+    windows   the time after the longest warm-up is cut into legs: train, then test, then `step` further
+    train     the study of `framework optimize` over the bars that closed before the test begins; no other exist for it
+    test      the best parameters, warmed up on what lies before, flat at the begin and flat again at the end
+    stitch    each leg's first `step` of its test, begun with the capital that the leg before left
+
+Training gets a tape that ends where the test begins: no test bar can be seen, whatever an indicator does.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from framework.backtest.api import settle
+from framework.backtest.config import Config
+from framework.backtest.duration import Duration, nanoseconds, parse_duration, utc
+from framework.backtest.result import Result
+from framework.backtest.sections import ROLLING, WalkForward
+from framework.data.tape import Tape
+from framework.errors import ConfigError
+from framework.indicators import ColumnCache
+from framework.parameters import Value
+from framework.research.journal import NAME, Journal
+from framework.research.optimize import run_study
+from framework.research.search import journalled, write_search
+from framework.research.stability import Criterion, Steadiness, acceptance, number, steadiness
+from framework.research.study import Progress, Study, prepare
+from framework.research.trial import FAILED
+from framework.research.window import run_window, stitch
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LEAST_BARS = 2
+"""Closes below which a window has nothing to train or test on: a decision, and a bar to fill it."""
+
+Watcher = Callable[[int, int, Progress], None]
+"""watch(leg, legs, progress of its search)."""
+
+
+@attrs.frozen
+class Window:
+    """One leg's times, each an end exclusive: train [train_start, test_start), test [test_start, test_end).
+
+    stitch_end: where the next leg takes over.
+    """
+
+    number: int
+    train_start: datetime
+    test_start: datetime
+    stitch_end: datetime
+    test_end: datetime
+
+    def __str__(self) -> str:
+        return (f"leg {self.number}: train {day(self.train_start)} to {day(self.test_start)}, test to "
+                f"{day(self.test_end)}")
+
+
+@attrs.frozen(eq=False)
+class Leg:
+    """What one leg did.
+
+    params: the best on the training window, None when no trial had a value: the leg then stays flat. value: of the
+    objective. trials: how many were tried. inside: the statistics of those parameters on the training window.
+    outside: on the whole test window.
+    """
+
+    window: Window
+    params: dict[str, Value] | None
+    value: float | None
+    trials: int
+    inside: Mapping[str, Any] | None
+    outside: Mapping[str, Any] | None
+
+
+@attrs.frozen(eq=False, kw_only=True, slots=False)
+class Forward:
+    """The result of `framework.walk_forward(...)`.
+
+    result: the stitched out-of-sample run, with the statistics, tables and pictures of any run; None when no leg chose
+    anything. left: the time at the end that fills no test window.
+    """
+
+    study: Study
+    legs: tuple[Leg, ...]
+    result: Result | None
+    left: timedelta
+    folder: Path | None = None
+
+    @property
+    def stats(self) -> Mapping[str, Any]:
+        """The statistics of the stitched out-of-sample run; ConfigError when no leg chose anything."""
+        return self.out.stats
+
+    @property
+    def out(self) -> Result:
+        """The stitched out-of-sample run; ConfigError when no leg chose anything."""
+        if self.result is None:
+            raise ConfigError(f"no trial of any of the {len(self.legs)} legs has a value for "
+                              f"{', '.join(self.study.objective.names)}; use longer training windows, another space or "
+                              "a smaller [optimize] min_trades")
+        return self.result
+
+    @cached_property
+    def stability(self) -> list[Steadiness]:
+        """How steady the chosen parameters are."""
+        return steadiness(self.study.space, [leg.params for leg in self.legs if leg.params is not None])
+
+    @cached_property
+    def acceptance(self) -> list[Criterion]:
+        """The table of acceptance."""
+        inside = [leg.inside for leg in self.legs if leg.inside is not None]
+        return acceptance(self.stats, inside, len(self.legs))
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether every criterion of the table holds."""
+        return all(one.passed for one in self.acceptance)
+
+    @cached_property
+    def efficiency(self) -> float | None:
+        """The annualized out-of-sample return over the mean annualized in-sample one (Pardo 2008); None unless the
+        in-sample one is above 0.
+        """
+        inside = [number(leg.inside["Return (Ann.) [%]"]) for leg in self.legs if leg.inside is not None]
+        known = [one for one in inside if np.isfinite(one)]
+        mean = float(np.mean(known)) if known else np.nan
+        found = number(self.stats["Return (Ann.) [%]"])
+        return found / mean if mean > 0.0 and np.isfinite(found) else None
+
+    @cached_property
+    def table(self) -> pl.DataFrame:
+        """One row per leg: its times, the chosen parameters, the objective, and both sides' main statistics."""
+        import polars as pl
+
+        rows = []
+        for leg in self.legs:
+            window = leg.window
+            row: dict[str, Any] = {"leg": window.number, "train_start": window.train_start,
+                                   "test_start": window.test_start, "test_end": window.test_end, "trials": leg.trials}
+            row |= {one.path: None if leg.params is None else leg.params[one.path]
+                    for one in self.study.space.dimensions}
+            row["objective"] = leg.value
+            for side, stats in (("in-sample", leg.inside), ("out-of-sample", leg.outside)):
+                row |= {f"{side} {name}": None if stats is None else finite(stats[name]) for name in SHOWN}
+            rows.append(row)
+        return pl.DataFrame(rows, infer_schema_length=None)
+
+    def __repr__(self) -> str:
+        lines = [f"{len(self.legs)} legs, {sum(leg.trials for leg in self.legs):,} trials"]
+        if self.result is not None:
+            lines += [f"{one.name} {'n/a' if one.value is None else f'{one.value:.4g}'} ({one.rule}): "
+                      f"{'pass' if one.passed else 'fail'}" for one in self.acceptance]
+        return "\n".join(lines)
+
+
+SHOWN = ("Sharpe Ratio", "Return [%]", "Return (Ann.) [%]", "Max. Drawdown [%]", "Win Rate [%]", "# Trades")
+"""Statistics of each leg in tables."""
+
+
+def finite(value: object) -> float | None:
+    """Return a statistic as a number, None where it is not defined."""
+    found = number(value)
+    return found if np.isfinite(found) else None
+
+
+def day(moment: datetime) -> str:
+    """Return a time for tables: a date, with the time of day where there is one."""
+    is_midnight = (moment.hour, moment.minute, moment.second) == (0, 0, 0)
+    return f"{moment:%Y-%m-%d}" if is_midnight else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def walk_forward(config: Config | Mapping[str, Any] | str | Path | None = None, data: Any = None, strategy: Any = None,
+                 *, out: str | Path | None = None, progress: Watcher | None = None, interpreted: bool = False,
+                 **settings: Any) -> Forward:
+    """Choose parameters leg by leg, try each on the time that follows, and return the `Forward`.
+
+    config, data, strategy, settings: as for `framework.backtest`; `optimize={...}` and `walk_forward={...}` are the
+    sections of those names. out: the folder to write; without one nothing is kept on disk. progress: told the leg, the
+    number of legs and the `Progress` of its search.
+    Raises ConfigError, DataError, PluginError; Interrupted when somebody asks to stop.
+    """
+    made, tape = settle(config, data, strategy, settings)
+    if out is not None:
+        return forward(made, Path(out), tape, watch=progress, interpreted=interpreted)
+    scratch = Path(tempfile.mkdtemp(prefix="framework-walk-forward-"))
+    try:
+        found = forward(made, scratch / "run", tape, watch=progress, interpreted=interpreted, write=False)
+        return attrs.evolve(found, folder=None)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def forward(config: Config, folder: Path, tape: Tape | None = None, *, watch: Watcher | None = None,
+            interpreted: bool = False, report: bool = True, write: bool = True, command: Sequence[str] = ()) -> Forward:
+    """Run the walk-forward of a configuration in a new folder: a folder a leg, and the whole at the end."""
+    if folder.exists() or folder.is_symlink():
+        raise ConfigError(f"the folder {str(folder)!r} exists already; name another one with --out")
+    settings = config.walk_forward
+    if settings is None:
+        raise ConfigError('the section [walk_forward] is missing; add one, such as train = "24mo", test = "6mo"')
+    if settings.method != ROLLING:
+        raise ConfigError(f"[walk_forward] method = {settings.method!r} has no legs that follow each other")
+    study = prepare(config, tape, interpreted)
+    windows, left = windows_of(settings, study)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the folder {str(folder)!r}: {error.strerror or error}; name a writable place "
+                          "with --out") from error
+    cache = ColumnCache(study.settings.cache_mib << 20)
+    legs, parts = [], []
+    capital = config.run.capital
+    for window in windows:
+        told = None if watch is None else lambda now, leg=window.number: watch(leg, len(windows), now)
+        leg, chosen = train(study, window, folder / "legs" / f"{window.number:03d}", told, write)
+        if chosen is not None:
+            ahead = over(chosen, window.test_start, window.test_end, config.run.capital)
+            whole = run_window(ahead, study.tape, cache, interpreted)
+            leg = attrs.evolve(leg, outside=dict(whole.stats))
+        mine = over(chosen or study.config, window.test_start, window.stitch_end, capital)
+        parts.append(run_window(mine, study.tape, cache, interpreted, idle=chosen is None))
+        capital = final_equity(parts[-1])
+        legs.append(leg)
+        if capital <= 0.0:
+            break
+    ends = attrs.evolve(study.config.run, start=windows[0].test_start, end=legs[-1].window.stitch_end)
+    has_chosen = any(leg.params is not None for leg in legs)
+    result = stitch(attrs.evolve(config, run=ends), study.tape, parts) if has_chosen else None
+    found = Forward(study=study, legs=tuple(legs), result=result, left=left, folder=folder)
+    if write:
+        from framework.research.walk_forward_report import write_forward
+
+        write_forward(found, report, command)
+    return found
+
+
+def final_equity(part: Result) -> float:
+    """Return the equity at the end of a run, account currency."""
+    marks = part.records.marks
+    return float(marks["equity"][-1]) if len(marks) else part.capital
+
+
+def over(config: Config, start: datetime, end: datetime, capital: float) -> Config:
+    """Return a configuration over another window and with another capital."""
+    return attrs.evolve(config, run=attrs.evolve(config.run, start=start, end=end, capital=capital))
+
+
+def windows_of(settings: WalkForward, study: Study) -> tuple[list[Window], timedelta]:
+    """Return the windows of all legs, whole ones only, and the time at the end that is left over.
+
+    The first training window begins where every point of the space can decide; where all durations are whole days, at
+    the midnight (UTC) that follows.  Raises ConfigError when there is no leg, or hardly a bar in a window.
+    """
+    train = parse_duration("[walk_forward] train", settings.train or "")
+    test = parse_duration("[walk_forward] test", settings.test or "")
+    step = parse_duration("[walk_forward] step", settings.step) if settings.step else test
+    begin, end = ends_of(study, (train, test, step))
+    windows: list[Window] = []
+    while True:
+        number_of_leg = len(windows)
+        start = step.times(number_of_leg).after(begin)
+        tried = train.after(start)
+        if test.after(tried) > end:
+            break
+        windows.append(Window(number_of_leg + 1, begin if settings.anchored else start, tried, step.after(tried),
+                              test.after(tried)))
+    if not windows:
+        bars = int(np.diff(study.tape.series).max())
+        raise ConfigError(f"[walk_forward] train = {settings.train!r} and test = {settings.test!r} are longer than the "
+                          f"time there is, {day(begin)} to {day(end)} ({bars} bars of the longest symbol, after the "
+                          "longest warm-up of the space); use shorter windows or more data")
+    closes = np.sort(study.tape.close_time)
+    for window in windows:
+        for name, first, last in (("training", window.train_start, window.test_start),
+                                  ("test", window.test_start, window.stitch_end)):
+            ends = np.searchsorted(closes, [nanoseconds(first), nanoseconds(last)], side="left")
+            count = np.unique(closes[ends[0] : ends[1]]).size
+            if count < LEAST_BARS:
+                raise ConfigError(f"[walk_forward] leg {window.number}: {count} bars close in its {name} window, "
+                                  f"{day(first)} to {day(last)}; a window needs at least {LEAST_BARS}: use longer "
+                                  "windows or shorter bars")
+    return windows, end - windows[-1].stitch_end
+
+
+def ends_of(study: Study, lengths: Sequence[Duration]) -> tuple[datetime, datetime]:
+    """Return from when to when legs can lie; on midnights (UTC) where all lengths are whole days."""
+    run = study.config.run
+    assert run.start is not None
+    begin = run.start
+    last_close = int(study.tape.close_time.max())
+    end = utc(last_close + 1_000_000) if run.end is None else min(run.end, utc(last_close + 1_000_000))
+    if all(one.is_of_days for one in lengths):
+        begin, end = next_midnight(begin), next_midnight(end)
+    return begin, end
+
+
+def next_midnight(moment: datetime) -> datetime:
+    """Return the first midnight that is not before a moment."""
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight if midnight == moment else midnight + timedelta(days=1)
+
+
+def train(study: Study, window: Window, folder: Path, watch: Callable[[Progress], None] | None,
+          write: bool) -> tuple[Leg, Config | None]:
+    """Search on a training window; return the leg, its test still to come, and the configuration that it chose."""
+    known = study.tape.truncate(nanoseconds(window.test_start) - 1)
+    config = over(study.config, window.train_start, window.test_start, study.config.run.capital)
+    mine = prepare(attrs.evolve(config, optimize=study.settings, walk_forward=None), known, study.setup.interpreted)
+    folder.mkdir(parents=True)
+    journal = Journal.create(folder / NAME, mine.document())
+    try:
+        work = run_study(mine, journal, None, watch)
+        found = journalled(mine, journal, work, None, folder)
+    finally:
+        journal.close()
+    if not found.complete:
+        if all(one.state == FAILED for one in found.outcomes):
+            found.check()
+        return Leg(window, None, None, len(found.outcomes), None, None), None
+    if write:
+        write_search(found)
+    inside = run_window(found.config, known, mine.cache, study.setup.interpreted)
+    values = found.best.values or (np.nan,)
+    leg = Leg(window, dict(found.best.params), float(values[0]), len(found.outcomes), dict(inside.stats), None)
+    return leg, found.config

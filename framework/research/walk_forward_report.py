@@ -1,0 +1,197 @@
+"""What a walk-forward writes: the table of its legs, the stitched run, and a report of one HTML file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from itertools import pairwise
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from framework.backtest.duration import nanoseconds
+from framework.backtest.write import TABLES, write_json, write_table
+from framework.research.search_charts import HEIGHT, MARGIN, WIDTH, shown, svg, text
+from framework.research.walk_forward import SHOWN, Forward, day, finite
+
+POINTS = 1_500
+"""Points of a drawn curve: more are put together, the lowest and the highest of each place kept."""
+
+
+def document(found: Forward) -> dict[str, Any]:
+    """Return what `--json` answers and walk_forward.json holds."""
+    study = found.study
+    legs = [{"leg": leg.window.number, "train_start": leg.window.train_start, "test_start": leg.window.test_start,
+             "test_end": leg.window.test_end, "stitch_end": leg.window.stitch_end, "params": leg.params,
+             "value": leg.value, "trials": leg.trials,
+             "in_sample": None if leg.inside is None else {name: finite(leg.inside[name]) for name in SHOWN},
+             "out_of_sample": None if leg.outside is None else {name: finite(leg.outside[name]) for name in SHOWN}}
+            for leg in found.legs]
+    settings = study.config.walk_forward
+    return {
+        "run": None if found.folder is None else str(found.folder),
+        "method": settings.method if settings else "", "legs": legs, "accepted": found.is_accepted,
+        "acceptance": [{"criterion": one.name, "value": one.value, "rule": one.rule, "passed": one.passed}
+                       for one in found.acceptance],
+        "stability": [{"parameter": one.path, "values": list(one.values), "common": one.common, "share": one.share,
+                       "changes": one.changes, "spread": one.spread} for one in found.stability],
+        "efficiency": found.efficiency, "stats": found.out.stats.as_json(), "notes": list(found.out.stats.footnotes),
+        "trials": sum(leg.trials for leg in found.legs), "objective": list(study.objective.names),
+        "unused_days": found.left.total_seconds() / 86_400, "seed": study.config.run.seed,
+        "fingerprint": study.tape.fingerprint}
+
+
+def write_forward(found: Forward, report: bool, command: Sequence[str]) -> None:
+    """Write walk_forward.json, stats.json, legs.parquet, the tables of the stitched run and report.html."""
+    assert found.folder is not None
+    folder, result = found.folder, found.out
+    write_json(folder / "walk_forward.json", {**document(found), "command": list(command),
+                                              "study": found.study.document()})
+    write_json(folder / "stats.json", result.stats.as_json())
+    write_table(folder / "legs.parquet", found.table)
+    for name in TABLES:
+        write_table(folder / f"{name}.parquet", getattr(result, name))
+    if report:
+        (folder / "report.html").write_text(forward_html(found), encoding="utf-8")
+
+
+def forward_html(found: Forward) -> str:
+    """Return the whole report as the text of one HTML file that needs no network and no script."""
+    parts = (header, accepted, curve, legs_table, steady, provenance)
+    template = files("framework.research").joinpath("search_report.html").read_text(encoding="utf-8")
+    body = "\n".join(part(found) for part in parts)
+    return Template(template).substitute(title=escape(f"{found.study.config.name} · walk-forward"), body=body)
+
+
+def section(title: str, *parts: str) -> str:
+    """Return a section."""
+    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
+
+
+def rows_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of texts."""
+    top = "".join(f"<th>{escape(name)}</th>" for name in head)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def figure(value: object) -> str:
+    """Return a statistic for a table."""
+    known = finite(value)
+    return "n/a" if known is None else shown(round(known, 2)) if isinstance(value, float) else f"{value:,}"
+
+
+def header(found: Forward) -> str:
+    """What was done, and what came of it out of sample."""
+    study, stats = found.study, found.stats
+    first, last = found.legs[0].window, found.legs[-1].window
+    told = (f"{len(found.legs)} legs, each the best of {found.legs[0].trials:,} trials by "
+            f"{', '.join(study.objective.names)} on its training window, then run on what came next; out of sample "
+            f"from {day(first.test_start)} to {day(last.stitch_end)} on {', '.join(study.tape.symbols[:6])}"
+            f"{f' and {len(study.tape.symbols) - 6} more' if len(study.tape.symbols) > 6 else ''}")
+    names = ("Return [%]", "Return (Ann.) [%]", "Sharpe Ratio", "Max. Drawdown [%]", "Win Rate [%]", "# Trades")
+    tiles = [(name, figure(stats[name])) for name in names]
+    kept = "n/a" if found.efficiency is None else f"{100 * found.efficiency:.0f} %"
+    tiles.append(("Kept of the in-sample return", kept))
+    tiles.append(("Verdict", "accepted" if found.is_accepted else "not accepted"))
+    drawn = "".join(f'<div class="tile"><span>{escape(name)}</span><strong>{escape(value)}</strong></div>'
+                    for name, value in tiles)
+    idle = sum(leg.params is None for leg in found.legs)
+    notes = [f"{idle} legs stayed flat: no trial of theirs had a value"] if idle else []
+    notes += list(found.out.stats.footnotes)
+    return (f"<header><h1>{escape(study.config.name)}: walk-forward</h1><p class=\"soft\">{escape(told)}</p>"
+            f'<div class="tiles">{drawn}</div><p class="note">{escape("; ".join(notes))}</p></header>')
+
+
+def accepted(found: Forward) -> str:
+    """The table of acceptance."""
+    rows = [(one.name, "n/a" if one.value is None else shown(round(one.value, 2)), one.rule,
+             "pass" if one.passed else "fail") for one in found.acceptance]
+    return section("Acceptance", rows_table(("criterion", "out of sample", "rule", "verdict"), rows))
+
+
+def curve(found: Forward) -> str:
+    """The stitched equity, the seams between legs marked."""
+    marks = found.out.records.marks
+    if not len(marks):
+        return ""
+    begin, end = int(marks["time"][0]), max(int(marks["time"][-1]), int(marks["time"][0]) + 1)
+    equity = np.concatenate(([found.out.capital], marks["equity"]))
+    low, high = float(equity.min()), float(equity.max())
+    span = high - low or 1.0
+
+    def x(time: float) -> float:
+        return MARGIN + (time - begin) / (end - begin) * (WIDTH - MARGIN - 20)
+
+    def y(value: float) -> float:
+        return HEIGHT - MARGIN - (value - low) / span * (HEIGHT - MARGIN - 20)
+
+    seams = "".join(f'<path class="axis" d="M{x(nanoseconds(leg.window.test_start)):.1f} 12V{HEIGHT - MARGIN:.1f}" '
+                    'style="opacity:.25"/>' for leg in found.legs[1:])
+    points = thinned(marks["equity"])
+    path = "".join(f"{'L' if k else 'M'}{x(float(marks['time'][i])):.1f} {y(float(marks['equity'][i])):.1f}"
+                   for k, i in enumerate(points))
+    body = [seams, f'<path class="axis" d="M{MARGIN} 12V{HEIGHT - MARGIN:.1f}H{WIDTH - 10}"/>',
+            f'<path class="way" d="{path}"/>', text(MARGIN - 6, y(low) + 4, f"{low:,.0f}", "end"),
+            text(MARGIN - 6, y(high) + 4, f"{high:,.0f}", "end"),
+            text(MARGIN, HEIGHT - MARGIN + 22, day(found.legs[0].window.test_start), "start"),
+            text(WIDTH - 20, HEIGHT - MARGIN + 22, day(found.legs[-1].window.stitch_end), "end")]
+    return section("Out-of-sample equity, stitched",
+                   '<p class="soft">Each leg begins flat with the equity that the leg before left; lines are seams. '
+                   "Every position was closed before its seam, with costs.</p>",
+                   svg("".join(body), "out-of-sample equity"))
+
+
+def thinned(values: np.ndarray) -> list[int]:
+    """Return which points to draw: all, or the lowest and the highest of each of POINTS / 2 places."""
+    if len(values) <= POINTS:
+        return list(range(len(values)))
+    edges = np.linspace(0, len(values), POINTS // 2 + 1).astype(int)
+    chosen = {0, len(values) - 1}
+    for first, last in pairwise(edges):
+        part = values[first:last]
+        chosen |= {int(first + part.argmin()), int(first + part.argmax())}
+    return sorted(chosen)
+
+
+def legs_table(found: Forward) -> str:
+    """One row a leg."""
+    paths = [one.path for one in found.study.space.dimensions]
+    head = ["leg", "train from", "test from", "test to", *paths,
+            *(f"{side} {name}" for name in ("Sharpe Ratio", "Return [%]", "Max. Drawdown [%]", "# Trades")
+              for side in ("in", "out"))]
+    rows = []
+    for leg in found.legs:
+        window = leg.window
+        cells = [str(window.number), day(window.train_start), day(window.test_start), day(window.test_end)]
+        cells += ["flat" if leg.params is None else shown(leg.params[path]) for path in paths]
+        for name in ("Sharpe Ratio", "Return [%]", "Max. Drawdown [%]", "# Trades"):
+            cells += ["n/a" if stats is None else figure(stats[name]) for stats in (leg.inside, leg.outside)]
+        rows.append(cells)
+    return section("The legs", '<p class="soft">in: the chosen parameters on the training window, out: on the whole '
+                   "test window.</p>", rows_table(head, rows))
+
+
+def steady(found: Forward) -> str:
+    """How steady the chosen parameters are."""
+    rows = [(one.path, ", ".join(shown(value) for value in one.values),
+             f"{shown(one.common)} ({100 * one.share:.0f} %)", str(one.changes),
+             "n/a" if one.spread is None else f"{one.spread:.2f}") for one in found.stability]
+    return section("Stability of the parameters",
+                   '<p class="soft">spread: the deviation of the choices over that of the space; 0 is always the same, '
+                   "1 is no better than chance.</p>",
+                   rows_table(("parameter", "chosen, leg by leg", "most often", "changes", "spread"), rows))
+
+
+def provenance(found: Forward) -> str:
+    """What is needed to do it again."""
+    study = found.study
+    settings = study.config.to_dict().get("walk_forward", {})
+    rows = [("windows", ", ".join(f"{key} = {value}" for key, value in settings.items())),
+            ("unused at the end", f"{found.left.total_seconds() / 86_400:g} days"),
+            ("sampler", f"{study.settings.sampler}, seed {study.config.run.seed}"), ("data", study.tape.fingerprint),
+            ("versions", ", ".join(f"{name} {version}" for name, version in study.document()["versions"].items()))]
+    return section("To do it again", "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
+                                                     for name, value in rows) + "</dl>")
