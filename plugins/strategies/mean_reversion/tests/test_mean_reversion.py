@@ -107,7 +107,6 @@ def test_the_package_registers_them() -> None:
     assert [cls.name for cls in register_strategies()] == ["bollinger", "zscore", "rsi"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("cls", register_strategies(), ids=lambda cls: cls.name)
 def test_every_strategy_passes_the_conformance_kit(cls: type[Strategy]) -> None:
     report = check_plugin(cls)

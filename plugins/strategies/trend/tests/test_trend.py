@@ -15,7 +15,6 @@ def test_the_package_registers_them() -> None:
         "supertrend"]  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("cls", register_strategies(), ids=lambda cls: cls.name)
 def test_every_strategy_passes_the_conformance_kit(cls: type[Strategy]) -> None:
     report = check_plugin(cls)

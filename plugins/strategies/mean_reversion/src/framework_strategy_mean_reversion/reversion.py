@@ -60,17 +60,17 @@ class ZscoreReversion(Strategy):
     def wake(self, bars: Bars) -> Mapping[str, Condition]:
         """Ask while flat where the price is stretched."""
         z = self.indicators(bars)["z"]
-        return {"flat": (z <= -self.enter_z) | (z >= self.enter_z)}
+        return {"flat": (-z >= self.enter_z) | (z >= self.enter_z)}
 
     @staticmethod
     def decide(now: Now) -> None:
         """Enter where it is stretched; close where it is not any more."""
         z, p, held = now.ind.z, now.p, now.position.qty
         if held != 0.0:
-            if (held > 0.0 and z >= -p.exit_z) or (held < 0.0 and z <= p.exit_z):
+            if (held > 0.0 and -z <= p.exit_z) or (held < 0.0 and z <= p.exit_z):
                 close_position(now)
         elif now.position.pending == 0.0:
-            if z <= -p.enter_z:
+            if -z >= p.enter_z:
                 buy(now, stop_offset=p.stop_atr * now.ind.atr)
             elif p.shorts and z >= p.enter_z:
                 sell(now, stop_offset=p.stop_atr * now.ind.atr)
@@ -93,17 +93,17 @@ class RsiReversion(Strategy):
     def wake(self, bars: Bars) -> Mapping[str, Condition]:
         """Ask while flat at the extremes."""
         strength = self.indicators(bars)["rsi"]
-        return {"flat": (strength < self.oversold) | (strength > 100.0 - self.oversold)}
+        return {"flat": (strength < self.oversold) | (100.0 - strength < self.oversold)}
 
     @staticmethod
     def decide(now: Now) -> None:
         """Enter at an extreme; close at the middle."""
         strength, p, held = now.ind.rsi, now.p, now.position.qty
         if held != 0.0:
-            if (held > 0.0 and strength >= p.leave) or (held < 0.0 and strength <= 100.0 - p.leave):
+            if (held > 0.0 and strength >= p.leave) or (held < 0.0 and 100.0 - strength >= p.leave):
                 close_position(now)
         elif now.position.pending == 0.0:
             if strength < p.oversold:
                 buy(now, stop_offset=p.stop_atr * now.ind.atr)
-            elif p.shorts and strength > 100.0 - p.oversold:
+            elif p.shorts and 100.0 - strength < p.oversold:
                 sell(now, stop_offset=p.stop_atr * now.ind.atr)

@@ -36,7 +36,7 @@ class Momentum(Strategy):
         """Ask while flat where ADX is high and RSI is in one of its ranges."""
         seen = self.indicators(bars)
         up = (seen["rsi"] >= self.rsi_from) & (seen["histogram"] > 0.0)
-        down = (seen["rsi"] <= 100.0 - self.rsi_from) & (seen["histogram"] < 0.0)
+        down = (100.0 - seen["rsi"] >= self.rsi_from) & (seen["histogram"] < 0.0)
         return {"flat": (seen["adx"] > self.adx_above) & (up | down), "held": never(bars)}
 
     @staticmethod
@@ -48,7 +48,7 @@ class Momentum(Strategy):
         side = 0
         if p.rsi_from <= ind.rsi <= p.rsi_to and ind.histogram > 0.0:
             side = 1
-        elif p.shorts and 100.0 - p.rsi_to <= ind.rsi <= 100.0 - p.rsi_from and ind.histogram < 0.0:
+        elif p.shorts and p.rsi_from <= 100.0 - ind.rsi <= p.rsi_to and ind.histogram < 0.0:
             side = -1
         enter(now, side, p.stop_atr * ind.atr, p.target_atr * ind.atr)
 
