@@ -94,7 +94,7 @@ class Param:
         return f"{low}value{high}"
 
     def stored(self, value: Value) -> float | int | bool:
-        """Return the value as compiled code sees it: a choice as its place, a duration in nanoseconds, 0 for a symbol."""
+        """Return the value as compiled code sees it: a choice as its place, a duration in ns, 0 for a symbol."""
         if self.is_duration:
             return _nanoseconds("", value)
         if self.is_symbol:

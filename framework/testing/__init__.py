@@ -17,4 +17,5 @@ from framework.testing.markets import synthetic_market
 from framework.testing.report import Check, Report
 from framework.testing.venue import MemoryVenue
 
-__all__ = ["Check", "Decision", "Intent", "MemoryVenue", "Report", "check_plugin", "decide_all_once", "decide_once", "synthetic_market"]
+__all__ = ["Check", "Decision", "Intent", "MemoryVenue", "Report", "check_plugin", "decide_all_once", "decide_once",
+           "synthetic_market"]

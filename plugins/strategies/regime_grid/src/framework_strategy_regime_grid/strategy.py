@@ -1,7 +1,7 @@
 """Rest a ladder of buys below the price; what a rung buys is offered one step higher.
 
-Each rung has a tag of its own and at most one working order: its buy, or once that is filled, the sell of what it holds.
-A decision keeps the ladder as it should be and says nothing where it is.
+Each rung has a tag of its own and at most one working order: its buy, or once that is filled, the sell of what it
+holds. A decision keeps the ladder as it should be and says nothing where it is.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def keep_rung(now: Any, rung: int, rungs: int, step: float, is_new: bool) -> Non
 class RegimeGrid(Strategy):
     """Rest a ladder of buys in a sideways or a calmly rising market; close out in a falling or a wild one.
 
-    Sideways (ADX below 20, close within 10 % of the EMA of 50): 10 rungs 1 % apart. Bull (close above the EMA of 200, RSI
-    50 to 70): 5 rungs 2.5 % apart. Bear (close below the EMA of 200, RSI below 40) and wild (ATR above 15 % of the
+    Sideways (ADX below 20, close within 10 % of the EMA of 50): 10 rungs 1 % apart. Bull (close above the EMA of 200,
+    RSI 50 to 70): 5 rungs 2.5 % apart. Bear (close below the EMA of 200, RSI below 40) and wild (ATR above 15 % of the
     close) cancel the ladder and close the position. In none of them no new buy is placed; sells go on. While no rung
     holds anything the ladder follows the price up.
     """

@@ -39,8 +39,8 @@ class Rotation(Strategy):
 
     At the first close after `every`, all symbols are ranked by the change of their close over `lookback` bars, the last
     `skip` bars left out; one whose last bar is older than `stale` is not. One counts as strong only above `minimum`, as
-    weak only below -`minimum`; places that nobody takes stay in cash. A position is brought to its part when it is off by
-    more than `tolerance`.
+    weak only below -`minimum`; places that nobody takes stay in cash. A position is brought to its part when it is off
+    by more than `tolerance`.
     """
 
     name = "rotation"
