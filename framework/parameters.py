@@ -17,7 +17,8 @@ from framework.errors import ConfigError, did_you_mean
 Value = float | int | bool | str
 
 UNIT_DTYPES = {bool: "?", int: "i8", float: "f8", str: "i8"}
-"""How a parameter of each type is stored for compiled code; a choice as its position, a duration in nanoseconds."""
+"""How a parameter of each type is stored for compiled code; a choice as its position, a duration in nanoseconds, a
+symbol not at all (0)."""
 
 NO_DURATION = "none"
 
@@ -26,7 +27,8 @@ NO_DURATION = "none"
 class Param:
     """One parameter: its default (which fixes its type), its bounds, both inclusive, and its choices.
 
-    A duration is a text such as "30d" or "12h", or "none"; compiled code sees nanoseconds, 0 for none.
+    A duration is a text such as "30d" or "12h", or "none"; compiled code sees nanoseconds, 0 for none. A symbol names
+    another symbol of the run, for `bars.symbol(self.partner)`; compiled code does not see it.
 
     >>> class Example(Plugin):
     ...     name = "example"
@@ -42,10 +44,12 @@ class Param:
     choices: tuple[str, ...] | None = None
     doc: str = ""
     is_duration: bool = False
+    is_symbol: bool = False
 
     def __attrs_post_init__(self) -> None:
-        if isinstance(self.default, str) and not self.choices and not self.is_duration:
-            raise ConfigError(f"Param({self.default!r}): a text parameter needs choices=(...) or is_duration=True")
+        if isinstance(self.default, str) and not (self.choices or self.is_duration or self.is_symbol):
+            raise ConfigError(f"Param({self.default!r}): a text parameter needs choices=(...), is_duration=True or "
+                              "is_symbol=True")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ConfigError(f"Param({self.default!r}): low = {self.low} is above high = {self.high}")
 
@@ -65,6 +69,10 @@ class Param:
         if self.is_duration:
             _nanoseconds(where, value)
             return str(value)
+        if self.is_symbol:
+            if not isinstance(value, str) or not value:
+                raise ConfigError(f'{where} must be a symbol, such as "MSFT"')
+            return value
         if self.type is bool:
             if not isinstance(value, (bool, np.bool_)):
                 raise ConfigError(f"{where} must be true or false")
@@ -86,9 +94,11 @@ class Param:
         return f"{low}value{high}"
 
     def stored(self, value: Value) -> float | int | bool:
-        """Return the value as compiled code sees it: a choice is its position in `choices`, a duration nanoseconds."""
+        """Return the value as compiled code sees it: a choice as its place, a duration in ns, 0 for a symbol."""
         if self.is_duration:
             return _nanoseconds("", value)
+        if self.is_symbol:
+            return 0
         return self.choices.index(str(value)) if self.choices is not None else value  # type: ignore[return-value]
 
 

@@ -125,3 +125,14 @@ def test_a_condition_of_all_symbols_is_that_of_each():
     each = [truth(condition, tape, symbol, ColumnCache()) for symbol in range(2)]
     assert whole.any()
     assert np.array_equal(whole, np.concatenate(each))
+
+
+def test_where_a_condition_begins_is_known_beside_a_symbol_that_has_no_bar_yet():
+    """As in the beginning of data whose last symbol is listed later."""
+    both = build_tape([from_frame({"time": [f"2024-01-0{day}" for day in days], "open": [10.0] * 3, "high": [12.0] * 3,
+                                   "low": [9.0] * 3, "close": [9.0, 11.0, 9.0], "volume": [1.0] * 3}, name)
+                       for name, days in (("OLD", (1, 2, 3)), ("NEW", (7, 8, 9)))])
+    early = both.truncate(int(both.close_time[2]))
+    assert early.series.tolist() == [0, 3, 3]
+    assert truth((BARS.close > 10).begins(), early, None, ColumnCache()).tolist() == [False, True, False]
+    assert truth((BARS.close > 10).begins(), both, None, ColumnCache()).tolist() == [False, True, False] * 2

@@ -1,4 +1,4 @@
-"""What is written for readers is true: blocks of code run, configurations load, examples trade, links lead somewhere.
+"""What is written for readers is true: blocks of code run, configurations load, links lead somewhere.
 
 The Python blocks of one page run in order as one program, in a process and an empty folder of their own.  A command
 of a console block runs there too; `make` is only asked what it would do.
@@ -6,7 +6,6 @@ of a console block runs there too; `make` is only asked what it would do.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -22,7 +21,6 @@ from framework.backtest.config import config_from_dict
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("plugins/*/*/README.md"))]
-EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NAMED = re.compile(r"`([\w.-]+\.toml)`[^`]*\n\n```toml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -130,12 +128,3 @@ def test_the_index_names_every_page() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     for page in (ROOT / "docs").glob("*.md"):
         assert page.name == "index.md" or f"({page.name})" in index, page.name
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=relative)
-def test_an_example_trades(example: Path, tmp_path: Path) -> None:
-    """Its command is the one in its head, and it has something to show."""
-    assert f"framework backtest {relative(example)}" in example.read_text(encoding="utf-8")
-    told = run(["framework", "backtest", str(example), "--no-report", "--json", "--out", "out"], tmp_path)
-    answer = json.loads(told)
-    assert answer["trades"] > 10

@@ -120,6 +120,7 @@ class Declares(Strategy):
     flag = Param(True)
     choice = Param("b", choices=("a", "b", "c"))
     wait = Param("12h", is_duration=True)
+    other = Param("MSFT", is_symbol=True)
     state: ClassVar[Any] = {"count": 7, "is_set": True, "recent": [1.5, 2.5]}
     shared: ClassVar[Any] = {"leader": -1}
     tags = ("first", "second")
@@ -133,7 +134,7 @@ def test_the_layout_begins_with_the_header_and_carries_the_names() -> None:
     assert dtype.fields["ind"][1] == HEADER.itemsize  # type: ignore[index]
     record = np.zeros((), dtype)
     store_constants(strategy, record)
-    assert record["p"].tolist() == (4, 0.5, True, 1, DAY // 2)  # a choice by its position, a duration in nanoseconds
+    assert record["p"].tolist() == (4, 0.5, True, 1, DAY // 2, 0)  # a choice by its position, a duration in nanoseconds
     assert record["tag"].tolist() == (1, 2)
     assert record["state"]["recent"].tolist() == [1.5, 2.5]
     assert (record["state"]["count"], record["state"]["is_set"], record["shared"]["leader"]) == (7, True, -1)
@@ -173,7 +174,9 @@ def test_state_of_another_kind_is_refused() -> None:
     ({"choice": "d"}, "parameter choice = 'd' is not one of a, b, c"),
     ({"wait": "12"}, 'parameter wait = \'12\' must be "none" or a duration'),
     ({"wait": 3}, 'parameter wait = 3 must be "none" or a duration'),
-    ({"hole": 3}, "declares: unknown parameter 'hole'; did you mean 'whole'? it has: whole, real, flag, choice, wait"),
+    ({"other": ""}, 'parameter other = \'\' must be a symbol, such as "MSFT"'),
+    ({"hole": 3}, "declares: unknown parameter 'hole'; did you mean 'whole'? it has: whole, real, flag, choice, wait, "
+                  "other"),
 ])
 def test_a_wrong_parameter_is_refused_with_value_and_rule(params: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -182,9 +185,9 @@ def test_a_wrong_parameter_is_refused_with_value_and_rule(params: dict[str, Any]
 
 
 def test_parameters_take_the_type_of_their_default() -> None:
-    made = Declares(whole=np.int64(5), real=1, flag=np.bool_(False), choice="c", wait="none")
-    assert made.values() == {"whole": 5, "real": 1.0, "flag": False, "choice": "c", "wait": "none"}
-    assert [type(value) for value in made.values().values()] == [int, float, bool, str, str]
+    made = Declares(whole=np.int64(5), real=1, flag=np.bool_(False), choice="c", wait="none", other="IBM")
+    assert made.values() == {"whole": 5, "real": 1.0, "flag": False, "choice": "c", "wait": "none", "other": "IBM"}
+    assert [type(value) for value in made.values().values()] == [int, float, bool, str, str, str]
     assert Declares.params()["wait"].stored("none") == 0
     assert Declares.params()["wait"].stored("2d") == 2 * DAY
     assert UNSET < -1e300
@@ -199,12 +202,12 @@ def test_parameters_are_inherited_and_overridden() -> None:
         more = Param(1.0, low=0.0, high=2.0)
 
     assert Child().values()["whole"] == 8
-    assert list(Child.params()) == ["whole", "real", "flag", "choice", "wait", "more"]
-    assert list(Declares.params()) == ["whole", "real", "flag", "choice", "wait"]
+    assert list(Child.params()) == ["whole", "real", "flag", "choice", "wait", "other", "more"]
+    assert list(Declares.params()) == ["whole", "real", "flag", "choice", "wait", "other"]
 
 
 def test_a_parameter_that_can_never_hold_is_refused_where_it_is_written() -> None:
-    with pytest.raises(ConfigError, match=r"needs choices=\(...\) or is_duration=True"):
+    with pytest.raises(ConfigError, match=r"needs choices=\(...\), is_duration=True or is_symbol=True"):
         Param("text")
     with pytest.raises(ConfigError, match="low = 5 is above high = 2"):
         Param(3, low=5, high=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -11,12 +12,12 @@ import numpy as np
 import pytest
 from framework_strategy_trend.crosses import EmaCross, MaCross
 
-from framework import ConfigError, Now, Param, Strategy, buy, close_position, sell
+from framework import ConfigError, Now, Param, Strategy, buy, close_position, sell, target
 from framework.boundary.jit import JIT
 from framework.data import DataSource
 from framework.data.sources.synthetic import Synthetic
 from framework.indicators import Bars, Expression, Indicator, atr, ema, highest, length, sma
-from framework.testing import Check, Report, check_plugin, decide_once, synthetic_market
+from framework.testing import Check, Report, check_plugin, decide_all_once, decide_once, synthetic_market
 from framework.testing.data import change_values
 from framework.testing.markets import KINDS, change_future, events_until, quiet_cuts
 from framework.testing.report import Failed, run_checks
@@ -539,3 +540,36 @@ def test_one_decision_is_for_one_symbol() -> None:
     with pytest.raises(ConfigError, match="rotation decides for all symbols at once"):
         decide_once(Rotation)
     assert length
+
+
+def test_one_decision_for_all_symbols_gives_each_its_answer_and_keeps_the_shared_memory_of_the_first() -> None:
+    class Leads(Strategy):
+        """Buy the highest of those that closed now."""
+
+        name = "leads"
+        shared: ClassVar[Any] = {"leader": -1}
+        state: ClassVar[Any] = {"asked": 0}
+
+        @staticmethod
+        def decide_all(nows: Sequence[Now]) -> None:
+            highest = -1.0
+            for i in range(len(nows)):
+                nows[i].state.asked += nows[i].universe
+                if nows[i].fresh and nows[i].bar.close > highest:
+                    highest = nows[i].bar.close
+                    nows[0].shared.leader = i
+            target(nows[nows[0].shared.leader], weight=1.0)
+
+    first, second, third = decide_all_once(
+        Leads, {"bar": {"close": 5.0}}, {"bar": {"close": 7.0}, "state": {"asked": 4}},
+        {"bar": {"close": 9.0}, "fresh": False})
+    assert (first, third) == ((), ())
+    assert [intent.weight for intent in second] == [1.0]
+    assert [each.shared.leader for each in (first, second, third)] == [1, 1, 1]
+    assert [each.state.asked for each in (first, second, third)] == [3, 7, 3]
+    with pytest.raises(ConfigError, match=r"decide_all_once\(leads\): now\.bar has no 'clse'; did you mean 'close'?"):
+        decide_all_once(Leads, {"bar": {"clse": 5.0}})
+    with pytest.raises(ConfigError, match="at least one symbol"):
+        decide_all_once(Leads)
+    with pytest.raises(ConfigError, match="decides for one symbol at a time"):
+        decide_all_once(Everything, {})

@@ -34,7 +34,8 @@ def truth(condition: Condition, tape: Tape, symbol_index: int | None, cache: Col
         out = np.zeros(len(holds), np.bool_)
         np.greater(holds[1:], holds[:-1], out=out[1:])
         if symbol_index is None:
-            out[tape.series[:-1]] = False
+            first = tape.series[:-1]
+            out[first[first < out.size]] = False
         return _locked(out)
     raise TypeError(f"a condition of the unknown kind {type(condition).__name__}")
 

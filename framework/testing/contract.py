@@ -64,6 +64,8 @@ def bad_values(param: Param) -> list[Any]:
     """Return values that a parameter must refuse."""
     if param.choices or param.is_duration:
         return ["no such choice", 3.5, None]
+    if param.is_symbol:
+        return ["", 3.5, None]
     if param.type is bool:
         return ["yes", 2, None]
     values: list[Any] = ["text", None, math.nan, math.inf, True]

@@ -1,15 +1,15 @@
-"""Ask a strategy for one decision, with everything it sees given by hand."""
+"""Ask a strategy for one decision, for one symbol or for all, with everything it sees given by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import attrs
 import numpy as np
 
-from framework.boundary.adapter import RECORD
+from framework.boundary.adapter import RECORD, RECORDS
 from framework.boundary.view import view_at
 from framework.errors import ConfigError, did_you_mean
 from framework.indicators import Bars
@@ -78,18 +78,66 @@ def decide_once(strategy: Strategy | type[Strategy], **parts: Any) -> Decision:
     """
     made = strategy() if isinstance(strategy, type) else strategy
     if made.decide_all is not None:
-        raise ConfigError(f"{made.name} decides for all symbols at once; run it over a synthetic_market instead")
-    dtype = now_dtype(made, tuple(made.indicators(Bars())))
+        raise ConfigError(f"{made.name} decides for all symbols at once; hand their values to decide_all_once")
+    records = _records(made, [parts], "decide_once")
+    (record,), dtype = _each(records), records.dtype
     check_names(made.decide, dtype, RECORD, f"{made.name}.decide")
-    record = np.zeros((), dtype)
-    store_constants(made, record)
-    record["position"]["stop"] = record["position"]["target"] = UNSET
-    for name, given in parts.items():
-        _store(made.name, record, name, given)
-    now = view_at(record.ctypes.data, dtype)
-    made.decide(now)
+    made.decide(view_at(record.ctypes.data, dtype))
+    return _decision(made, record, record)
+
+
+def decide_all_once(strategy: Strategy | type[Strategy], *slots: Mapping[str, Any]) -> tuple[Decision, ...]:
+    """Return what a strategy decides for each of its symbols when it sees these values of them, one mapping a symbol.
+
+    strategy: an instance, or a class with its default parameters, that has a `decide_all`.
+    slots: the parts that `decide_once` takes, and ``fresh`` (default true) and ``age`` [ns]; ``shared`` is read of the
+    first one, and is the same in all answers.
+    Raises ConfigError for a name that does not exist or no symbol, and whatever `decide_all` raises.
+
+    >>> from framework import Strategy, target
+    >>> class Strongest(Strategy):
+    ...     name = "strongest"
+    ...     @staticmethod
+    ...     def decide_all(nows):
+    ...         for i in range(len(nows)):
+    ...             if nows[i].bar.close > nows[i].bar.open:
+    ...                 target(nows[i], weight=0.5)
+    >>> falling, rising = decide_all_once(Strongest, {"bar": {"open": 2.0}}, {"bar": {"close": 2.0}})
+    >>> falling, [intent.weight for intent in rising]
+    ((), [0.5])
+    """
+    made = strategy() if isinstance(strategy, type) else strategy
+    if made.decide_all is None:
+        raise ConfigError(f"{made.name} decides for one symbol at a time; hand its values to decide_once")
+    if not slots:
+        raise ConfigError(f"decide_all_once({made.name}): it needs the values of at least one symbol")
+    records = _records(made, [{"fresh": True, **parts} for parts in slots], "decide_all_once")
+    records["universe"] = len(slots)
+    check_names(made.decide_all, records.dtype, RECORDS, f"{made.name}.decide_all")
+    made.decide_all(tuple(view_at(record.ctypes.data, records.dtype) for record in _each(records)))
+    return tuple(_decision(made, record, records[0]) for record in _each(records))
+
+
+def _records(made: Strategy, slots: Sequence[Mapping[str, Any]], verb: str) -> np.ndarray:
+    """Return one record of `now` a slot with the given parts in it."""
+    records = np.zeros(len(slots), now_dtype(made, tuple(made.indicators(Bars()))))
+    for record, parts in zip(_each(records), slots, strict=True):
+        store_constants(made, record)
+        record["position"]["stop"] = record["position"]["target"] = UNSET
+        for name, given in parts.items():
+            _store(f"{verb}({made.name})", record, name, given)
+    return records
+
+
+def _each(records: np.ndarray) -> list[np.ndarray]:
+    """Return each record as an array without dimensions over the same memory."""
+    return [records[i: i + 1].reshape(()) for i in range(records.size)]
+
+
+def _decision(made: Strategy, record: Any, first: Any) -> Decision:
+    """Return what a record holds after a decision; shared memory is that of the first slot."""
     decision = Decision(_intent(record["intents"][i], made.tags) for i in range(int(record["intent_count"])))
-    decision.state, decision.shared = (_namespace(record, name) for name in ("state", "shared"))
+    decision.state, decision.shared = _namespace(record, "state"), _namespace(first, "shared")
     return decision
 
 
@@ -97,11 +145,11 @@ def _store(owner: str, record: np.ndarray, name: str, given: Any) -> None:
     """Write one given part into the record of `now`."""
     fields = [field for field in record.dtype.names or () if field not in INTERNAL and field not in ("p", "tag")]
     if name not in fields:
-        raise ConfigError(f"decide_once({owner}): now has no {name!r}{did_you_mean(name, fields)}; "
+        raise ConfigError(f"{owner}: now has no {name!r}{did_you_mean(name, fields)}; "
                           f"it has: {', '.join(fields)}")
     if name in ("fills", "orders"):
         if len(given) > MAX_ORDERS:
-            raise ConfigError(f"decide_once({owner}): {len(given)} {name} are more than {MAX_ORDERS}")
+            raise ConfigError(f"{owner}: {len(given)} {name} are more than {MAX_ORDERS}")
         for row, values in zip(record[name], given, strict=False):
             _fill(owner, f"{name}[i]", row, values)
         record["fill_count" if name == "fills" else "order_count"] = len(given)
@@ -115,7 +163,7 @@ def _fill(owner: str, path: str, record: Any, values: Mapping[str, Any]) -> None
     names: Iterable[str] = record.dtype.names or ()
     for name, value in values.items():
         if name not in names:
-            raise ConfigError(f"decide_once({owner}): now.{path} has no {name!r}{did_you_mean(name, names)}; "
+            raise ConfigError(f"{owner}: now.{path} has no {name!r}{did_you_mean(name, names)}; "
                               f"it has: {', '.join(names)}")
         record[name] = value
 

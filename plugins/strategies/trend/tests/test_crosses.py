@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from framework_strategy_trend import register_strategies
 from framework_strategy_trend.crosses import EmaCross, MaCross
 
 from framework.indicators import Bars
@@ -69,7 +68,3 @@ def test_only_ema_cross_closes_while_the_fast_average_stays_below() -> None:
 def test_they_declare_the_averages_that_they_read() -> None:
     assert set(MaCross().indicators(Bars())) == {"fast", "slow"}
     assert set(EmaCross().indicators(Bars())) == {"fast", "slow", "atr"}
-
-
-def test_the_package_registers_both() -> None:
-    assert register_strategies() == [MaCross, EmaCross]

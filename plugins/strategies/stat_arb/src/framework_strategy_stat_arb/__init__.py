@@ -1,0 +1,22 @@
+"""Pairs trading on a rolling hedge ratio: `stat_arb`; `cointegration` tests a pair before.
+
+This module is what the entry point names.  It imports the strategy when it is asked for, so that
+`framework --help` need not load the compiler.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from framework import hookimpl
+
+if TYPE_CHECKING:
+    from framework import Strategy
+
+
+@hookimpl
+def register_strategies() -> list[type[Strategy]]:
+    """Return the strategies of this package."""
+    from framework_strategy_stat_arb.strategy import StatArb
+
+    return [StatArb]
