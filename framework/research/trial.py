@@ -17,6 +17,7 @@ import numpy as np
 from framework.backtest.compose import (
     FOREVER,
     WAKES,
+    Kept,
     Plan,
     addresses_of,
     compose,
@@ -114,7 +115,7 @@ class Stage:
         self._signature: tuple[Any, ...] = ()
         self._pristine: dict[str, np.ndarray] = {}
         self._check_dtypes: list[np.dtype] = []
-        self._first: tuple[Any, ...] = ()
+        self._first: Kept | None = None
         self._fixed: dict[int, tuple[str, ...]] = {}
 
     def run(self, trial: Trial, worker: str = "") -> Outcome:
@@ -203,19 +204,20 @@ class Stage:
             for slot in range(first_slot, first_slot + len(columns)):
                 store_constants(parts.plans[number].strategy, simulation.nows.record(slot, plugs[number].dtype))
             first_slot, first_column = first_slot + len(columns), first_column + columns.size
-        rule_columns = [*self._first[2]]
+        assert self._first is not None
+        rule_columns = [*self._first.rule_columns]
         for number, rule in enumerate(rules):
             if not self.subject.is_fixed(rule):
                 rule_columns[number] = self._evaluated(rule)
                 made.rule_columns[number, :, : len(rule_columns[number])] = addresses_of(
                     tape, rule_columns[number])[:, : len(rule_columns[number])]
                 store_rule(rule, simulation.checks.record(number, self._check_dtypes[number]))
-        costs, request = self._first[3:]
+        costs, request = self._first.slippage_columns, self._first.request
         if parts.slippage is not None and not self.subject.is_fixed(parts.slippage):
             costs = self._evaluated(parts.slippage)
             made.slippage_columns[...] = addresses_of(tape, costs)
             parts.slippage.store_params(request.record(0, plugs[-1].dtype)["p"])
-        simulation.keep = (tape, slots, rule_columns, costs, request)
+        simulation.keep = Kept(tape, slots, rule_columns, costs, request)
         simulation.next, simulation.status = 0, Status.RUNNING
 
     def _evaluated(self, owner: Rule | SlippageModel) -> dict[str, np.ndarray]:
@@ -224,7 +226,7 @@ class Stage:
 
     def _check_ready(self, simulation: Simulation) -> None:
         """Refuse parameters whose indicators warm up beyond the common window: trials would not be comparable."""
-        start, tape, slots = self.setup.config.run.start_ns, self.setup.tape, simulation.keep[1]
+        start, tape, slots = self.setup.config.run.start_ns, self.setup.tape, simulation.keep.slots
         if start is None:
             return
         ready = first_decision(tape, np.concatenate(slots.ready), slots.symbols)
