@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import framework
+import framework.research.trial
 from framework import Param, Strategy, buy, close_position
 from framework.backtest.run import load, run
 from framework.errors import ConfigError, Interrupted
@@ -41,8 +42,10 @@ POINTS = 11
     {"strategy": {"name": "ema_cross"}, "slippage": {"name": "fixed", "bps": 3}, "risk": {"drawdown": {}},
      "data": {"source": "synthetic", "symbols": ["A", "B"], "timeframe": "1h", "bars": 700, "seed": 2}},
 ], ids=["one symbol", "two symbols, rules, slippage"])
-def test_every_statistic_of_a_trial_is_that_of_the_backtest(sections: dict[str, Any]) -> None:
-    """Bit for bit, whether it is computed from tables, from summed marks or from the whole result."""
+def test_every_statistic_of_a_trial_is_that_of_the_backtest(sections: dict[str, Any],
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit for bit, whether it is computed from tables, from marks summed up in chunks or from the whole result."""
+    monkeypatch.setattr(framework.research.trial, "CHUNK_EVENTS", 200)
     point = {"fast": 5, "slow": 20}
     study = study_of({"space": {name: [value] for name, value in point.items()}}, **sections)
     expected = run(study.subject.configured(point), study.tape).stats
@@ -61,10 +64,14 @@ def test_every_statistic_of_a_trial_is_that_of_the_backtest(sections: dict[str, 
     assert set(stages) == {"light", "marks", "full"}
 
 
-def test_a_stage_used_before_gives_what_a_new_one_gives() -> None:
+@pytest.mark.parametrize("space", [
+    {"fast": [3, 8], "slippage": {"bps": [0, 50]}, "risk": {"drawdown": {"max_drawdown": [0.004, 0.9]}}},
+    {"fast": [3, 8]},
+], ids=["everything varies", "the rule does not vary"])
+def test_a_stage_used_before_gives_what_a_new_one_gives(space: dict[str, Any]) -> None:
     """Parameters, columns, rules' and slippage's memory are all put back."""
-    sections = {"strategy": {"name": "ema_cross"}, "slippage": {"name": "fixed"}, "risk": {"drawdown": {}}}
-    space = {"fast": [3, 8], "slippage": {"bps": [0, 50]}, "risk": {"drawdown": {"max_drawdown": [0.01, 0.9]}}}
+    sections = {"strategy": {"name": "ema_cross"}, "slippage": {"name": "fixed"},
+                "risk": {"drawdown": {"max_drawdown": 0.004, "drawdown_warning": 0.001, "drawdown_critical": 0.002}}}
     study = study_of({"space": space}, **sections)
     points = list(study.space.grid())
     used = Stage(study.setup, study.cache)

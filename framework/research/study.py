@@ -25,6 +25,7 @@ from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS, broker_of, known
 from framework.backtest.sections import Optimize
 from framework.backtest.stats import Value as Statistic
 from framework.data.tape import Tape
+from framework.engine.simulation import held_interrupts
 from framework.errors import ConfigError, Interrupted
 from framework.indicators import ColumnCache
 from framework.parameters import Value
@@ -280,15 +281,18 @@ class Driver:
         return True
 
     def _keep(self, outcomes: Sequence[Outcome]) -> None:
-        """Take finished trials; they are committed at the latest FLUSH_SECONDS later."""
-        for outcome in outcomes:
-            if outcome.number in self.outcomes:
-                continue
-            self._buffer.append(outcome)
-            self.ran += 1
-            self._count(outcome)
-        if time.perf_counter() - self._flushed >= FLUSH_SECONDS:
-            self._flush()
+        """Take finished trials; they are committed at the latest FLUSH_SECONDS later. Ctrl-C waits until they are."""
+        with held_interrupts() as interrupts:
+            for outcome in outcomes:
+                if outcome.number in self.outcomes:
+                    continue
+                self._buffer.append(outcome)
+                self.ran += 1
+                self._count(outcome)
+            if time.perf_counter() - self._flushed >= FLUSH_SECONDS:
+                self._flush()
+        if interrupts:
+            raise KeyboardInterrupt
 
     def _count(self, outcome: Outcome) -> None:
         self.outcomes[outcome.number] = outcome
@@ -299,9 +303,12 @@ class Driver:
             self.watch(self._progress())
 
     def _flush(self) -> None:
-        buffer, self._buffer = self._buffer, []
-        self.journal.append(buffer)
+        with held_interrupts() as interrupts:
+            self.journal.append(self._buffer)
+            self._buffer = []
         self._flushed = time.perf_counter()
+        if interrupts:
+            raise KeyboardInterrupt
 
     def _progress(self) -> Progress:
         done, total = len(self.outcomes), self.sampler.total

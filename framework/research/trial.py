@@ -115,7 +115,7 @@ class Stage:
         self._signature: tuple[Any, ...] = ()
         self._pristine: dict[str, np.ndarray] = {}
         self._check_dtypes: list[np.dtype] = []
-        self._first: Any = None
+        self._first: Kept | None = None
         self._fixed: dict[int, tuple[str, ...]] = {}
 
     def run(self, trial: Trial, worker: str = "") -> Outcome:
@@ -204,6 +204,7 @@ class Stage:
             for slot in range(first_slot, first_slot + len(columns)):
                 store_constants(parts.plans[number].strategy, simulation.nows.record(slot, plugs[number].dtype))
             first_slot, first_column = first_slot + len(columns), first_column + columns.size
+        assert self._first is not None
         rule_columns = [*self._first.rule_columns]
         for number, rule in enumerate(rules):
             if not self.subject.is_fixed(rule):
