@@ -15,7 +15,6 @@ import attrs
 import numpy as np
 
 from framework.backtest.compose import (
-    FOREVER,
     WAKES,
     Plan,
     addresses_of,
@@ -27,6 +26,7 @@ from framework.backtest.compose import (
 from framework.backtest.config import Config
 from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS, finish, result_of, terms_of
 from framework.data.tape import Tape
+from framework.engine.layout import FOREVER
 from framework.engine.simulation import Simulation
 from framework.errors import ConfigError, FrameworkError, Interrupted, StrategyError
 from framework.indicators import ColumnCache, Condition, Expression, evaluate, ready_rows
