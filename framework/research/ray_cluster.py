@@ -39,6 +39,9 @@ CHUNK_SECONDS = 0.2
 START_SECONDS = 120.0
 """How long the first worker may take to come up, and the next one when all are lost."""
 
+RETURN_MEMORY = "MALLOC_MMAP_THRESHOLD_", str(1 << 20)
+"""Makes glibc give freed arrays beyond 1 MiB back to the system in workers, instead of keeping them for later."""
+
 CONNECT_SECONDS = 5.0
 STORE_FLOOR = 128 << 20
 """Bytes of object store beyond tape and columns."""
@@ -384,6 +387,7 @@ def start_local_cluster(ray: Any, **options: Any) -> None:
     """
     from ray._private import ray_constants
 
+    os.environ.setdefault(*RETURN_MEMORY)
     before = ray_constants.ENABLE_RAY_CLUSTER
     variable = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
     inherited = os.environ.get(variable)

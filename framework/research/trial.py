@@ -18,6 +18,7 @@ from framework.backtest.compose import (
     WAKES,
     Kept,
     Plan,
+    Slots,
     addresses_of,
     compose,
     names_of,
@@ -165,7 +166,8 @@ class Stage:
             terms = attrs.evolve(self.terms, log_marks=self.setup.objective.mode != LIGHT)
             made = compose(self.setup.tape, parts.plans, parts.sizing, parts.rules, parts.slippage, terms,
                            cache=self.cache, interpreted=self.setup.interpreted)
-            self._simulation, self._signature, self._first = made, signature, made.keep
+            self._simulation, self._signature = made, signature
+            self._first = attrs.evolve(made.keep, slots=Slots())
             self._pristine = {name: getattr(made.state, name).copy() for name in KEPT}
             self._check_dtypes = [next(plug.dtype for plug in made.plugs if plug.array == "rules"
                                        and plug.rows == (number,)) for number in range(len(rules))]
@@ -190,6 +192,7 @@ class Stage:
         Plug-ins that no trial varies are there as they were put together first.
         """
         made, tape, plugs = simulation.state, self.setup.tape, simulation.plugs
+        simulation.keep = self._first
         for name in KEPT:
             getattr(made, name)[...] = self._pristine[name]
         simulation.nows.bytes[...], simulation.checks.bytes[...] = self._pristine["nows"], self._pristine["checks"]
