@@ -27,7 +27,7 @@ from framework.research.walk_forward import Forward, walk_forward, windows_of
 from framework.research.window import run_window
 
 DOCUMENT: dict[str, Any] = {
-    "data": {"source": "synthetic", "symbols": ["A", "B"], "timeframe": "4h", "bars": 1_400, "seed": 4},
+    "data": {"source": "synthetic", "symbols": ["A", "B"], "timeframe": "4h", "bars": 1_100, "seed": 4},
     "strategy": {"name": "ma_cross"},
     "fees": {"taker_bps": 5},
     "optimize": {"space": {"fast": [4, 8, 12], "slow": [20, 30]}, "executor": "local", "workers": 1},

@@ -14,6 +14,7 @@ import click
 from framework.cli.options import RunOptions, answer, is_terminal, run_options
 
 if TYPE_CHECKING:
+    from framework.backtest.config import Config
     from framework.research.study import Progress
     from framework.research.walk_forward import Forward, Watcher
 
@@ -34,6 +35,10 @@ def command(config: Path, **flags: Any) -> int:
     made = load_config(config, options.all_overrides)
     folder = run_folder(options.out, f"{made.name}-walk-forward", datetime.now())
     announce_compiling()
+    from framework.backtest.sections import ROLLING
+
+    if made.walk_forward is not None and made.walk_forward.method != ROLLING:
+        return _cross_validate(made, folder, options)
     from framework.research.walk_forward import forward
 
     with _shown_progress(made.name) as watch:
@@ -46,6 +51,31 @@ def command(config: Path, **flags: Any) -> int:
         answer(plain(document(found)))
     else:
         show(found, options.report)
+    return 0
+
+
+def _cross_validate(made: Config, folder: Path, options: RunOptions) -> int:
+    """Choose by purged folds, and show what each split chose and how the paths did."""
+    from framework.backtest.plain import plain
+    from framework.research.folds import cross_validate, shown_values
+
+    with _shown_progress(made.name) as watch:
+        told = None if watch is None else lambda now: watch(1, 1, now)
+        found = cross_validate(made, folder, watch=told, interpreted=options.interpreted)
+    if options.as_json:
+        answer(plain(found.document()))
+        return 0
+    name = found.search.study.objective.names[0]
+    for fold in found.folds:
+        tested = ", ".join(str(group + 1) for group in fold.split.groups)
+        click.echo(f"tested {tested}: {shown_values(fold.params)}; {name} {fold.value:.4g} in, {fold.out:.4g} out")
+    sharpe = found.document()["sharpe"]
+    for number, path in enumerate(found.of_paths):
+        click.echo(f"path {number + 1}: Sharpe Ratio {path['Sharpe Ratio']:.2f}, Return {path['Return [%]']:.2f} %, "
+                   f"Max. Drawdown {path['Max. Drawdown [%]']:.2f} %")
+    click.echo(f"* {sharpe['paths']} paths over {len(found.time):,} days; gaps of {found.purge.days} days before and "
+               f"{found.embargo.days} days after each test")
+    click.echo(f"run     {folder}")
     return 0
 
 
