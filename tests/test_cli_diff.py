@@ -137,6 +137,26 @@ def test_fees_move_a_fill_and_not_its_order(run: Path, differ: Differ) -> None:
     assert [side["bar"]["number"] for side in found["explained"]] == [5, 5]
 
 
+def test_a_fill_at_the_open_of_a_session_is_explained_at_the_close_that_ordered_it(
+    tmp_path: Path, differ: Differ
+) -> None:
+    """On an exchange the night lies between: the bar that is explained is the one in which the order was placed."""
+    runs = []
+    for bps in (10, 20):
+        config = tmp_path / f"{bps}.toml"
+        config.write_text('[data]\nsource = "sample"\nsymbols = ["AAPL"]\n[strategy]\nname = "ema_cross"\n'
+                          f"[fees]\ntaker_bps = {bps}\n")
+        runs.append(tmp_path / str(bps))
+        flags = ["--no-report", "--set", "run.end=2000-12-31"]
+        assert main(["backtest", str(config), "--out", str(runs[-1]), *flags]) == 0
+    first, second = runs
+    found = differ(first, second)
+    placed = pl.read_parquet(first / "orders.parquet")["placed_time"][0].strftime("%Y-%m-%d %H:%M:%SZ")
+    assert [side["at"] for side in found["explained"]] == [placed, placed]
+    assert found["first_difference"]["time"] > placed
+    assert all(side["slots"][0]["orders"] for side in found["explained"])
+
+
 def test_a_key_without_part_in_trading_is_told_apart(run: Path, differ: Differ) -> None:
     """The risk-free rate moves ratios and no trade."""
     found = differ(run, make_run(run.parent, "rate", "account.risk_free_rate=0.03", 'run.name="other"'))

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 ABSENT = "not set"
 
-WITHOUT_PART = ("run.name", "benchmark", "tax", "monte_carlo", "broker", "account.risk_free_rate", "account.currency")
+WITHOUT_PART = ("run.name", "benchmark", "tax", "monte_carlo", "optimize", "broker", "account.risk_free_rate",
+                "account.currency")
 """Keys and sections that no trade depends on."""
 
 FIXED = {
