@@ -29,7 +29,7 @@ DEFAULTS = {"qty": 100.0, "reference": 10.0, "entry": 10.0, "stop": UNSET, "targ
             "trail_after": UNSET, "held_stop": UNSET, "held_target": UNSET}  # fmt: skip
 """An opening of 100 at 10 with equity 10,000 in an account without a past."""
 
-PARTS = ("account", "past", "trips", "clock", "instrument", "bar", "ind")
+PARTS = ("ind", "account", "past", "trips", "clock", "instrument", "bar")
 
 
 class Opening:

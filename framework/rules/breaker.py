@@ -77,10 +77,11 @@ class CircuitBreaker(RiskRule):
 
     @staticmethod
     def watch(order: Any) -> None:
-        """End and begin trips; look at every mark while one lasts, else at a loss of the threshold."""
-        end_trips(order)
-        if begin_trips(order) and order.p.on_trip == FLATTEN:
+        """Begin and end trips; look at every mark while one lasts, else at a loss of the threshold."""
+        has_begun = begin_trips(order)
+        if has_begun and order.p.on_trip == FLATTEN:
             flatten(order)
+        end_trips(order)
         account = order.account
         measured(order, account.day_start_equity - account.equity, order.p.daily_loss_threshold)
         level = math.inf

@@ -96,7 +96,7 @@ class LossLimits(RiskRule):
         elif state.day == past.day:
             refuse(order, state.day_loss, p.max_daily_loss)
         else:
-            drawdown = 100.0 * account.drawdown
+            drawdown = 100.0 * (account.peak - account.equity) / account.peak
             if drawdown >= p.drawdown_threshold_percent:
                 reduce(order, order.qty * p.drawdown_reduction, drawdown, p.drawdown_threshold_percent)
             each = risk_each(order)

@@ -78,8 +78,7 @@ class TakeProfit(RiskRule):
 
     name = "take_profit"
     default_take_profit_percent = Param(5.0, low=0.001, high=1_000.0, unit="percent",
-                                        doc="distance of the target of an entry without "
-                                                                          "one")
+                                        doc="distance of the target of an entry without one")
     min_risk_reward_ratio = Param(2.0, low=0.0, high=1_000.0, doc="reward over risk")
     enable_partial_profit = Param(True, doc="whether an entry without a target is closed in two parts")
     partial_profit_percent = Param(50.0, low=1.0, high=100.0, unit="percent",

@@ -7,6 +7,7 @@ Blackjack, Sports Betting and the Stock Market", 1997) takes that fraction from 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -107,10 +108,12 @@ class VolatilityTarget(SizingRule):
     @staticmethod
     def size(order: Any) -> float:
         """Return the quantity in units."""
-        p = order.p
+        p, volatility = order.p, order.ind.volatility
         value = order.account.equity * p.max_position_pct
-        if order.ind.volatility != 0.0:
-            value = min(value, order.account.equity * p.daily_volatility_percent / order.ind.volatility)
+        if volatility > 0.0:
+            value = min(value, order.account.equity * p.daily_volatility_percent / volatility)
+        elif math.isnan(volatility):
+            value = 0.0
         qty: float = value / (order.entry * order.instrument.multiplier)
         return qty
 

@@ -48,5 +48,5 @@ class OrderValidation(RiskRule):
             refuse(order, order.qty, p.max_order_size)
         elif value > p.max_order_value:
             refuse(order, value, p.max_order_value)
-        elif slippage > p.max_slippage_percent:
+        elif slippage > p.max_slippage_percent * (1.0 + 1e-9):
             refuse(order, slippage, p.max_slippage_percent)
