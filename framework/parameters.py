@@ -120,7 +120,7 @@ def _nanoseconds(where: str, value: Any) -> int:
     if value == NO_DURATION:
         return 0
     try:
-        return parse_timeframe(value)
+        return parse_timeframe(value if isinstance(value, str) else "")
     except ConfigError:
         raise ConfigError(f"{where} must be \"none\" or a duration: a whole number and s, m, h, d or w, "
                           'such as "12h" or "30d"') from None

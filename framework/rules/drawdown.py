@@ -31,9 +31,11 @@ class Drawdown(RiskRule):
 
     name = "drawdown"
     drawdown_warning = Param(0.10, low=0.0, high=1.0, unit="fraction", doc="fraction of the peak")
-    drawdown_warning_multiplier = Param(0.50, low=0.0, high=1.0, doc="of the size, from the warning on")
+    drawdown_warning_multiplier = Param(0.50, low=0.0, high=1.0, unit="fraction",
+                                        doc="of the size, from the warning on")
     drawdown_critical = Param(0.15, low=0.0, high=1.0, unit="fraction", doc="fraction of the peak")
-    drawdown_critical_multiplier = Param(0.25, low=0.0, high=1.0, doc="of the size, from the critical drawdown on")
+    drawdown_critical_multiplier = Param(0.25, low=0.0, high=1.0, unit="fraction",
+                                         doc="of the size, from the critical drawdown on")
     max_drawdown = Param(0.20, low=0.0, high=1.0, unit="fraction", doc="fraction of the peak that halts openings")
     resume_after = Param("none", is_duration=True, doc='how long a halt lasts, such as "30d"')
     state: ClassVar[Mapping[str, Any]] = {"peak": 0.0, "is_halted": False, "halted_at": 0, "halts": 0, "first_halt": 0}

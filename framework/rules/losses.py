@@ -44,7 +44,7 @@ class LossLimits(RiskRule):
     max_weekly_loss = Param(15_000.0, low=0.0, doc="currency")
     max_monthly_loss = Param(50_000.0, low=0.0, doc="currency")
     drawdown_threshold_percent = Param(10.0, low=1.0, high=100.0, unit="percent", doc="percent of the account's peak")
-    drawdown_reduction = Param(0.5, low=0.0, high=1.0, doc="of the size, from the threshold on")
+    drawdown_reduction = Param(0.5, low=0.0, high=1.0, unit="fraction", doc="of the size, from the threshold on")
     state: ClassVar[Mapping[str, Any]] = {
         "day": NEVER, "week": NEVER, "month": NEVER, "day_loss": 0.0, "week_loss": 0.0, "month_loss": 0.0,
         "days": 0, "weeks": 0, "months": 0,
@@ -120,7 +120,7 @@ class LossStreak(RiskRule):
 
     name = "loss_streak"
     consecutive_loss_limit = Param(3, low=1, doc="losing round trips in a row")
-    multiplier = Param(0.75, low=0.0, high=1.0, doc="of the size")
+    multiplier = Param(0.75, low=0.0, high=1.0, unit="fraction", doc="of the size")
     alert_kind = "loss"
 
     @staticmethod
