@@ -6,7 +6,8 @@ A parameter is a run-time value of the compiled step: changing it never recompil
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -16,9 +17,11 @@ from framework.errors import ConfigError, did_you_mean
 
 Value = float | int | bool | str
 
-UNIT_DTYPES = {bool: "?", int: "i8", float: "f8", str: "i8"}
+_PERIOD = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?=24:00|[01]\d|2[0-3])(\d\d):([0-5]\d)")
+
+UNIT_DTYPES = {bool: "?", int: "i8", float: "f8", str: "i8", tuple: "i8"}
 """How a parameter of each type is stored for compiled code; a choice as its position, a duration in nanoseconds, a
-symbol not at all (0)."""
+symbol not at all (0), times of day as their number."""
 
 NO_DURATION = "none"
 
@@ -28,7 +31,8 @@ class Param:
     """One parameter: its default (which fixes its type), its bounds, both inclusive, and its choices.
 
     A duration is a text such as "30d" or "12h", or "none"; compiled code sees nanoseconds, 0 for none. A symbol names
-    another symbol of the run, for `bars.symbol(self.partner)`; compiled code does not see it.
+    another symbol of the run, for `bars.symbol(self.partner)`; compiled code does not see it. A tuple of texts holds
+    times of day such as "09:30-09:45"; compiled code sees how many there are.
 
     >>> class Example(Plugin):
     ...     name = "example"
@@ -37,7 +41,7 @@ class Param:
     30
     """
 
-    default: Value
+    default: Value | tuple[str, ...]
     low: float | None = None
     high: float | None = None
     step: float | None = None
@@ -45,6 +49,8 @@ class Param:
     doc: str = ""
     is_duration: bool = False
     is_symbol: bool = False
+    unit: str = ""
+    """"fraction" or "percent": what a value out of bounds was perhaps taken for is said."""
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.default, str) and not (self.choices or self.is_duration or self.is_symbol):
@@ -58,7 +64,7 @@ class Param:
         """The Python type of the parameter's value."""
         return type(self.default)
 
-    def validate(self, owner: str, name: str, value: Any) -> Value:
+    def validate(self, owner: str, name: str, value: Any) -> Any:
         """Return the value in the parameter's type; ConfigError names the value and the rule it breaks."""
         where = f"{owner}: parameter {name} = {value!r}"
         if self.choices is not None:
@@ -73,6 +79,8 @@ class Param:
             if not isinstance(value, str) or not value:
                 raise ConfigError(f'{where} must be a symbol, such as "MSFT"')
             return value
+        if self.type is tuple:
+            return _checked_periods(where, value)
         if self.type is bool:
             if not isinstance(value, (bool, np.bool_)):
                 raise ConfigError(f"{where} must be true or false")
@@ -91,15 +99,18 @@ class Param:
         """Return the bounds in words, for messages."""
         low = "" if self.low is None else f"{self.low:g} <= "
         high = "" if self.high is None else f" <= {self.high:g}"
-        return f"{low}value{high}"
+        told = {"fraction": "; it is a fraction: 0.25 means 25 %", "percent": "; it is in percent: 25 means 25 %"}
+        return f"{low}value{high}{told.get(self.unit, '')}"
 
-    def stored(self, value: Value) -> float | int | bool:
+    def stored(self, value: Any) -> Any:
         """Return the value as compiled code sees it: a choice as its place, a duration in ns, 0 for a symbol."""
         if self.is_duration:
             return _nanoseconds("", value)
         if self.is_symbol:
             return 0
-        return self.choices.index(str(value)) if self.choices is not None else value  # type: ignore[return-value]
+        if self.type is tuple:
+            return len(value)
+        return self.choices.index(str(value)) if self.choices is not None else value
 
 
 def _nanoseconds(where: str, value: Any) -> int:
@@ -109,10 +120,33 @@ def _nanoseconds(where: str, value: Any) -> int:
     if value == NO_DURATION:
         return 0
     try:
-        return parse_timeframe(value)
+        return parse_timeframe(value if isinstance(value, str) else "")
     except ConfigError:
         raise ConfigError(f"{where} must be \"none\" or a duration: a whole number and s, m, h, d or w, "
                           'such as "12h" or "30d"') from None
+
+
+def _checked_periods(where: str, value: Any) -> tuple[str, ...]:
+    """Return times of day as they were given; ConfigError on anything that `minutes_of` does not understand."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(part, str) for part in value):
+        raise ConfigError(f'{where} must be a list of times of day, such as ["09:30-09:45", "15:45-16:00"]')
+    for part in value:
+        minutes_of(part, where)
+    return tuple(value)
+
+
+def minutes_of(period: str, where: str = "period") -> tuple[int, int]:
+    """Return first minute and end of a time of day; an end at or before the beginning is on the next day.
+
+    >>> minutes_of("09:30-09:45")
+    (570, 585)
+    """
+    found = _PERIOD.fullmatch(period)
+    if found is None:
+        raise ConfigError(f'{where}: {period!r} is not a time of day; write hours and minutes from 00:00 to 24:00, '
+                          'such as "09:30-09:45"')
+    first, first_minute, end, end_minute = map(int, found.groups())
+    return first * 60 + first_minute, end * 60 + end_minute
 
 
 class Plugin:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from framework import ConfigError, Now, Param, Strategy, buy, close_position, sell
-from framework.backtest.compose import Plan, Terms, compose
+from framework import ConfigError
 from framework.backtest.config import config_from_dict
-from framework.data import BarSeries, Tape, build_tape
-from framework.engine.state import used_logs
 from framework.indicators import Bars, atr, sma
 from framework.model.enums import OrderStatus, Reason, Role, Side
-from framework.model.instrument import Instrument
-from framework.model.records import UNSET
-from framework.risk import RiskRule, SizingRule
+from framework.risk import RiskRule
 from framework.rules import RULES, Drawdown, PercentOfEquity, PortfolioHeat, PositionLimits, Regime, RiskPerTrade
 from framework.rules.regime import trailing_rank
-
-DAY = 86_400_000_000_000
+from tests.rule_cases import DAY, Opening, checked, run_of, sized
 
 PASTED = """
 [data]
@@ -45,29 +38,6 @@ drawdown_critical_multiplier = 0.25
 max_drawdown = 0.20
 resume_after = "none"
 """
-
-
-def asked(rule: type[Any], params: dict[str, Any] | None = None, **fields: Any) -> SimpleNamespace:
-    """Return an opening of 100 at 10 with equity 10,000 as a rule sees it, changed by the fields."""
-    made = rule(**params or {})
-    values = {name: param.stored(getattr(made, name)) for name, param in rule.params().items()}
-    order = {
-        "qty": 100.0, "entry": 10.0, "stop": UNSET, "side": 1, "symbol_qty": 0.0, "symbol_pending": 0.0,
-        "symbol_committed": 0, "committed_positions": 0, "working_notional": 0.0, "heat": 0.0, "equity": 10_000.0,
-        "exposure": 0.0, "multiplier": 1.0, "time_ns": 0, "measure": 1.0, **fields,
-    }  # fmt: skip
-    account = SimpleNamespace(equity=order.pop("equity"), exposure=order.pop("exposure"))
-    return SimpleNamespace(
-        **order, allowed=order["qty"], refused=0, value=0.0, limit=0.0, account=account, p=SimpleNamespace(**values),
-        clock=SimpleNamespace(time_ns=order["time_ns"]), ind=SimpleNamespace(measure=order["measure"]),
-        instrument=SimpleNamespace(multiplier=order["multiplier"]), state=SimpleNamespace(**rule.state))
-
-
-def checked(rule: type[RiskRule], params: dict[str, Any] | None = None, **fields: Any) -> tuple[float, float, float]:
-    """Return what a rule allows, with the value it measured and its limit."""
-    order = asked(rule, params, **fields)
-    rule.check(order)
-    return (0.0 if order.refused else order.allowed), order.value, order.limit
 
 
 WIDE = {"max_shares": 1e12, "max_notional_per_position": 1e12, "max_total_exposure": 1e12, "max_open_positions": 99,
@@ -169,38 +139,37 @@ def test_heat_shrinks_what_does_not_fit(fields: dict[str, float], allowed: float
 # --- drawdown ---------------------------------------------------------------------------------------------------------
 
 
-def drawn_down(equities: list[float], params: dict[str, Any] | None = None, days: int = 1) -> SimpleNamespace:
-    """Return the order after the rule has watched one equity a day."""
-    order = asked(Drawdown, params)
+def drawn_down(equities: list[float], params: dict[str, Any] | None = None) -> Opening:
+    """Return the opening after the rule has watched one equity a day, and has been asked at the last."""
+    opening = Opening(Drawdown, params)
     for number, equity in enumerate(equities):
-        order.account.equity, order.clock.time_ns = equity, number * days * DAY
-        Drawdown.watch(order)
-    Drawdown.check(order)
-    return order
+        opening.watch(equity=equity, time_ns=number * DAY)
+    opening.check()
+    return opening
 
 
 @pytest.mark.parametrize(("equity", "allowed", "limit"), [
     (91.0, 100.0, 0.0), (90.0, 50.0, 0.10), (86.0, 50.0, 0.10), (85.0, 25.0, 0.15), (81.0, 25.0, 0.15),
 ])
 def test_size_shrinks_by_how_deep_the_drawdown_is(equity: float, allowed: float, limit: float) -> None:
-    order = drawn_down([80.0, 100.0, equity])
+    order = drawn_down([80.0, 100.0, equity]).order
     assert (order.allowed, order.limit, order.refused) == (allowed, limit, 0)
     assert order.value == pytest.approx(1.0 - equity / 100.0 if limit else 0.0)
 
 
 def test_the_deepest_drawdown_halts_and_recovery_alone_does_not_end_it() -> None:
-    order = drawn_down([100.0, 80.0])
+    order = drawn_down([100.0, 80.0]).order
     assert (order.refused, order.limit) == (1, 0.20)
-    assert drawn_down([100.0, 80.0, 99.0, 150.0]).refused == 1
+    assert drawn_down([100.0, 80.0, 99.0, 150.0]).order.refused == 1
 
 
 def test_a_halt_ends_after_its_duration_and_the_peak_restarts() -> None:
     resume = {"resume_after": "3d"}
-    assert drawn_down([100.0, 80.0, 70.0, 70.0], resume).refused == 1  # two days later
-    order = drawn_down([100.0, 80.0, 70.0, 70.0, 70.0], resume)  # three days later
+    assert drawn_down([100.0, 80.0, 70.0, 70.0], resume).order.refused == 1  # two days later
+    order = drawn_down([100.0, 80.0, 70.0, 70.0, 70.0], resume).order  # three days later
     assert (order.refused, order.allowed, order.state.peak) == (0, 100.0, 70.0)
-    assert drawn_down([100.0, 80.0, 70.0, 70.0, 70.0, 63.0], resume).allowed == 50.0  # 10 % below the new peak
-    assert drawn_down([100.0, 80.0, 70.0, 70.0, 70.0, 56.0], resume).refused == 1  # and a second halt
+    assert drawn_down([100.0, 80.0, 70.0, 70.0, 70.0, 63.0], resume).order.allowed == 50.0  # 10 % below the new peak
+    assert drawn_down([100.0, 80.0, 70.0, 70.0, 70.0, 56.0], resume).order.refused == 1  # and a second halt
 
 
 def test_the_keys_of_drawdown_are_checked_together() -> None:
@@ -214,11 +183,6 @@ def test_the_keys_of_drawdown_are_checked_together() -> None:
 
 
 # --- sizing -----------------------------------------------------------------------------------------------------------
-
-
-def sized(rule: type[SizingRule], params: dict[str, Any] | None = None, **fields: Any) -> float:
-    """Return the quantity of a sizing rule."""
-    return rule.size(asked(rule, params, **fields))
 
 
 def test_percent_of_equity() -> None:
@@ -278,57 +242,11 @@ def test_regimes_held_are_counted_and_said() -> None:
 # --- in a run ---------------------------------------------------------------------------------------------------------
 
 
-class Script(Strategy):
-    """Buy `qty` (0: as sizing says) on day `enter`, again on day `again`; close on day `leave`."""
-
-    name = "script"
-    qty = Param(10.0, low=0.0, high=1e9)
-    enter = Param(1, low=-1, high=1_000)
-    again = Param(-1, low=-1, high=1_000)
-    leave = Param(-1, low=-1, high=1_000)
-    stop = Param(0.0, low=0.0, high=1e9)
-    side = Param(1, low=-1, high=1)
-
-    @staticmethod
-    def decide(now: Now) -> None:
-        """Act on the day of the bar."""
-        day = now.bar.open_time // 86_400_000_000_000
-        if day == now.p.leave:
-            close_position(now)
-        elif day == now.p.enter or day == now.p.again:
-            if now.p.side < 0:
-                sell(now, qty=now.p.qty)
-            elif now.p.qty == 0.0:
-                buy(now, stop=now.p.stop)
-            elif now.p.stop > 0.0:
-                buy(now, qty=now.p.qty, stop=now.p.stop)
-            else:
-                buy(now, qty=now.p.qty)
-
-
-def flat_tape(closes: list[float], symbols: tuple[str, ...] = ("A",)) -> Tape:
-    """Return daily bars from 1970-01-01 on that open at the close before and go nowhere else."""
-    close = np.array(closes)
-    opened = np.concatenate(([close[0]], close[:-1]))
-    time = np.arange(close.size, dtype=np.int64) * DAY
-    return build_tape([BarSeries(Instrument(symbol, lot=1.0), "1d", time, time + DAY, opened, np.maximum(opened, close),
-                                 np.minimum(opened, close), close, np.ones(close.size)) for symbol in symbols])
-
-
-def ran(closes: list[float], rules: list[RiskRule], sizing: SizingRule | None = None, symbols: tuple[str, ...] = ("A",),
-        **params: Any) -> dict[str, np.ndarray]:
-    """Return the logs of a run of the script with 10,000 in cash."""
-    simulation = compose(flat_tape(closes, symbols), [Plan(Script(**params))], sizing or PercentOfEquity(), rules,
-                         terms=Terms(capital=10_000.0), interpreted=True)
-    simulation.advance(simulation.events)
-    return {name: rows.copy() for name, rows in used_logs(simulation.state).items()}
-
-
 FLAT = [100.0] * 8
 
 
 def test_a_reduced_opening_is_recorded_with_value_and_limit() -> None:
-    logs = ran(FLAT, [PositionLimits(**WIDE | {"max_shares": 7.0})])
+    logs = run_of(FLAT, [PositionLimits(**WIDE | {"max_shares": 7.0})])
     assert logs["fills"]["qty"].tolist() == [7.0]
     (refusal,) = logs["refusals"]
     assert (refusal["reason"], refusal["asked"], refusal["allowed"]) == (Reason.RULE, 10.0, 7.0)
@@ -337,13 +255,13 @@ def test_a_reduced_opening_is_recorded_with_value_and_limit() -> None:
 
 def test_rules_run_in_the_order_of_the_config() -> None:
     first, second = PositionLimits(**WIDE | {"max_shares": 7.0}), PositionLimits(**WIDE | {"max_shares": 4.0})
-    assert ran(FLAT, [first, second])["refusals"]["reason"].tolist() == [Reason.RULE, Reason.RULE + 1]
-    assert ran(FLAT, [second, first])["refusals"]["reason"].tolist() == [Reason.RULE]
+    assert run_of(FLAT, [first, second])["refusals"]["reason"].tolist() == [Reason.RULE, Reason.RULE + 1]
+    assert run_of(FLAT, [second, first])["refusals"]["reason"].tolist() == [Reason.RULE]
 
 
 def test_the_limit_on_open_positions_ends_when_one_is_closed() -> None:
     one = [PositionLimits(**WIDE | {"max_open_positions": 1})]
-    logs = ran(FLAT, one, symbols=("A", "B"), enter=1, leave=3, again=5)
+    logs = run_of(FLAT, one, symbols=("A", "B"), enter=1, leave=3, again=5)
     # day 1: A opens, B is refused; day 3: A closes; day 5: A opens again, B is refused again
     assert [(row["symbol"], row["side"]) for row in logs["fills"]] == [(0, 1), (0, -1), (0, 1)]
     assert [row["symbol"] for row in logs["refusals"] if row["reason"] == Reason.RULE] == [1, 1]
@@ -351,17 +269,17 @@ def test_the_limit_on_open_positions_ends_when_one_is_closed() -> None:
 
 def test_heat_of_an_open_position_counts_until_it_is_closed() -> None:
     rules: list[RiskRule] = [PortfolioHeat(max_heat=0.01)]  # 100 of 10,000
-    logs = ran(FLAT, rules, enter=1, again=2, qty=8.0, stop=90.0)
+    logs = run_of(FLAT, rules, enter=1, again=2, qty=8.0, stop=90.0)
     assert logs["fills"]["qty"].tolist() == [8.0, 2.0]  # 8 * 10 = 80 at risk, 2 more fit
-    again = ran(FLAT, rules, enter=1, leave=3, again=5, qty=8.0, stop=90.0)
+    again = run_of(FLAT, rules, enter=1, leave=3, again=5, qty=8.0, stop=90.0)
     assert again["fills"]["qty"].tolist() == [8.0, 8.0, 8.0]
 
 
 def test_heat_never_blocks_a_reduction_or_a_stop() -> None:
     rules: list[RiskRule] = [PortfolioHeat(max_heat=0.0)]
-    assert ran(FLAT, rules)["fills"].size == 0
+    assert run_of(FLAT, rules)["fills"].size == 0
     falling = [100.0, 100.0, 100.0, 80.0, 80.0]
-    logs = ran(falling, [PortfolioHeat(max_heat=0.01)], enter=1, qty=8.0, stop=90.0, leave=4)
+    logs = run_of(falling, [PortfolioHeat(max_heat=0.01)], enter=1, qty=8.0, stop=90.0, leave=4)
     assert logs["fills"]["role"].tolist() == [Role.ENTRY, Role.STOP]
 
 
@@ -369,28 +287,28 @@ def test_a_halt_refuses_openings_and_still_watches_stops_and_closes() -> None:
     # 40 bought at 100 lose 4 each = 160 of 10,000 = 1.6 %: halted from day 3 on
     closes = [100.0, 100.0, 100.0, 96.0, 96.0, 96.0, 89.0, 89.0]
     rules: list[RiskRule] = [Drawdown(max_drawdown=0.015, resume_after="none")]
-    logs = ran(closes, rules, enter=1, again=4, qty=40.0, stop=90.0)
+    logs = run_of(closes, rules, enter=1, again=4, qty=40.0, stop=90.0)
     assert logs["refusals"]["reason"][0] == Reason.RULE
     assert logs["refusals"]["value"][0] == pytest.approx(0.016)
     assert [row["role"] for row in logs["fills"]] == [Role.ENTRY, Role.STOP]
-    closed = ran(closes, rules, enter=1, leave=5, qty=40.0)
+    closed = run_of(closes, rules, enter=1, leave=5, qty=40.0)
     assert [row["role"] for row in closed["fills"]] == [Role.ENTRY, Role.EXIT]
 
 
 def test_a_halt_ends_after_its_duration_in_a_run() -> None:
     closes = [100.0, 100.0, 100.0, 96.0, 96.0, 96.0, 96.0, 96.0]
     again = {"enter": 1, "again": 6, "qty": 30.0}
-    halted = ran(closes, [Drawdown(max_drawdown=0.01)], **again)
+    halted = run_of(closes, [Drawdown(max_drawdown=0.01)], **again)
     assert halted["fills"]["qty"].tolist() == [30.0]
-    resumed = ran(closes, [Drawdown(max_drawdown=0.01, resume_after="2d")], **again)
+    resumed = run_of(closes, [Drawdown(max_drawdown=0.01, resume_after="2d")], **again)
     assert resumed["fills"]["qty"].tolist() == [30.0, 30.0]
 
 
 def test_sizing_rules_in_a_run() -> None:
-    assert ran(FLAT, [], PercentOfEquity(), qty=0.0, stop=90.0)["fills"]["qty"].tolist() == [10.0]
-    assert ran(FLAT, [], RiskPerTrade(), qty=0.0, stop=90.0)["fills"]["qty"].tolist() == [20.0]  # 200 / 10
+    assert run_of(FLAT, [], PercentOfEquity(), qty=0.0, stop=90.0)["fills"]["qty"].tolist() == [10.0]
+    assert run_of(FLAT, [], RiskPerTrade(), qty=0.0, stop=90.0)["fills"]["qty"].tolist() == [20.0]  # 200 / 10
     # before the regime is known its score is 0.5
-    assert ran(FLAT, [], Regime(), qty=0.0, stop=90.0)["fills"]["qty"].tolist() == [10.0]
+    assert run_of(FLAT, [], Regime(), qty=0.0, stop=90.0)["fills"]["qty"].tolist() == [10.0]
 
 
 def test_no_rule_sees_a_reduction() -> None:
@@ -403,9 +321,9 @@ def test_no_rule_sees_a_reduction() -> None:
         def check(order: Any) -> None:
             raise AssertionError("a rule was asked")
 
-    closes = ran(FLAT, [], enter=1, leave=3)
+    closes = run_of(FLAT, [], enter=1, leave=3)
     assert closes["orders"]["status"].tolist() == [OrderStatus.FILLED, OrderStatus.FILLED]
     with pytest.raises(Exception, match="a rule was asked"):
-        ran(FLAT, [Refuses()], enter=1, leave=3)
-    assert ran(FLAT, [Refuses()], enter=-1, leave=3)["refusals"]["reason"].tolist() == [Reason.NOTHING_TO_CLOSE]
+        run_of(FLAT, [Refuses()], enter=1, leave=3)
+    assert run_of(FLAT, [Refuses()], enter=-1, leave=3)["refusals"]["reason"].tolist() == [Reason.NOTHING_TO_CLOSE]
     assert Side.BUY == 1

@@ -21,6 +21,7 @@ from framework.indicators import Bars, ColumnCache, Condition, Expression, evalu
 from framework.model.enums import Role
 from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK, record
 from framework.risk import RiskRule, Rule, SizingRule, check_dtype, store_rule
+from framework.rules.alerts import Alerts
 from framework.slippage import SlippageModel, fill_dtype
 from framework.source_check import check_names
 from framework.strategy import Strategy, now_dtype, store_constants
@@ -28,9 +29,21 @@ from framework.strategy import Strategy, now_dtype, store_constants
 COSTLY = {
     layout.USES_FILLS: {"fills", "fill_count"}, layout.USES_ORDERS: {"orders", "order_count"},
     layout.USES_BAR: {"bar"}, layout.USES_CLOCK: {"clock"}, layout.USES_ACCOUNT: {"account"},
-    layout.USES_VOLUME: {"mean_volume"}, layout.USES_VOLATILITY: {"volatility"},
+    layout.USES_VOLUME: {"mean_volume"}, layout.USES_VOLATILITY: {"volatility"}, layout.USES_PAST: {"past"},
+    layout.USES_TRIPS: {"trips"}, layout.USES_CORRELATION: {"correlation"},
 }
 """Parts of a record that are filled in only for functions that name one of these words anywhere."""
+
+
+OF_PROTECTION = ("trail", "trail_after", "held_stop", "held_target")
+"""Parts of an order's record that only `protect` is shown."""
+
+SHOWN = {
+    layout.FAULT_WATCH: ("account", "past", "clock", "p", "state"),
+    layout.FAULT_PROTECT: ("reference", "entry", "stop", "target", *OF_PROTECTION, "side", "kind", "position_qty",
+                           "symbol_qty", "past", "bar", "account", "clock", "instrument", "ind", "p", "state"),
+}
+"""The parts of an order's record that are filled in for functions of rules that are asked beside the chain."""
 
 
 WAKES = ("flat", "held")
@@ -100,8 +113,7 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     slots = plan_slots(tape, plans, cache)
     dtypes = [now_dtype(plan.strategy, tuple(names_of(plan.strategy))) for plan in plans]
     all_rules: list[Rule] = [sizing, *rules]
-    rule_columns = [{name: evaluate(expression, tape, None, cache) for name, expression in names_of(rule).items()}
-                    for rule in all_rules]
+    rule_columns = [columns_of_rule(rule, tape, cache) for rule in all_rules]
     check_dtypes = [check_dtype(rule, tuple(columns)) for rule, columns in zip(all_rules, rule_columns, strict=True)]
     nows = state.RecordMemory(HEADER, len(slots.symbols), [dtype.itemsize for dtype in dtypes])
     dtypes = [padded(dtype, nows.stride) for dtype in dtypes]
@@ -130,7 +142,8 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     return Simulation(made, state.tape_of(tape), nows, checks, plugs, tape.symbols,
                       Kept(tape, slots, rule_columns, costs, request),
                       [note for rule, seen in zip(all_rules, rule_columns, strict=True)
-                       for note in rule.notes(by_symbol(tape, seen))])
+                       for note in rule.notes(by_symbol(tape, seen))],
+                      lambda: outcomes(made, all_rules, checks, check_dtypes))
 
 
 def addresses_of(tape: Tape, columns: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -165,6 +178,32 @@ def by_symbol(tape: Tape, columns: Mapping[str, np.ndarray]) -> list[dict[str, n
     """Return columns over all bars cut into those of each symbol."""
     rows = [slice(*ends) for ends in itertools.pairwise(tape.series.tolist())]
     return [{name: column[part] for name, column in columns.items()} for part in rows]
+
+
+def columns_of_rule(rule: Rule, tape: Tape, cache: ColumnCache) -> dict[str, np.ndarray]:
+    """Return what a rule reads as `order.ind`, over all bars: its indicators, and what depends on time alone."""
+    columns = {name: evaluate(expression, tape, None, cache) for name, expression in names_of(rule).items()}
+    if type(rule).clocks is Rule.clocks:
+        return columns
+    clocks = [rule.clocks(instrument.exchange, tape.close_time[tape.rows(number)])
+              for number, instrument in enumerate(tape.instruments)]
+    return {**columns, **{name: np.concatenate([np.asarray(clock[name], np.float64) for clock in clocks])
+                          for name in clocks[0]}}
+
+
+def outcomes(made: layout.State, rules: Sequence[Rule], checks: state.RecordMemory,
+             dtypes: Sequence[np.dtype]) -> list[str]:
+    """Return what rules have to say at the end of a run, and how often one was near a limit."""
+    told = []
+    for number, rule in enumerate(rules):
+        memory = checks.record(number, dtypes[number])
+        told += rule.outcome(memory["state"] if rule.state else None)
+        row = made.rules[number]
+        if row["alerts"]:
+            first = np.datetime_as_string(np.datetime64(int(row["alerted_at"]), "ns"), unit="m")
+            told.append(f"{rule.name}: {row['alerts']} times at {row['alert_at']:.0%} of a limit or beyond, first at "
+                        f"{first}Z, {row['nearest']:.0%} at most")
+    return told
 
 
 def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
@@ -229,11 +268,15 @@ def set_terms(made: layout.State, tape: Tape, terms: Terms, rules: Sequence[Rule
     settings["volume_window"], settings["limit_through"] = terms.fills.volume_window, terms.fills.limit_through
     settings["start"], settings["end"] = terms.start, terms.end
     settings["watches"] = any(getattr(rule, "watch", None) is not None for rule in rules)
+    settings["protects"] = any(getattr(rule, "protect", None) is not None for rule in rules)
+    settings["trip_window"] = max(rule.trip_window for rule in rules)
+    settings["correlation_days"] = max(rule.correlation_days for rule in rules)
     settings["request"], settings["log_marks"], settings["strict"] = request, terms.log_marks, terms.strict
     account = made.account[0]
-    for name in ("cash", "equity", "peak", "day_start_equity"):
+    for name in ("cash", "equity", "peak", "day_start_equity", "week_start_equity", "month_start_equity"):
         account[name] = terms.capital
     account["day"] = -1
+    account["alarm_below"], account["alarm_above"] = np.inf if settings["watches"] else -np.inf, np.inf
     for number, instrument in enumerate(tape.instruments):
         symbol = made.symbols[number]
         for name in ("tick", "lot", "min_qty", "min_notional", "multiplier"):
@@ -292,11 +335,16 @@ def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slot
 
 
 def shown_dtype(plug: Plug) -> np.dtype:
-    """Return the layout of what a function is shown: of an order's record, `watch` finds only these parts filled in."""
-    fields: Mapping[str, Any] = plug.dtype.fields or {}
-    if plug.kind != layout.FAULT_WATCH:
-        return plug.dtype
-    return record(*((name, fields[name][0]) for name in ("account", "clock", "p", "state") if name in fields))
+    """Return the layout of what a function is shown."""
+    is_rule = plug.array == "rules"
+    return shown_to_rule(plug.dtype, plug.kind) if is_rule else plug.dtype
+
+
+def shown_to_rule(dtype: np.dtype, kind: int) -> np.dtype:
+    """Return of an order's record what is filled in for a rule's function of this kind."""
+    fields: Mapping[str, Any] = dtype.fields or {}
+    names = SHOWN.get(kind, tuple(name for name in fields if name not in OF_PROTECTION))
+    return record(*((name, fields[name][0]) for name in names if name in fields))
 
 
 def show_all_to_interpreted(made: layout.State, plugs: Sequence[Plug]) -> None:
@@ -325,9 +373,16 @@ def set_rules(made: layout.State, tape: Tape, rules: Sequence[Rule], columns: Se
     for number, rule in enumerate(rules):
         made.rules[number]["pointer"] = checks.address(number)
         made.rules[number]["indicators"] = len(columns[number])
+        made.rules[number]["alert_at"] = alert_threshold(rules, rule)
         for j, column in enumerate(columns[number].values()):
             made.rule_columns[number, :, j] = column.ctypes.data + column.itemsize * tape.series[:-1]
         store_rule(rule, checks.record(number, dtypes[number]))
+
+
+def alert_threshold(rules: Sequence[Rule], rule: Rule) -> float:
+    """Return the share of its limits at which a rule is told to be near them, inf for none."""
+    kind = rule.alert_kind if isinstance(rule, RiskRule) else ""
+    return min((one.threshold(kind) for one in rules if isinstance(one, Alerts)), default=np.inf)
 
 
 def strategy_plugs(made: layout.State, plans: Sequence[Plan], dtypes: Sequence[np.dtype]) -> list[Plug]:
@@ -356,6 +411,8 @@ def rule_plugs(rules: Sequence[Rule], dtypes: Sequence[np.dtype]) -> list[Plug]:
             parts.append((layout.FAULT_RULE, RECORD, "check", "address"))
             if getattr(rule, "watch", None) is not None:
                 parts.append((layout.FAULT_WATCH, RECORD, "watch", "watch"))
+            if getattr(rule, "protect", None) is not None:
+                parts.append((layout.FAULT_PROTECT, RECORD, "protect", "protect"))
         for kind, form, name, field in parts:
             plugs.append(Plug(kind, frozenset([number]), f"{rule.name}.{name}", getattr(rule, name), dtype, form,
                               "rules", (number,), field))

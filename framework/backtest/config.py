@@ -390,19 +390,43 @@ def _use(section: str, value: Any) -> Use:
     return Use(name, values | nested)
 
 
+RISK_ALIASES = {"monitoring": "alerts"}
+"""Sections of a seed's risk_limits.toml that are called otherwise here."""
+
+RISK_METADATA = ("version", "last_updated", "description")
+"""What [risk.metadata] may say of the file that a configuration was pasted from; it decides nothing."""
+
+
 def _risk(value: Any) -> tuple[Use, ...]:
     """Return the rules named by [risk.NAME], in the order of the file, without those with enabled = false."""
-    rules = []
+    rules: list[Use] = []
     for name, values in checked_table("[risk]", value).items():
         if not isinstance(values, Mapping):
             raise ConfigError(f"[risk] {name} = {shown(values)}; a rule is a section of its own, like [risk.drawdown]")
         params = checked_table(f"[risk.{name}]", values)
+        _refuse_secrets(f"risk.{name}", params)
+        if name == "metadata":
+            _risk_metadata(params)
+            continue
+        name = RISK_ALIASES.get(name, name)
+        if name in [rule.name for rule in rules]:
+            raise ConfigError(f"[risk.{name}] is there twice, once under another name; keep one")
         enabled = params.pop("enabled", True)
         if not isinstance(enabled, bool):
             raise wrong(f"[risk.{name}] enabled", enabled, "true or false")
         if enabled:
             rules.append(Use(name, params))
     return tuple(rules)
+
+
+def _risk_metadata(values: Mapping[str, Any]) -> None:
+    """Check that [risk.metadata] only describes."""
+    for key, value in values.items():
+        if key not in RISK_METADATA:
+            raise ConfigError(f"[risk.metadata]: unknown key {key!r}{did_you_mean(key, RISK_METADATA)}; it has: "
+                              f"{', '.join(RISK_METADATA)}")
+        if not isinstance(value, str | date):
+            raise wrong(f"[risk.metadata] {key}", value, "a text or a date")
 
 
 def _instruments(value: Any) -> dict[str, dict[str, Any]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from framework.boundary.address import call_at, read_column
 from framework.boundary.jit import inlined, kernel
-from framework.engine.layout import FAULT_RULE, FAULT_WATCH, USES_BAR, USES_CLOCK
+from framework.engine.correlation import highest_correlation
+from framework.engine.layout import FAULT_RULE, USES_BAR, USES_CLOCK, USES_CORRELATION, USES_PAST, USES_TRIPS
 from framework.engine.ledger import buying_power
-from framework.engine.prices import FAULT, copy_bar, copy_instrument
+from framework.engine.prices import FAULT, LIMIT, copy_bar, copy_instrument
 
 
 @inlined
@@ -33,26 +34,76 @@ def write_clock(view, t, bar):
 
 
 @kernel
+def write_past(view, s):
+    """Copy what the account has behind it into a PAST record."""
+    account = s.account[0]
+    view.day, view.week, view.month = account.day, account.week, account.month
+    view.week_start_equity, view.month_start_equity = account.week_start_equity, account.month_start_equity
+    view.round_trips, view.losing_streak = account.trades, account.losing_streak
+    view.trades_today = account.begun + account.unfilled
+    view.last_exit_time = account.last_exit_time
+
+
+@kernel
+def write_trips(view, s):
+    """Sum up the last round trips in a TRIPS record."""
+    last = s.account[0].trades
+    first = max(0, last - s.settings[0].trip_window)
+    wins = losses = 0
+    won = lost = 0.0
+    for number in range(first, last):
+        pnl = s.trades[number].pnl
+        if pnl > 0.0:
+            wins += 1
+            won += pnl
+        elif pnl < 0.0:
+            losses += 1
+            lost -= pnl
+    view.count, view.wins, view.losses, view.won, view.lost = last - first, wins, losses, won, lost
+
+
+@kernel
+def write_surroundings(s, t, check, slot_number):
+    """Fill in what rules see of account, bar, clock and instrument, as far as one of them reads it."""
+    slot = s.slots[slot_number]
+    symbol = s.symbols[slot.symbol]
+    uses = s.settings[0].check_uses
+    write_account(check.account, s)
+    if uses & USES_BAR:
+        copy_bar(check.bar, t, symbol.closed)
+    if uses & USES_CLOCK:
+        write_clock(check.clock, t, symbol.closed)
+    if uses & USES_PAST:
+        write_past(check.past, s)
+    check.clock.time_ns = s.account[0].time
+    check.clock.bars_held = slot.bars_held if slot.qty != 0.0 else 0
+    copy_instrument(check.instrument, symbol)
+
+
+@kernel
 def write_check(s, t, slot_number, side, kind, entry, stop, target, available):
-    """Fill the record that rules see, in the place of the sizing rule (row 0); the quantity comes later."""
+    """Fill the record that rules see, in the place of the sizing rule (row 0); the quantity comes later.
+
+    The reference is a limit's price, else what the slippage model has just been asked about.
+    """
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     account = s.account[0]
     check = s.checks[0]
     check.qty = 0.0
+    is_moved = kind != LIMIT and s.settings[0].slippage != 0
+    check.reference = s.request[0].reference if is_moved else entry
     check.entry, check.stop, check.target, check.side, check.kind = entry, stop, target, side, kind
     check.position_qty, check.symbol_qty, check.symbol_pending = slot.qty, symbol.net, symbol.pending
     check.symbol_committed, check.committed_positions = symbol.committed, account.committed_positions
     check.available, check.heat, check.working_notional = available, account.heat, account.working_notional
-    write_account(check.account, s)
+    check.slot_heat = slot.heat
     uses = s.settings[0].check_uses
-    if uses & USES_BAR:
-        copy_bar(check.bar, t, symbol.closed)
-    if uses & USES_CLOCK:
-        write_clock(check.clock, t, symbol.closed)
-    check.clock.time_ns = account.time
-    check.clock.bars_held = slot.bars_held if slot.qty != 0.0 else 0
-    copy_instrument(check.instrument, symbol)
+    if uses & USES_TRIPS:
+        write_trips(check.trips, s)
+    if uses & USES_CORRELATION:
+        check.correlation = highest_correlation(s, t, slot.symbol, side)
+    write_surroundings(s, t, check, slot_number)
 
 
 @kernel
@@ -79,26 +130,24 @@ def ask_rule(s, t, number, symbol_number, qty):
     check = s.checks[number]
     check.qty = check.allowed = qty
     check.refused = 0
-    check.value = check.limit = 0.0
+    check.value = check.limit = check.nearness = 0.0
     write_indicators(s, t, number, symbol_number)
     if call_at(s.rules[number].address, s.rules[number].pointer) != 0:
         rule_failed(s, number, FAULT_RULE)
+    note_nearness(s, number, s.account[0].time)
 
 
-@inlined
-def watch(s, t, bar):
-    """Let every rule that watches the account see it after a mark; `bar` is the first that closed."""
-    for number in range(s.rules.size):
-        if s.rules[number].watch == 0:
-            continue
-        check = s.checks[number]
-        write_account(check.account, s)
-        if s.settings[0].check_uses & USES_CLOCK:
-            write_clock(check.clock, t, bar)
-        check.clock.time_ns = s.account[0].time
-        check.clock.bars_held = 0
-        if call_at(s.rules[number].watch, s.rules[number].pointer) != 0:
-            rule_failed(s, number, FAULT_WATCH)
+@kernel
+def note_nearness(s, number, time):
+    """Count an alert when a rule has measured more than the told share of one of its limits."""
+    rule = s.rules[number]
+    nearness = s.checks[number].nearness
+    if nearness < rule.alert_at:
+        return
+    if rule.alerts == 0:
+        rule.alerted_at = time
+    rule.alerts += 1
+    rule.nearest = max(rule.nearest, nearness)
 
 
 @kernel

@@ -22,6 +22,9 @@ USES_CLOCK = 8
 USES_ACCOUNT = 16
 USES_VOLUME = 32
 USES_VOLATILITY = 64
+USES_PAST = 128
+USES_TRIPS = 256
+USES_CORRELATION = 512
 """Bits of `uses`: what costs something to fill in, and is filled in only for functions that read it.
 
 `slot.uses` tells it of a strategy, `settings.slippage_uses` of the slippage model, `settings.check_uses` of the
@@ -34,27 +37,39 @@ SETTINGS = record(
     ("start", "i8"), ("end", "i8"), ("slippage", "i8"), ("slippage_uses", "i8"), ("check_uses", "i8"),
     ("request", "i8"), ("slippage_indicators", "i8"),
     ("log_marks", "i8"), ("strict", "i8"),
-    ("watches", "i8"), ("maintenance", "f8"),
+    ("watches", "i8"), ("maintenance", "f8"), ("protects", "i8"), ("trip_window", "i8"), ("correlation_days", "i8"),
 )
 """taker, maker: fractions; participation: a fraction, 0 without a cap; start, end: decisions in [start, end), ns.
 
-watches: whether a rule looks at every mark.  maintenance: the least equity over exposure, 0 without one.
+watches: whether a rule looks at marks; protects: whether one gives openings their stop or target.  trip_window: round
+trips that rules are shown in sums; correlation_days: daily returns in a correlation.
+maintenance: the least equity over exposure, 0 without one.
 """
 
 ACCOUNT = record(
     ("cash", "f8"), ("equity", "f8"), ("exposure", "f8"), ("peak", "f8"), ("day_start_equity", "f8"),
     ("reserved", "f8"), ("proceeds", "f8"), ("heat", "f8"), ("working_notional", "f8"),
     ("marked_equity", "f8"), ("marked_exposure", "f8"),
+    ("alarm_below", "f8"), ("alarm_above", "f8"), ("alarm_margin", "f8"),
     ("day", "i8"), ("time", "i8"), ("open_positions", "i8"), ("committed_positions", "i8"), ("working", "i8"),
     ("orders", "i8"), ("fills", "i8"), ("trades", "i8"), ("refusals", "i8"), ("marks", "i8"), ("days", "i8"),
     ("ambiguous", "i8"), ("gapped", "i8"), ("stamp", "i8"), ("status", "i8"), ("fault_kind", "i8"), ("fault_at", "i8"),
     ("expiry", "i8"), ("final", "i8"), ("called", "i8"),
+    ("week", "i8"), ("month", "i8"), ("week_start_equity", "f8"), ("month_start_equity", "f8"),
+    ("losing_streak", "i8"), ("last_exit_time", "i8"), ("unfilled", "i8"),
+    ("begun", "i8"), ("begun_since", "i8"), ("begun_after", "i8"),
 )
 """marked_equity, marked_exposure: at the last mark, `time`.  reserved, proceeds, heat, working_notional: totals of the
 slots.  orders .. days: rows used of each log.  expiry: no working order expires earlier.
-final: the first event of the next group that ends a symbol.  called: whether the last mark was below maintenance."""
+final: the first event of the next group that ends a symbol.  called: whether the last mark was below maintenance.
+
+alarm_*: rules look at a mark with equity <= alarm_below, equity > alarm_above or equity < alarm_margin * exposure.
+unfilled: working openings of which nothing has filled.  begun: round trips of the day, begun_since of them since the
+mark at begun_after.
+"""
 
 FAULT_DECIDE, FAULT_SLIPPAGE, FAULT_PRICE, FAULT_RULE, FAULT_WATCH, FAULT_REFUSED = 1, 2, 3, 4, 5, 6
+FAULT_PROTECT = 7
 """What `fault_kind` says: which plug-in failed; `fault_at` is its slot or its place among the rules."""
 
 FAULTS_OF_SLIPPAGE = (FAULT_SLIPPAGE, FAULT_PRICE)
@@ -99,15 +114,17 @@ SLOT = in_lines(record(
     ("wake_flat", "i8"), ("wake_held", "i8"), ("indicators", "i8"), ("first_column", "i8"), ("strategy", "i8"),
     ("fills_seen", "i8"), ("last_fill", "i8"), ("entry_price", "f8"), ("worst", "f8"), ("best", "f8"),
     ("reserved", "f8"), ("proceeds", "f8"), ("heat", "f8"), ("notional", "f8"), ("pending", "f8"), ("openings", "i8"),
-    ("entry_time", "i8"), ("touched", "i8"),
+    ("unfilled", "i8"), ("entry_time", "i8"), ("touched", "i8"),
     ("qty_in", "f8"), ("cost_in", "f8"), ("qty_out", "f8"), ("value_out", "f8"), ("realised", "f8"), ("fees", "f8"),
     ("slippage", "f8"), ("trade_fills", "i8"),
+    ("partial_distance", "f8"), ("partial_share", "f8"),
 ))
 """One strategy on one symbol: its position, the trade in progress and the totals of its working orders.
 
 What every bar of a position touches comes first, what a decision touches next.
 
 wake_flat, wake_held: addresses of bool columns, 0 for none; asleep_until: the row of the bar at which it is asked next.
+partial_distance, partial_share: how far, a fraction of the entry price, a share of the next position is closed.
 worst, best: excursions up to the last change of entry_price; lowest, highest: prices since then.
 """
 
@@ -137,8 +154,13 @@ STRATEGY = record(("first_slot", "i8"), ("slots", "i8"), ("decide_all", "i8"), (
                   ("shared_offset", "i8"))
 """Its slots are adjacent; shared_offset is the place of the shared memory inside their records of `now`."""
 
-RULE = record(("address", "i8"), ("watch", "i8"), ("pointer", "i8"), ("indicators", "i8"))
-"""A sizing rule (row 0) or risk rule; `pointer` is its record."""
+RULE = record(("address", "i8"), ("watch", "i8"), ("protect", "i8"), ("pointer", "i8"), ("indicators", "i8"),
+              ("alert_at", "f8"), ("nearest", "f8"), ("alerts", "i8"), ("alerted_at", "i8"))
+"""A sizing rule (row 0) or risk rule; `pointer` is its record.
+
+alert_at: the share of a limit from which on it is told that it is near; nearest, alerts, alerted_at: the largest share
+that was measured, how often it was told and when first.
+"""
 
 
 class Tape(NamedTuple):

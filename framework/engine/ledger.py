@@ -6,6 +6,8 @@ change of equity = closed P&L + open P&L, and equity = cash + sum(net * mark * m
 
 from __future__ import annotations
 
+import math
+
 from framework.boundary.jit import inlined, kernel
 from framework.engine.layout import AT_OPEN
 from framework.engine.prices import on_lots
@@ -89,7 +91,7 @@ def refresh(s, slot_number):
     multiplier = symbol.multiplier
     reserved = proceeds = notional = pending = 0.0
     heat = position_risk(s, slot_number)
-    openings = 0
+    openings = unfilled = 0
     for k in range(slot.working):
         order = s.working[slot_number, k]
         if is_protective(order):
@@ -100,6 +102,7 @@ def refresh(s, slot_number):
                 proceeds += order.remaining * order.proceeds_each
             continue
         openings += 1
+        unfilled += 1 - order.filled
         taken = min(order.remaining, order.reserved_qty)
         reserved += taken * order.unit_cost
         notional += taken * order.entry * multiplier
@@ -110,8 +113,9 @@ def refresh(s, slot_number):
     account.heat += heat - slot.heat
     symbol.pending += pending - slot.pending
     symbol.openings += openings - slot.openings
+    account.unfilled += unfilled - slot.unfilled
     slot.reserved, slot.proceeds, slot.notional, slot.heat = reserved, proceeds, notional, heat
-    slot.pending, slot.openings = pending, openings
+    slot.pending, slot.openings, slot.unfilled = pending, openings, unfilled
     if account.working == 0:
         account.reserved = account.proceeds = account.working_notional = 0.0
     if symbol.working == 0:
@@ -145,6 +149,15 @@ def close_part(s, slot_number, side, qty, price, fee, slippage):
 
 
 @kernel
+def count_begun(account):
+    """Count a round trip of the day; what began since the last mark may belong to the day that rolls next."""
+    if account.begun_after != account.time:
+        account.begun_after, account.begun_since = account.time, 0
+    account.begun_since += 1
+    account.begun += 1
+
+
+@kernel
 def open_part(s, slot_number, side, qty, price, fee, slippage, bar, time, phase):
     """Book the opening part of an execution: average the entry price, or begin a trade."""
     slot = s.slots[slot_number]
@@ -155,6 +168,7 @@ def open_part(s, slot_number, side, qty, price, fee, slippage, bar, time, phase)
         slot.qty_in = slot.cost_in = slot.qty_out = slot.value_out = 0.0
         slot.realised = slot.fees = slot.slippage = slot.worst = slot.best = 0.0
         slot.qty = on_lots(side * qty, s.symbols[slot.symbol].lot)
+        count_begun(s.account[0])
     else:
         held = abs(slot.qty)
         settle_excursions(slot)
@@ -203,6 +217,19 @@ def write_trade(s, slot_number, side, role, time):
     row.pnl = slot.realised - slot.fees
     row.fees, row.slippage = slot.fees, slot.slippage
     row.mae, row.mfe = slot.worst, slot.best
+    account.last_exit_time = time
+    if row.pnl < 0.0:
+        account.losing_streak += 1
+    elif row.pnl > 0.0:
+        account.losing_streak = 0
+    let_rules_look(s)
+
+
+@inlined
+def let_rules_look(s):
+    """Have the rules that watch called at the next mark."""
+    if s.settings[0].watches != 0:
+        s.account[0].alarm_below = math.inf
 
 
 @kernel
@@ -265,7 +292,35 @@ def roll_day(s, day):
         close_day(s)
         account.day_start_equity = account.marked_equity
         revalue_all(s)
+        account.begun = account.begun_since if account.begun_after == account.time else 0
+        let_rules_look(s)
+    begin_day(account, day)
+
+
+@kernel
+def begin_day(account, day):
+    """Enter a day of the account calendar; a new week (from Monday) or month begins at the equity marked last."""
+    week, month = (day + 3) // 7, month_of(day)
+    if week != account.week:
+        account.week, account.week_start_equity = week, account.day_start_equity
+    if month != account.month:
+        account.month, account.month_start_equity = month, account.day_start_equity
     account.day = day
+
+
+@kernel
+def month_of(day):
+    """Return the months from January 1970 to a day counted from 1970-01-01.
+
+    Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil inverted.
+    """
+    shifted = day + 719_468
+    era = shifted // 146_097
+    of_era = shifted - era * 146_097
+    year = (of_era - of_era // 1_460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * year + year // 4 - year // 100)
+    from_march = (5 * of_year + 2) // 153
+    return (era * 400 + year - 1970) * 12 + from_march + 2
 
 
 @kernel

@@ -14,10 +14,10 @@ import numpy as np
 
 from framework.boundary.jit import entry, inlined, kernel
 from framework.engine.blocks import open_state, open_tape
-from framework.engine.checks import watch
 from framework.engine.closes import match_close
 from framework.engine.decide import decide_slot, decide_universe
 from framework.engine.endings import end_symbols
+from framework.engine.guards import is_alarmed, place_partials, protect, watch
 from framework.engine.intake import take_intents
 from framework.engine.layout import WAITS_CLOSE
 from framework.engine.ledger import mark_account, mark_slot, revalue, roll_day
@@ -91,6 +91,8 @@ def decide_group(s, t, first, last, time):
     for number in range(s.strategies.size):
         if s.strategies[number].decide_all != 0:
             count = decide_universe(s, t, number, count, time)
+    if count > 0 and settings.protects != 0:
+        protect(s, t, count)
     if count > 0 and s.account[0].status == RUNNING:
         take_intents(s, t, count, time)
 
@@ -100,6 +102,7 @@ def close_group(s, t, first, last, time):
     """Carry a group of closing bars through range, close, mark, decide, size and risk."""
     account = s.account[0]
     if account.working > 0:
+        begun = account.begun
         if account.expiry < time:
             expire(s, time - 1, time)
         waiting = 0
@@ -112,13 +115,15 @@ def close_group(s, t, first, last, time):
             match_close(s, t, first, last, time)
         if account.expiry <= time:
             expire(s, time, time)
+        if account.begun != begun and s.settings[0].protects != 0:
+            place_partials(s, time)
     if first == account.final:
         end_symbols(s, t, first, last, time)
     is_awake = mark_group(s, t, first, last, time)
     if account.status == RUNNING and s.settings[0].maintenance > 0.0:
         call_margin(s, time)
-    if account.status == RUNNING and s.settings[0].watches != 0:
-        watch(s, t, t.event_bar[first])
+    if account.status == RUNNING and is_alarmed(s):
+        watch(s, t, t.event_bar[first], time)
     if is_awake and account.status == RUNNING:
         decide_group(s, t, first, last, time)
 
@@ -157,13 +162,15 @@ def end_of_quiet_group(s, t, first, time):
 
 @kernel
 def pass_quiet(s, t, first, last):
-    """Mark bar after bar while no order works, nobody is to be asked and no rule looks; return the first other event.
+    """Mark bar after bar while no order works and nobody is to be asked; return the first other event.
 
     Most bars of a long run go through this loop; what happens in it is what `mark_group` does.
     """
     account = s.account[0]
+    if s.settings[0].watches != 0 and not logs_have_room(s):
+        return first
     room = s.marks.size - s.margins[4] - account.marks
-    while first < last and account.status == RUNNING:
+    while first < last and account.status == RUNNING and account.working == 0:
         if t.event_kind[first] != CLOSE:
             first += 1
             continue
@@ -175,6 +182,10 @@ def pass_quiet(s, t, first, last):
             mark_symbol(s, t, np.int64(t.event_symbol[event]), t.event_bar[event])
         mark_account(s, time)
         room -= 1
+        if account.status == RUNNING and is_alarmed(s):
+            watch(s, t, t.event_bar[first], time)
+            if account.status != RUNNING:
+                break
         first = end
     return first
 
@@ -190,9 +201,9 @@ def advance(state, tape, first, last):
     s, t = open_state(state), open_tape(tape)
     account = s.account[0]
     orders = fills = refusals = -1
-    is_watched = s.settings[0].watches != 0 or s.settings[0].maintenance > 0.0
+    has_margin = s.settings[0].maintenance > 0.0
     while first < last:
-        if account.working == 0 and not is_watched:
+        if account.working == 0 and not has_margin:
             first = pass_quiet(s, t, first, min(last, account.final))
             if first >= last or account.status != RUNNING:
                 return first, account.status
@@ -207,7 +218,10 @@ def advance(state, tape, first, last):
         if t.event_kind[first] == CLOSE:
             close_group(s, t, first, end, time)
         else:
+            begun = account.begun
             match_open(s, t, first, end, time)
+            if account.begun != begun and s.settings[0].protects != 0:
+                place_partials(s, time)
         if account.status != RUNNING:
             return (first if account.status == FAULT else end), account.status
         first = end

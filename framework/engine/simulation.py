@@ -87,7 +87,7 @@ class Simulation:
     """One run of the step over one tape, from event `next` on.
 
     symbols: names, for messages.  keep: whatever must stay alive as long as addresses point into it (columns).
-    remarks: what rules say of the data they will be asked on.
+    remarks: what rules say of the data they will be asked on; outcomes: what they have to say of the run so far.
     """
 
     state: State
@@ -98,6 +98,7 @@ class Simulation:
     symbols: tuple[str, ...]
     keep: Any
     remarks: list[str] = attrs.field(factory=list)
+    outcomes: Callable[[], list[str]] = list
     next: int = 0
     status: Status = Status.RUNNING
     _identity: np.ndarray = attrs.field(init=False)
@@ -119,8 +120,8 @@ class Simulation:
 
     @property
     def notes(self) -> list[str]:
-        """What the user is told once: plug-ins that could not be compiled, and the remarks of rules."""
-        return [*dict.fromkeys(plug.note for plug in self.plugs if plug.note), *self.remarks]
+        """What the user is told once: plug-ins that could not be compiled, and what rules remark."""
+        return [*dict.fromkeys(plug.note for plug in self.plugs if plug.note), *self.remarks, *self.outcomes()]
 
     def advance(self, last: int) -> Status:
         """Process events until `next` >= last, growing logs as needed; raises the author's error on a fault.

@@ -31,7 +31,7 @@ LOGS = ("orders", "fills", "trades", "refusals", "marks", "days")
 """The tables of a run: `account` counts the rows that are used of each."""
 
 BINDINGS = {"slots": ("decide", "pointer", "wake_flat", "wake_held"), "settings": ("slippage", "request"),
-            "strategies": ("decide_all",), "rules": ("address", "watch", "pointer")}
+            "strategies": ("decide_all",), "rules": ("address", "watch", "protect", "pointer")}
 """Fields that hold addresses of this process: a snapshot never carries them over."""
 
 ADDRESSES = frozenset(name for names in BINDINGS.values() for name in names)
@@ -42,8 +42,8 @@ NEVER = -1
 OPEN_ROWS = "open_rows"
 """In a copy without logs: the rows of the orders that were working."""
 
-MEMORY = ("account", "symbols", "slots", "working", "shared", *LOGS)
-"""What changes as events go by, besides the records of `now` and of the rules."""
+MEMORY = ("account", "symbols", "slots", "working", "shared", "rules", *LOGS)
+"""What changes as events go by, besides the records of `now` and those that rules see."""
 
 
 class RecordMemory:

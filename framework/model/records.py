@@ -83,14 +83,37 @@ FILL_REQUEST = record(("result", "f8"), ("reference", "f8"), ("qty", "f8"), ("me
                       ("bar", BAR), ("instrument", INSTRUMENT_VIEW))
 """The head of what a slippage model sees; `p` follows it.  qty is signed; bar is the last closed one."""
 
+PAST = record(
+    ("day", "i8"), ("week", "i8"), ("month", "i8"), ("week_start_equity", "f8"), ("month_start_equity", "f8"),
+    ("round_trips", "i8"), ("losing_streak", "i8"), ("trades_today", "i8"), ("last_exit_time", "i8"),
+)
+"""What the account has behind it.
+
+day, week, month: of the account calendar, counted from 1970 on; *_start_equity: marked at the last roll.  round_trips:
+ended ones; losing_streak: of those, the last ones that lost; trades_today: round trips begun since the day rolled and
+working openings of which nothing has filled.  last_exit_time: when the last round trip ended, ns.
+"""
+
+TRIPS = record(("count", "i8"), ("wins", "i8"), ("losses", "i8"), ("won", "f8"), ("lost", "f8"))
+"""The last round trips in sums: won and lost are currency, both >= 0."""
+
 ORDER_CHECK = record(
-    ("result", "f8"), ("allowed", "f8"), ("refused", "i8"), ("value", "f8"), ("limit", "f8"),
-    ("qty", "f8"), ("entry", "f8"), ("stop", "f8"), ("target", "f8"), ("side", "i8"), ("kind", "i8"),
+    ("result", "f8"), ("allowed", "f8"), ("refused", "i8"), ("value", "f8"), ("limit", "f8"), ("nearness", "f8"),
+    ("alarm_below", "f8"), ("alarm_above", "f8"), ("alarm_margin", "f8"), ("flattens", "i8"),
+    ("trail", "f8"), ("trail_after", "f8"), ("held_stop", "f8"), ("held_target", "f8"),
+    ("partial_distance", "f8"), ("partial_share", "f8"),
+    ("qty", "f8"), ("reference", "f8"), ("entry", "f8"), ("stop", "f8"), ("target", "f8"), ("side", "i8"),
+    ("kind", "i8"),
     ("position_qty", "f8"), ("symbol_qty", "f8"), ("symbol_pending", "f8"), ("symbol_committed", "i8"),
-    ("available", "f8"), ("heat", "f8"), ("working_notional", "f8"), ("committed_positions", "i8"),
+    ("available", "f8"), ("heat", "f8"), ("slot_heat", "f8"), ("working_notional", "f8"),
+    ("committed_positions", "i8"), ("correlation", "f8"),
+    ("past", PAST), ("trips", TRIPS),
     ("bar", BAR), ("account", ACCOUNT_VIEW), ("clock", CLOCK), ("instrument", INSTRUMENT_VIEW),
 )
-"""The head of what a rule or a sizing rule sees of one opening; `p`, `ind` and `state` follow it."""
+"""The head of what a rule or a sizing rule sees of one opening; `p`, `ind` and `state` follow it.
+
+What verbs write comes first.
+"""
 
 # --- the tables of a run: one row each, kept in the order in which they happened --------------------------------------
 

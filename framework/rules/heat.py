@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from framework.risk import UNSET, Param, RiskRule, reduce
+from framework.risk import Param, RiskRule, measured, reduce
+from framework.rules.losses import risk_each
 
 
 class PortfolioHeat(RiskRule):
@@ -15,16 +16,15 @@ class PortfolioHeat(RiskRule):
     """
 
     name = "portfolio_heat"
-    max_heat = Param(0.30, low=0.0, high=100.0, doc="fraction of equity")
+    max_heat = Param(0.30, low=0.0, high=10.0, unit="fraction", doc="fraction of equity")
+    alert_kind = "position"
 
     @staticmethod
     def check(order: Any) -> None:
         """Let through what fits under the limit."""
-        each = order.entry
-        if order.stop != UNSET:
-            each = max(0.0, order.side * (order.entry - order.stop))
-        each *= order.instrument.multiplier
+        each = risk_each(order)
         limit = order.account.equity * order.p.max_heat
         after = order.heat + each * order.qty
+        measured(order, after, limit)
         if after > limit and each > 0.0:
             reduce(order, (limit - order.heat) / each, after, limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from framework.risk import Param, RiskRule, reduce, refuse
+from framework.risk import Param, RiskRule, measured, reduce, refuse
 
 
 class PositionLimits(RiskRule):
@@ -21,6 +21,7 @@ class PositionLimits(RiskRule):
     max_total_exposure = Param(50_000.0, low=0.0, doc="currency, gross, all symbols")
     max_open_positions = Param(5, low=0, doc="symbols with a position or a working opening")
     max_concentration_percent = Param(25.0, low=0.0, doc="percent of equity per symbol")
+    alert_kind = "position"
 
     @staticmethod
     def check(order: Any) -> None:
@@ -28,20 +29,26 @@ class PositionLimits(RiskRule):
         p = order.p
         unit = order.entry * order.instrument.multiplier
         held = order.side * (order.symbol_qty + order.symbol_pending)
+        positions = order.committed_positions + (0 if order.symbol_committed else 1)
+        measured(order, positions, p.max_open_positions)
         if not order.symbol_committed and order.committed_positions >= p.max_open_positions:
-            refuse(order, order.committed_positions + 1, p.max_open_positions)
+            refuse(order, positions, p.max_open_positions)
             return
         after = held + order.qty
+        measured(order, after, p.max_shares)
+        measured(order, after * unit, p.max_notional_per_position)
         if after > p.max_shares:
             reduce(order, p.max_shares - held, after, p.max_shares)
         most = p.max_notional_per_position
         if after * unit > most:
             reduce(order, most / unit - held, after * unit, most)
         most = order.account.equity * p.max_concentration_percent / 100.0
+        measured(order, after * unit, most)
         if after * unit > most:
             reduce(order, most / unit - held, after * unit, most)
         covering = max(0.0, -held)
         gross = order.account.exposure + order.working_notional
         exposure = gross + (order.qty - covering) * unit
+        measured(order, exposure, p.max_total_exposure)
         if exposure > p.max_total_exposure:
             reduce(order, (p.max_total_exposure - gross) / unit + covering, exposure, p.max_total_exposure)

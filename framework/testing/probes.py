@@ -78,6 +78,7 @@ def fill_orders(records: np.ndarray, seed: int) -> None:
     qty = 10.0 ** rng.uniform(-3, 5, count)
     equity = 10.0 ** rng.uniform(2, 8, count)
     records["qty"] = records["allowed"] = qty
+    records["reference"] = entry * (1.0 - side * rng.choice([0.0, 0.001, 0.01], count))
     records["entry"], records["side"], records["kind"] = entry, side, rng.integers(0, 3, count)
     records["stop"] = np.where(rng.random(count) < 0.3, UNSET, entry * (1.0 - side * rng.uniform(0.001, 0.3, count)))
     records["target"] = np.where(rng.random(count) < 0.5, UNSET, entry * (1.0 + side * rng.uniform(0.001, 0.3, count)))
@@ -87,6 +88,10 @@ def fill_orders(records: np.ndarray, seed: int) -> None:
     records["committed_positions"] = rng.integers(0, 8, count)
     records["available"] = equity * rng.uniform(0, 1, count)
     records["heat"], records["working_notional"] = equity * rng.uniform(0, 0.5, (2, count))
+    records["slot_heat"] = records["heat"] * rng.uniform(0, 1, count)
+    records["correlation"] = rng.uniform(-1, 1, count)
+    for name in ("trail", "trail_after", "held_stop", "held_target"):
+        records[name] = np.where(rng.random(count) < 0.6, UNSET, entry * rng.uniform(0.001, 0.3, count))
     for name, values in (("open", entry), ("high", 1.1 * entry), ("low", 0.9 * entry), ("close", entry)):
         records["bar"][name] = values
     records["bar"]["volume"] = qty * 10.0
@@ -101,8 +106,25 @@ def fill_orders(records: np.ndarray, seed: int) -> None:
     records["clock"]["minute"], records["clock"]["weekday"] = rng.integers(0, 1440, count), rng.integers(0, 7, count)
     records["instrument"]["multiplier"] = rng.choice([1.0, 1.0, 50.0], count)
     records["instrument"]["lot"] = 1e-8
+    fill_past(records, rng)
     for name in (records.dtype["ind"].names or ()) if "ind" in (records.dtype.names or ()) else ():
         records["ind"][name] = np.where(rng.random(count) < 0.1, math.nan, 10.0 ** rng.uniform(-2, 2, count))
+
+
+def fill_past(records: np.ndarray, rng: np.random.Generator) -> None:
+    """Write plausible days, weeks, months and round trips into ORDER_CHECK records."""
+    count = records.shape[0]
+    past, trips = records["past"], records["trips"]
+    past["day"] = 18_262 + np.arange(count) // 24
+    past["week"], past["month"] = (past["day"] + 3) // 7, past["day"] // 30
+    for name in ("week_start_equity", "month_start_equity"):
+        past[name] = records["account"]["equity"] * rng.uniform(0.8, 1.2, count)
+    past["round_trips"], past["losing_streak"] = rng.integers(0, 200, count), rng.integers(0, 8, count)
+    past["trades_today"] = rng.integers(0, 60, count)
+    past["last_exit_time"] = records["clock"]["time_ns"] - 60_000_000_000 * rng.integers(0, 500, count)
+    trips["wins"], trips["losses"] = rng.integers(0, 60, (2, count))
+    trips["count"] = trips["wins"] + trips["losses"]
+    trips["won"], trips["lost"] = trips["wins"] * 10.0, trips["losses"] * 8.0
 
 
 def shown(record: Any) -> str:

@@ -9,10 +9,13 @@ from typing import Any
 import attrs
 import numpy as np
 
-from framework.backtest.compose import names_of
+from framework.backtest.compose import names_of, shown_to_rule
 from framework.boundary.adapter import RECORD, RESULT
 from framework.data import Tape
+from framework.engine import layout
+from framework.errors import ConfigError
 from framework.indicators import Expression
+from framework.model.instrument import ALWAYS_OPEN
 from framework.risk import Rule, SizingRule, check_dtype, store_rule
 from framework.source_check import captured, check_names, doubtful
 from framework.testing.columns import ColumnChecks, clocks_of
@@ -23,6 +26,9 @@ from framework.testing.report import Failed, Probe
 from framework.testing.runs import Logs, difference, finished, rows_differ, simulate
 
 PROBES = 500
+
+BESIDE = {"watch": layout.FAULT_WATCH, "protect": layout.FAULT_PROTECT}
+"""Functions of risk rules beside `check`, and what they are in the state."""
 
 
 @attrs.define(eq=False, slots=False)
@@ -74,9 +80,8 @@ class RuleChecks:
         """Its functions by name, the one that answers first."""
         if self.is_sizing:
             return {"size": self.cls.size}  # type: ignore[attr-defined]
-        watch = getattr(self.cls, "watch", None)
-        found = {"check": self.cls.check}  # type: ignore[attr-defined]
-        return found if watch is None else {**found, "watch": watch}
+        found = {name: getattr(self.cls, name, None) for name in ("check", *BESIDE)}
+        return {name: function for name, function in found.items() if function is not None}
 
     @cached_property
     def tapes(self) -> dict[str, Tape]:
@@ -96,17 +101,18 @@ class RuleChecks:
 
     def orders(self, rule: Rule) -> np.ndarray:
         """Return openings of all sizes as the rule sees them, its memory as it is at the start."""
-        records = np.zeros(PROBES, check_dtype(rule, tuple(names_of(rule))))
+        records = np.zeros(PROBES, check_dtype(rule, read_names(rule)))
         for record in records:
             store_rule(rule, record)
         fill_orders(records, 1)
         return records
 
     def answers(self, rule: Rule, compiled: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Return the openings and what becomes of them: watched first, where the rule watches, then asked."""
+        """Return the openings and what becomes of them: watched and protected first, if a rule does, then asked."""
         records = self.orders(rule)
-        if "watch" in self.functions:
-            records = called(self.functions["watch"], records, RECORD, compiled)
+        for name in BESIDE:
+            if name in self.functions:
+                records = called(self.functions[name], records, RECORD, compiled)
         name, form = ("size", RESULT) if self.is_sizing else ("check", RECORD)
         return records, called(self.functions[name], records, form, compiled)
 
@@ -120,9 +126,10 @@ class RuleChecks:
 
     def names(self) -> str:
         """Every name in its functions and their helpers exists."""
-        dtype = check_dtype(self.rule, tuple(self.expressions))
+        dtype = check_dtype(self.rule, read_names(self.rule))
         for name, function in self.functions.items():
-            check_names(function, dtype, RECORD, f"{self.cls.name}.{name}")
+            shown_parts = shown_to_rule(dtype, BESIDE.get(name, layout.FAULT_RULE))
+            check_names(function, shown_parts, RECORD, f"{self.cls.name}.{name}")
         return ", ".join(self.functions)
 
     def reads(self) -> str:
@@ -162,11 +169,17 @@ class RuleChecks:
         return f"{len(made)} sets of parameters, {PROBES} orders each"
 
     def _everywhere(self) -> list[Rule]:
-        return [self.rule, *(self.cls(**{**self.params, **values}) for values in bounds_of(self.cls))]
+        made = [self.rule]
+        for values in bounds_of(self.cls):
+            try:
+                made.append(self.cls(**{**self.params, **values}))
+            except ConfigError:  # this bound contradicts another parameter
+                continue
+        return made
 
     def compiles(self) -> str:
         """All its functions compile."""
-        dtype = check_dtype(self.rule, tuple(self.expressions))
+        dtype = check_dtype(self.rule, read_names(self.rule))
         for name, function in self.functions.items():
             form = RESULT if name == "size" else RECORD
             told = check_compiles(f"{self.cls.name}.{name}", function, dtype, form)
@@ -198,3 +211,8 @@ class RuleChecks:
         for bars, kind in ((1, "gappy"), (60, "gappy"), (200, "constant")):
             self.run(synthetic_market(bars, ("AAA", *named), timeframe, kind), True)
         return ""
+
+
+def read_names(rule: Rule) -> tuple[str, ...]:
+    """Return what the rule reads as `order.ind`: its indicators, and what depends on time alone."""
+    return (*names_of(rule), *rule.clocks(ALWAYS_OPEN, np.zeros(1, np.int64)))

@@ -1,0 +1,132 @@
+"""Limits on what may be lost by a trade, a day, a week and a month, and smaller sizes after losses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from framework.risk import UNSET, Param, RiskRule, call_again, compiled, measured, reduce, refuse
+
+NEVER = -(1 << 62)
+"""No day, week or month has this number."""
+
+
+@compiled
+def risk_each(order: Any) -> float:
+    """Return what one unit of an opening loses at its stop, in currency; its whole price without a stop."""
+    each = order.entry
+    if order.stop != UNSET:
+        each = max(0.0, order.side * (order.entry - order.stop))
+    risk: float = each * order.instrument.multiplier
+    return risk
+
+
+@compiled
+def level_below(start: float, loss: float) -> float:
+    """Return the equity at which a loss is reached; a shade above it, for the rounding of the loss itself."""
+    return start - loss + 1e-9 * (abs(start) + loss)
+
+
+class LossLimits(RiskRule):
+    """Limit what a trade can lose at its stop; halt openings after a day's, week's or month's loss, until the next.
+
+    A trade is the position of the slot with its working openings; the opening is reduced until all of it loses no more
+    than max_loss_per_trade at its stop. Without a stop its whole value counts. The other losses are of marked equity
+    against that at the last roll of the account calendar (weeks begin on Monday): once a mark has reached one, openings
+    are refused until the next roll, also when equity recovers. From a drawdown of drawdown_threshold_percent of the
+    account's peak on, size is multiplied by drawdown_reduction.
+    """
+
+    name = "loss_limits"
+    max_loss_per_trade = Param(500.0, low=0.0, doc="currency, at the stop")
+    max_daily_loss = Param(5_000.0, low=0.0, doc="currency")
+    max_weekly_loss = Param(15_000.0, low=0.0, doc="currency")
+    max_monthly_loss = Param(50_000.0, low=0.0, doc="currency")
+    drawdown_threshold_percent = Param(10.0, low=1.0, high=100.0, unit="percent", doc="percent of the account's peak")
+    drawdown_reduction = Param(0.5, low=0.0, high=1.0, unit="fraction", doc="of the size, from the threshold on")
+    state: ClassVar[Mapping[str, Any]] = {
+        "day": NEVER, "week": NEVER, "month": NEVER, "day_loss": 0.0, "week_loss": 0.0, "month_loss": 0.0,
+        "days": 0, "weeks": 0, "months": 0,
+    }  # fmt: skip
+    alert_kind = "loss"
+
+    @staticmethod
+    def watch(order: Any) -> None:
+        """Begin the halts of this day, week and month."""
+        p, state, past, account = order.p, order.state, order.past, order.account
+        level = -math.inf
+        loss = account.day_start_equity - account.equity
+        measured(order, loss, p.max_daily_loss)
+        if state.day != past.day:
+            if loss >= p.max_daily_loss:
+                state.day, state.day_loss = past.day, loss
+                state.days += 1
+            else:
+                level = max(level, level_below(account.day_start_equity, p.max_daily_loss))
+        loss = past.week_start_equity - account.equity
+        measured(order, loss, p.max_weekly_loss)
+        if state.week != past.week:
+            if loss >= p.max_weekly_loss:
+                state.week, state.week_loss = past.week, loss
+                state.weeks += 1
+            else:
+                level = max(level, level_below(past.week_start_equity, p.max_weekly_loss))
+        loss = past.month_start_equity - account.equity
+        measured(order, loss, p.max_monthly_loss)
+        if state.month != past.month:
+            if loss >= p.max_monthly_loss:
+                state.month, state.month_loss = past.month, loss
+                state.months += 1
+            else:
+                level = max(level, level_below(past.month_start_equity, p.max_monthly_loss))
+        call_again(order, level, math.inf)
+
+    @staticmethod
+    def check(order: Any) -> None:
+        """Refuse during a halt, else fit the trade's loss and shrink in a drawdown."""
+        p, state, past, account = order.p, order.state, order.past, order.account
+        measured(order, account.day_start_equity - account.equity, p.max_daily_loss)
+        measured(order, past.week_start_equity - account.equity, p.max_weekly_loss)
+        measured(order, past.month_start_equity - account.equity, p.max_monthly_loss)
+        if state.month == past.month:
+            refuse(order, state.month_loss, p.max_monthly_loss)
+        elif state.week == past.week:
+            refuse(order, state.week_loss, p.max_weekly_loss)
+        elif state.day == past.day:
+            refuse(order, state.day_loss, p.max_daily_loss)
+        else:
+            drawdown = 100.0 * (account.peak - account.equity) / account.peak
+            if drawdown >= p.drawdown_threshold_percent:
+                reduce(order, order.qty * p.drawdown_reduction, drawdown, p.drawdown_threshold_percent)
+            each = risk_each(order)
+            after = order.slot_heat + each * order.qty
+            measured(order, after, p.max_loss_per_trade)
+            if after > p.max_loss_per_trade and each > 0.0:
+                reduce(order, (p.max_loss_per_trade - order.slot_heat) / each, after, p.max_loss_per_trade)
+
+    def outcome(self, state: Any) -> list[str]:
+        """Say how many days, weeks and months were halted."""
+        counts = [(int(state[f"{name}s"]), name) for name in ("day", "week", "month")]
+        halted = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count)
+        return [f"{self.name}: openings were halted for the rest of {halted}"] if halted else []
+
+
+class LossStreak(RiskRule):
+    """Multiply size by `multiplier` from the consecutive_loss_limit-th losing round trip in a row on.
+
+    Round trips are the account's, all slots together, in the order in which they end. One that wins ends the streak.
+    """
+
+    name = "loss_streak"
+    consecutive_loss_limit = Param(3, low=1, doc="losing round trips in a row")
+    multiplier = Param(0.75, low=0.0, high=1.0, unit="fraction", doc="of the size")
+    alert_kind = "loss"
+
+    @staticmethod
+    def check(order: Any) -> None:
+        """Shrink an opening during a streak."""
+        streak = order.past.losing_streak
+        measured(order, streak, order.p.consecutive_loss_limit)
+        if streak >= order.p.consecutive_loss_limit:
+            reduce(order, order.qty * order.p.multiplier, streak, order.p.consecutive_loss_limit)
