@@ -86,13 +86,13 @@ def flatten(s, time):
 
 
 @kernel
-def protect(s, t, count):
+def protect(s, t, count, time):
     """Let rules give stop, target and trail to the openings among the intents in the queue, before they are sized."""
     for i in range(count):
         slot_number = s.queue[i, 0]
         intent = s.nows[slot_number].intents[s.queue[i, 1]]
         is_opening = (intent.verb == ORDER or intent.verb == TARGET) and not intent.reduce_only
-        if is_opening and bad_number(s, slot_number, intent)[0] < 0:
+        if is_opening and bad_number(s, slot_number, intent, time)[0] < 0:
             if s.slots[slot_number].qty == 0.0:
                 s.slots[slot_number].partial_share = 0.0
             for number in range(1, s.rules.size):
