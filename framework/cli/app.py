@@ -22,7 +22,7 @@ VERBS = {
     "backtest": "Run the backtest that a TOML file describes.",
     "monte-carlo": "Simulate what the days or trades of a run could have made.",
     "optimize": "Search for parameters of the strategy, rules and costs in a TOML file.",
-    "walk-forward": "Choose parameters on the past and try them on what came next, again and again.",
+    "walk-forward": "Search on windows of the past and run the best on what follows.",
     "audit": "Look for what could make a backtest lie: look-ahead, costs, cliffs.",
     "explain": "Say why there was or was no trade at a bar of a run.",
     "report": "Show the report of a run, or make it again.",

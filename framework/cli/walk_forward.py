@@ -106,7 +106,7 @@ def show(found: Forward, report: bool) -> None:
     from rich.table import Table
 
     from framework.research.search_charts import shown
-    from framework.research.walk_forward import day
+    from framework.research.stability import day
     from framework.research.walk_forward_report import figure
 
     paths = [one.path for one in found.study.space.dimensions]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -100,3 +101,19 @@ def acceptance(out: Mapping[str, Any], inside: Sequence[Mapping[str, Any]], wind
 def number(value: object) -> float:
     """Return a statistic as a float, NaN for what is not defined."""
     return float(value) if isinstance(value, int | float) else float("nan")
+
+
+SHOWN = ("Sharpe Ratio", "Return [%]", "Return (Ann.) [%]", "Max. Drawdown [%]", "Win Rate [%]", "# Trades")
+"""Statistics of each leg in tables."""
+
+
+def finite(value: object) -> float | None:
+    """Return a statistic as a number, None where it is not defined."""
+    found = number(value)
+    return found if np.isfinite(found) else None
+
+
+def day(moment: datetime) -> str:
+    """Return a time for tables: a date, with the time of day where there is one."""
+    is_midnight = (moment.hour, moment.minute, moment.second) == (0, 0, 0)
+    return f"{moment:%Y-%m-%d}" if is_midnight else f"{moment:%Y-%m-%d %H:%M}"

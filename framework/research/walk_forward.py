@@ -33,7 +33,7 @@ from framework.parameters import Value
 from framework.research.journal import NAME, Journal
 from framework.research.optimize import run_study
 from framework.research.search import journalled, write_search
-from framework.research.stability import Criterion, Steadiness, acceptance, number, steadiness
+from framework.research.stability import SHOWN, Criterion, Steadiness, acceptance, day, finite, number, steadiness
 from framework.research.study import Progress, Study, prepare
 from framework.research.trial import FAILED
 from framework.research.window import run_window, stitch
@@ -162,22 +162,6 @@ class Forward:
             lines += [f"{one.name} {'n/a' if one.value is None else f'{one.value:.4g}'} ({one.rule}): "
                       f"{'pass' if one.passed else 'fail'}" for one in self.acceptance]
         return "\n".join(lines)
-
-
-SHOWN = ("Sharpe Ratio", "Return [%]", "Return (Ann.) [%]", "Max. Drawdown [%]", "Win Rate [%]", "# Trades")
-"""Statistics of each leg in tables."""
-
-
-def finite(value: object) -> float | None:
-    """Return a statistic as a number, None where it is not defined."""
-    found = number(value)
-    return found if np.isfinite(found) else None
-
-
-def day(moment: datetime) -> str:
-    """Return a time for tables: a date, with the time of day where there is one."""
-    is_midnight = (moment.hour, moment.minute, moment.second) == (0, 0, 0)
-    return f"{moment:%Y-%m-%d}" if is_midnight else f"{moment:%Y-%m-%d %H:%M}"
 
 
 def walk_forward(config: Config | Mapping[str, Any] | str | Path | None = None, data: Any = None, strategy: Any = None,

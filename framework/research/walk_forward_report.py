@@ -7,14 +7,17 @@ from html import escape
 from importlib.resources import files
 from itertools import pairwise
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from framework.backtest.duration import nanoseconds
 from framework.backtest.write import TABLES, write_json, write_table
 from framework.research.search_charts import HEIGHT, MARGIN, WIDTH, shown, svg, text
-from framework.research.walk_forward import SHOWN, Forward, day, finite
+from framework.research.stability import SHOWN, day, finite
+
+if TYPE_CHECKING:
+    from framework.research.walk_forward import Forward
 
 POINTS = 1_500
 """Points of a drawn curve: more are put together, the lowest and the highest of each place kept."""
