@@ -2,9 +2,9 @@
 
     python examples/machine_learning.py
 
-The model is scikit-learn's, which no compiler turns into a step; so the strategy runs interpreted. It needs the packages
-scikit-learn and bokeh_sampledata. Nothing of the years traded is seen in training: a label that reaches into them is
-left out, and features are the same causal indicators in both.
+The model is scikit-learn's, which no compiler turns into a step; so the strategy runs interpreted. It needs the
+packages scikit-learn and bokeh_sampledata. Nothing of the years traded is seen in training: a label that reaches into
+them is left out, and features are the same causal indicators in both.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Boosted(Strategy):
     def indicators(self, bars: Bars) -> Mapping[str, Expression]:
         """Return the features, and the average true range for the stop."""
         close = bars.close
-        return {"month": roc(close, 20), "week": roc(close, 5), "strength": rsi(close, 14), "stretch": zscore(close, 20),
-                "volume": volume_zscore(bars, 20), "calm": percentile_rank(atr(bars, 14) / close, 100),
-                "atr": atr(bars, 14)}
+        return {"month": roc(close, 20), "week": roc(close, 5), "strength": rsi(close, 14),
+                "stretch": zscore(close, 20), "volume": volume_zscore(bars, 20),
+                "calm": percentile_rank(atr(bars, 14) / close, 100), "atr": atr(bars, 14)}
 
     @staticmethod
     def decide(now: Now) -> None:
