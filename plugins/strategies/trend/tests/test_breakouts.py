@@ -77,8 +77,11 @@ def test_the_range_is_that_of_the_bars_before() -> None:
     flat = np.full(40, 100.0)
     time = np.arange(40, dtype=np.int64) * DAY
     tape = build_tape([BarSeries(Instrument("A"), "1d", time, time + DAY, flat, high, flat - 5.0, flat, flat)])
-    top = evaluate(RangeBreakout(length=5).indicators(Bars())["top"], tape, 0)
+    seen = {name: evaluate(x, tape, 0) for name, x in RangeBreakout(length=5).indicators(Bars()).items()}
+    top = seen["top"]
     assert top[29:37].tolist() == [110.0, 110.0, 130.0, 130.0, 130.0, 130.0, 130.0, 110.0]  # from bar 31, for five
+    assert seen["atr_before"][24:].tolist() == seen["atr"][20:-4].tolist()  # four bars ago
+    assert seen["atr"][30] > seen["atr"][29]
 
 
 # --- quick flip -------------------------------------------------------------------------------------------------------
@@ -123,6 +126,7 @@ def test_a_turn_of_candles_in_the_outer_30_percent_of_the_range_is_joined() -> N
     ((96.0, 100.0, 95.0, 97.0), 2.0),  # nothing turns
     ((88.0, 90.0, 86.0, 89.5), -2.0),  # closes below the range
     ((103.0, 103.9, 100.0, 102.0), 2.0),  # below the upper zone
+    ((112.0, 114.0, 110.1, 111.5), 2.0),  # closes above the range
 ])
 def test_no_turn_outside_the_zone_or_after_a_candle_of_the_same_colour(prices: tuple[float, ...],
                                                                       before: float) -> None:
