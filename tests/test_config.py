@@ -254,6 +254,7 @@ def test_what_is_misspelt_is_refused_with_what_was_meant(document: dict[str, Any
         ("fees", "taker_bps", "5", "a number >= 0"),
         ("fees", "asset", "gold", "'quote'"),
         ("account", "leverage", 0, "a number > 0"),
+        ("account", "maintenance", 1.0, "a number >= 0 and < 1"),
         ("account", "shorts", "no", "true or false"),
         ("account", "cash_buffer", 1.0, "a number >= 0 and < 1"),
         ("account", "risk_free_rate", 5, "a number > -1 and < 1"),

@@ -221,7 +221,7 @@ def set_terms(made: layout.State, tape: Tape, terms: Terms, rules: Sequence[Rule
     """Write costs, account and instruments into the state."""
     settings, fees = made.settings[0], terms.fees
     settings["leverage"], settings["cash_buffer"] = terms.account.leverage, terms.account.cash_buffer
-    settings["shorts"] = terms.account.shorts
+    settings["shorts"], settings["maintenance"] = terms.account.shorts, terms.account.maintenance
     settings["taker"] = fees.taker_bps / 10_000.0
     settings["maker"] = (fees.taker_bps if fees.maker_bps is None else fees.maker_bps) / 10_000.0
     settings["per_share"], settings["per_order"], settings["minimum"] = fees.per_share, fees.per_order, fees.minimum

@@ -152,13 +152,15 @@ class Account:
     """Whose money it is.
 
     calendar: whose days equity is measured on: an exchange such as XNYS, "24/7" for UTC days, None by the symbols.
-    leverage: buying power over equity, > 0.  cash_buffer: the fraction of available money that sizing leaves alone.
+    leverage: buying power over equity, > 0.  maintenance: the least equity over exposure, below which all positions
+    are liquidated at the next open; 0 for none.  cash_buffer: the fraction of available money that sizing leaves alone.
     risk_free_rate: per year, a fraction (0.05 is 5 %).
     """
 
     SECTION: ClassVar[str] = "account"
     calendar: str | None = text(None, optional=True)
     leverage: float = number(1.0, above=0.0, high=1_000.0)
+    maintenance: float = number(0.0, low=0.0, below=1.0)
     shorts: bool = flag(True)
     cash_buffer: float = number(0.0025, low=0.0, below=1.0)
     risk_free_rate: float = number(0.0, above=-1.0, below=1.0)

@@ -12,8 +12,8 @@ import numpy as np
 
 from framework.model.records import MAX_ORDERS, record
 
-WORKING_MAX = MAX_ORDERS + 2
-"""Working orders per slot: those of the strategy, and a protective stop and target."""
+WORKING_MAX = MAX_ORDERS + 3
+"""Working orders per slot: those of the strategy, a protective stop and target, and a liquidation."""
 
 USES_FILLS = 1
 USES_ORDERS = 2
@@ -34,11 +34,11 @@ SETTINGS = record(
     ("start", "i8"), ("end", "i8"), ("slippage", "i8"), ("slippage_uses", "i8"), ("check_uses", "i8"),
     ("request", "i8"), ("slippage_indicators", "i8"),
     ("log_marks", "i8"), ("strict", "i8"),
-    ("watches", "i8"),
+    ("watches", "i8"), ("maintenance", "f8"),
 )
 """taker, maker: fractions; participation: a fraction, 0 without a cap; start, end: decisions in [start, end), ns.
 
-watches: whether a rule looks at every mark.
+watches: whether a rule looks at every mark.  maintenance: the least equity over exposure, 0 without one.
 """
 
 ACCOUNT = record(
@@ -48,11 +48,11 @@ ACCOUNT = record(
     ("day", "i8"), ("time", "i8"), ("open_positions", "i8"), ("committed_positions", "i8"), ("working", "i8"),
     ("orders", "i8"), ("fills", "i8"), ("trades", "i8"), ("refusals", "i8"), ("marks", "i8"), ("days", "i8"),
     ("ambiguous", "i8"), ("gapped", "i8"), ("stamp", "i8"), ("status", "i8"), ("fault_kind", "i8"), ("fault_at", "i8"),
-    ("expiry", "i8"), ("final", "i8"),
+    ("expiry", "i8"), ("final", "i8"), ("called", "i8"),
 )
 """marked_equity, marked_exposure: at the last mark, `time`.  reserved, proceeds, heat, working_notional: totals of the
 slots.  orders .. days: rows used of each log.  expiry: no working order expires earlier.
-final: the first event of the next group that ends a symbol."""
+final: the first event of the next group that ends a symbol.  called: whether the last mark was below maintenance."""
 
 FAULT_DECIDE, FAULT_SLIPPAGE, FAULT_PRICE, FAULT_RULE, FAULT_WATCH, FAULT_REFUSED = 1, 2, 3, 4, 5, 6
 """What `fault_kind` says: which plug-in failed; `fault_at` is its slot or its place among the rules."""

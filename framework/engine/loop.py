@@ -22,6 +22,7 @@ from framework.engine.intake import take_intents
 from framework.engine.layout import WAITS_CLOSE
 from framework.engine.ledger import mark_account, mark_slot, revalue, roll_day
 from framework.engine.lifetime import expire
+from framework.engine.margin import call_margin
 from framework.engine.matching import match_range
 from framework.engine.opens import match_open
 from framework.engine.orders import trail_stop
@@ -114,6 +115,8 @@ def close_group(s, t, first, last, time):
     if first == account.final:
         end_symbols(s, t, first, last, time)
     is_awake = mark_group(s, t, first, last, time)
+    if account.status == RUNNING and s.settings[0].maintenance > 0.0:
+        call_margin(s, time)
     if account.status == RUNNING and s.settings[0].watches != 0:
         watch(s, t, t.event_bar[first])
     if is_awake and account.status == RUNNING:
@@ -187,7 +190,7 @@ def advance(state, tape, first, last):
     s, t = open_state(state), open_tape(tape)
     account = s.account[0]
     orders = fills = refusals = -1
-    is_watched = s.settings[0].watches != 0
+    is_watched = s.settings[0].watches != 0 or s.settings[0].maintenance > 0.0
     while first < last:
         if account.working == 0 and not is_watched:
             first = pass_quiet(s, t, first, min(last, account.final))

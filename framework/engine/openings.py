@@ -28,6 +28,7 @@ from framework.engine.refusals import (
     BELOW_MINIMUM,
     GROUP_REFUSED,
     LOST,
+    MARGIN_CALL,
     NO_BUYING_POWER,
     RULE,
     RUNNING,
@@ -60,6 +61,10 @@ def open_position(s, t, slot_number, number, wanted, time):
     reference = reference_price(intent, t.close[symbol.closed], symbol.tick)
     if symbol.ended:                                                                                        # 0
         refuse(s, slot_number, side, verb, SYMBOL_ENDED, known(wanted), 0.0, 0.0, 0.0, time)
+        return known(wanted), 0.0
+    if s.account[0].called:
+        account, most = s.account[0], s.settings[0].maintenance * s.account[0].exposure
+        refuse(s, slot_number, side, verb, MARGIN_CALL, known(wanted), 0.0, account.equity, most, time)
         return known(wanted), 0.0
     if side < 0 and not s.settings[0].shorts:                                                              # 1
         refuse(s, slot_number, side, verb, SHORTS_NOT_ALLOWED, known(wanted), 0.0, 0.0, 0.0, time)

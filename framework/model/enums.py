@@ -51,6 +51,8 @@ class Role(IntEnum):
     """Closed at the last close of the run, as `close_at_end` asks."""
     DELISTED = 6
     """Closed at the last close of a symbol whose data ended early."""
+    LIQUIDATION = 7
+    """Closed at the open after the account fell below its maintenance margin."""
 
 
 class OrderStatus(IntEnum):
@@ -72,6 +74,8 @@ class OrderStatus(IntEnum):
     """The session of a DAY order, or the time of a GTD order, is over."""
     SIBLING_FILLED = 8
     """Another order of its `oco` number was filled."""
+    MARGIN_CALL = 9
+    """The account fell below its maintenance margin."""
 
 
 class Verb(IntEnum):
@@ -110,6 +114,8 @@ class Reason(IntEnum):
     """A time in force that there is not, or an `until` that is over or that the time in force does not take."""
     SYMBOL_ENDED = 10
     """The symbol had its last close."""
+    MARGIN_CALL = 11
+    """The account is below its maintenance margin."""
     RULE = 100
     """RULE + i: the i-th rule of the config."""
 

@@ -125,6 +125,7 @@ class Account:
         self.result = ReferenceResult([], [], [], [], [], [], {"ambiguous": 0, "gapped": 0, "ruined": 0}, [])
         self.time = 0
         self.in_range_phase = False
+        self.is_called = False
         self.born: list[Order] = []
         """Orders born in the present range phase of a symbol."""
 

@@ -221,6 +221,7 @@ def cases(draw: Any) -> Case:
         "participation": draw(chance(None, 0.1, 0.5)),
         "volume_window": draw(chance(20, 1, 3)),
         "limit_through": draw(chance(0.0, 0.0, 1.0)),
+        "maintenance": draw(chance(0.0, 0.0, 0.3, 0.6)),
         "close_at_end": draw(chance(False, False, True)),
         "delisted_after": draw(chance(7.0, 0.0, 0.01, 0.03)),
     }

@@ -46,7 +46,7 @@ def terms_of(case: Case) -> Terms:
     fees = Fees(**{name: numbers[name] for name in ("taker_bps", "maker_bps", "per_share", "per_order", "minimum")})
     fills = Fills(**{name: numbers[name] for name in ("participation", "volume_window", "limit_through",
                                                      "delisted_after")})
-    account = Account(**{name: numbers[name] for name in ("leverage", "shorts", "cash_buffer")})
+    account = Account(**{name: numbers[name] for name in ("leverage", "maintenance", "shorts", "cash_buffer")})
     return Terms(numbers["capital"], fees, fills, account, case.start, case.end,
                  close_at_end=numbers["close_at_end"])  # fmt: skip
 
@@ -83,7 +83,8 @@ def simulate(tape: Any, strategies: Sequence[ReferenceStrategy], settings: Setti
     fees = Fees(settings.taker_bps, settings.maker_bps, settings.per_share, settings.per_order, settings.minimum)
     fills = Fills("worst", settings.participation, settings.limit_through, settings.volume_window,
                   settings.delisted_after)  # fmt: skip
-    account = Account(leverage=settings.leverage, shorts=settings.shorts, cash_buffer=settings.cash_buffer)
+    account = Account(leverage=settings.leverage, maintenance=settings.maintenance, shorts=settings.shorts,
+                      cash_buffer=settings.cash_buffer)  # fmt: skip
     terms = Terms(settings.capital, fees, fills, account, settings.start, settings.end,
                   close_at_end=settings.close_at_end)  # fmt: skip
     simulation = compose(tape, plans, sizing_of(settings), [rule_of(rule) for rule in settings.rules],

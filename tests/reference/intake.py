@@ -361,6 +361,9 @@ def cleared_quantity(account: Account, ask: Ask) -> float | None:
     ask.wanted = ask.opening or 0.0
     if symbol.is_over:
         return refuse(account, ask, Reason.SYMBOL_ENDED, asked=ask.wanted)
+    if account.is_called:
+        limit = settings.maintenance * account.exposure()
+        return refuse(account, ask, Reason.MARGIN_CALL, account.equity(), limit, ask.wanted)
     if side < 0 and not settings.shorts:
         return refuse(account, ask, Reason.SHORTS_NOT_ALLOWED, asked=ask.wanted)
     if bracket.stop is not None and side * (reference - bracket.stop) <= 0:

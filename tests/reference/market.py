@@ -11,7 +11,7 @@ from framework.model.enums import OrderKind, OrderStatus, Role, TimeInForce, Ver
 from framework.model.records import UNSET
 
 NAN = math.nan
-PROTECTIVE = (Role.STOP, Role.TRAIL, Role.TARGET)
+PROTECTIVE = (Role.STOP, Role.TRAIL, Role.TARGET, Role.LIQUIDATION)
 
 
 def forgiven(n: float) -> float:
@@ -97,6 +97,7 @@ class Settings:
     rules: list[Callable[[Any], tuple[float, bool, float, float]]] = field(default_factory=list)
     start: int = -(2**63)
     end: int = 2**63 - 1
+    maintenance: float = 0.0
     close_at_end: bool = False
     delisted_after: float = 7.0
 

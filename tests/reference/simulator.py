@@ -15,6 +15,7 @@ from tests.reference.account import Account, Slot, Symbol
 from tests.reference.endings import end_symbol, find_last_bars
 from tests.reference.intake import take_in
 from tests.reference.lifetime import expire
+from tests.reference.margin import call, is_called
 from tests.reference.market import Bar, Day, Intent, ReferenceResult, Settings
 from tests.reference.matching import STOPS, close_orders_phase, move_trail, open_phase, range_phase
 
@@ -113,6 +114,9 @@ class Simulation:
         self.peak = max(self.peak, mark.equity)
         if mark.equity <= 0:
             return False
+        account.is_called = is_called(account)
+        if account.is_called:
+            call(account)
         if self.settings.start <= account.time < self.settings.end:
             take_in(account, self.decide({symbol.index: row for symbol, row in rows}), closed)
         return True
