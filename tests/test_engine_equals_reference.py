@@ -7,6 +7,7 @@ without a snapshot on the way, with logs that grow and logs that do not, with th
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import pickle
 import random
@@ -21,7 +22,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from framework.engine import state
 from framework.engine.state import used_logs
-from framework.model.enums import OrderStatus, Reason, Role, Status, Verb
+from framework.model.enums import OrderKind, OrderStatus, Reason, Role, Status, TimeInForce, Verb
 from tests.reference import simulate
 from tests.reference.cases import Case, cases
 from tests.reference.compare import first_difference, is_close
@@ -107,11 +108,14 @@ def test_the_cases_reach_every_rule():
     """Equality on cases in which nothing happens would prove nothing."""
     seen: Counter = Counter()
 
-    @settings(RANDOM_MARKETS, max_examples=400)
+    @settings(RANDOM_MARKETS, max_examples=600)
     @given(cases())
     def look(case):
         result = reference_run(case)
         seen.update(("status", OrderStatus(o.status)) for o in result.orders)
+        seen.update((TimeInForce(o.tif), OrderStatus(o.status)) for o in result.orders)
+        seen.update(("kind", OrderKind(o.kind)) for o in result.orders if o.filled)
+        seen.update("triggered" for o in result.orders if o.filled and not math.isnan(o.limit))
         seen.update(("role", Role(f.role)) for f in result.fills)
         seen.update(("reason", min(r.reason, Reason.RULE)) for r in result.refusals)
         seen.update(("refused verb", Verb(r.verb)) for r in result.refusals)
@@ -122,6 +126,10 @@ def test_the_cases_reach_every_rule():
     wanted = {("status", s) for s in OrderStatus if s != OrderStatus.WORKING} | {("role", r) for r in Role}
     wanted |= {("reason", r) for r in Reason}
     wanted |= {("refused verb", v) for v in (Verb.ORDER, Verb.CLOSE, Verb.TARGET, Verb.CANCEL, Verb.MOVE_STOP)}
+    wanted |= {("kind", kind) for kind in (OrderKind.MARKET, OrderKind.LIMIT, OrderKind.MARKET_ON_CLOSE)}
+    wanted |= {(life, OrderStatus.FILLED) for life in TimeInForce} | {(TimeInForce.FOK, OrderStatus.CUT_AT_FILL)}
+    wanted |= {(TimeInForce.DAY, OrderStatus.EXPIRED), (TimeInForce.GTD, OrderStatus.EXPIRED)}
+    wanted |= {(TimeInForce.IOC, OrderStatus.CANCELED), (TimeInForce.FOK, OrderStatus.CANCELED), "triggered"}
     wanted |= {"ambiguous", "gapped", "ruined", "is_cross", "is_maker", "is_gapped"}
     assert not {w for w in wanted if seen[w] < 3}
 

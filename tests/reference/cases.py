@@ -210,7 +210,7 @@ def cases(draw: Any) -> Case:
         uses.append(StrategyShape(is_universe, tuple(sorted(mine)), seed, grid, idle, warm_up))
     numbers = {
         "capital": draw(chance(1_000.0, 300.0, 10_000.0)),
-        "leverage": draw(chance(1.0, 1.0, 2.0, 0.5, 6.0, 12.0)),
+        "leverage": draw(chance(1.0, 1.0, 2.0, 0.5, 6.0, 12.0, 12.0)),
         "shorts": draw(chance(True, True, False)),
         "cash_buffer": draw(chance(0.0, 0.0025, 0.1)),
         "taker_bps": draw(chance(0.0, 10.0, 100.0)),
@@ -221,7 +221,7 @@ def cases(draw: Any) -> Case:
         "participation": draw(chance(None, 0.1, 0.5)),
         "volume_window": draw(chance(20, 1, 3)),
         "limit_through": draw(chance(0.0, 0.0, 1.0)),
-        "maintenance": draw(chance(0.0, 0.0, 0.3, 0.6)),
+        "maintenance": draw(chance(0.0, 0.0, 0.0, 0.6, 0.95)),
         "close_at_end": draw(chance(False, False, True)),
         "delisted_after": draw(chance(7.0, 0.0, 0.01, 0.03)),
     }
