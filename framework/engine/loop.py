@@ -91,7 +91,7 @@ def decide_group(s, t, first, last, time):
         if s.strategies[number].decide_all != 0:
             count = decide_universe(s, t, number, count, time)
     if count > 0 and settings.protects != 0:
-        protect(s, t, count)
+        protect(s, t, count, time)
     if count > 0 and s.account[0].status == RUNNING:
         take_intents(s, t, count, time)
 
