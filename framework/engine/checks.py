@@ -7,7 +7,7 @@ from framework.boundary.jit import inlined, kernel
 from framework.engine.correlation import highest_correlation
 from framework.engine.layout import FAULT_RULE, USES_BAR, USES_CLOCK, USES_CORRELATION, USES_PAST, USES_TRIPS
 from framework.engine.ledger import buying_power
-from framework.engine.prices import FAULT, LIMIT, copy_bar, copy_instrument
+from framework.engine.prices import FAULT, copy_bar, copy_instrument, is_limit
 
 
 @inlined
@@ -91,7 +91,7 @@ def write_check(s, t, slot_number, side, kind, entry, stop, target, available):
     account = s.account[0]
     check = s.checks[0]
     check.qty = 0.0
-    is_moved = kind != LIMIT and s.settings[0].slippage != 0
+    is_moved = not is_limit(kind) and s.settings[0].slippage != 0
     check.reference = s.request[0].reference if is_moved else entry
     check.entry, check.stop, check.target, check.side, check.kind = entry, stop, target, side, kind
     check.position_qty, check.symbol_qty, check.symbol_pending = slot.qty, symbol.net, symbol.pending

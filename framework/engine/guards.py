@@ -19,7 +19,7 @@ from framework.engine.intake import ALL_TAGS, cancel_tagged, held_quantity
 from framework.engine.layout import FAULT_PROTECT, FAULT_WATCH, USES_CLOCK, USES_PAST
 from framework.engine.ledger import MARKET, ROLE_STOP, ROLE_TRAIL, refresh
 from framework.engine.orders import ROLE_EXIT, ROLE_TARGET, new_order
-from framework.engine.prices import LIMIT, down, is_set, order_price
+from framework.engine.prices import LIMIT, down, is_set, order_price, reference_price
 from framework.engine.refusals import ORDER, RUNNING, TARGET, bad_number
 from framework.model.records import MAX_ORDERS, UNSET
 
@@ -106,7 +106,7 @@ def protect_intent(s, t, slot_number, intent, number):
     slot = s.slots[slot_number]
     check = s.checks[number]
     side = side_of(s, t, slot_number, intent)
-    entry = t.close[s.symbols[slot.symbol].closed] if intent.kind == MARKET else intent.price
+    entry = reference_price(intent, t.close[s.symbols[slot.symbol].closed], s.symbols[slot.symbol].tick)
     stop, target = intent.stop, intent.target
     if not is_set(stop) and is_set(intent.stop_offset):
         stop = entry - side * intent.stop_offset
