@@ -288,3 +288,11 @@ def test_bounds_are_checked_when_numba_is_asked_to() -> None:
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True,
                           cwd=Path(__file__).parent.parent)
     assert done.stdout.startswith("IndexError")
+
+
+def test_an_attribute_that_shares_the_name_of_a_global_is_not_content():
+    """`now.ind.atr` is a column; `atr` in the module, which has no stable content, is another thing."""
+    seen = {"atr": object()}
+    exec("def decide(now):\n    now.result = now.atr * 2.0\ndef reads(now):\n    now.result = atr", seen)
+    assert content_of(seen["decide"]) is not None
+    assert content_of(seen["reads"]) is None

@@ -8,7 +8,9 @@ swallow it, and both would be a wrong backtest.
 from __future__ import annotations
 
 import ctypes
+import dis
 import enum
+import functools
 import types as python_types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -238,7 +240,7 @@ def _values_reached(function: Any) -> Iterator[tuple[str, Any]]:
     """Yield every global, module attribute and closed-over value that a function's code names."""
     names = sorted(_global_names(function.__code__))
     modules: list[Any] = []
-    for name in names:
+    for name in _globals_loaded(function.__code__):
         if name in function.__globals__:
             value = function.__globals__[name]
             yield name, value
@@ -257,6 +259,16 @@ def _values_reached(function: Any) -> Iterator[tuple[str, Any]]:
                 yield f"{module.__name__}.{name}", value
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         yield name, cell.cell_contents
+
+
+@functools.cache
+def _globals_loaded(code: python_types.CodeType) -> tuple[str, ...]:
+    """Return the names that code looks up as globals; an attribute of the same name, as now.ind.atr, is none."""
+    names = {one.argval for one in dis.get_instructions(code) if one.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    for constant in code.co_consts:
+        if isinstance(constant, python_types.CodeType):
+            names.update(_globals_loaded(constant))
+    return tuple(sorted(names))
 
 
 def _global_names(code: python_types.CodeType) -> set[str]:
