@@ -286,3 +286,14 @@ def test_bytes_that_are_no_snapshot_are_refused():
     made = compose(load_tape("synthetic", {"bars": 20, "seed": 7}, ["A"], "1h"), [Plan(Flipping())], PercentOfEquity())
     with pytest.raises(ConfigError, match="are not a snapshot"):
         made.restore(b"PK\x03\x04 something else")
+
+
+def test_what_is_before_the_start_of_a_run_is_in_no_statistic():
+    """Bars before [run] start warm indicators up; a day on which nothing could be decided is not a day of return 0."""
+    data = {"source": "synthetic", "symbols": ["A"], "bars": 900, "timeframe": "1d"}
+    start = "2021-01-01"
+    whole = framework.backtest(data=data, strategy=Flipping(slow=20), start=start)
+    first = np.datetime64(start, "ns").astype(np.int64)
+    assert whole.records.marks["time"].min() >= first > whole.prices.close_time[0]
+    assert whole.records.days["time"].min() >= first
+    assert len(whole.records.marks) == np.sum(whole.prices.close_time >= first)

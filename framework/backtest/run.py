@@ -156,7 +156,7 @@ def finish(simulation: Simulation) -> None:
     working = orders["status"] == OrderStatus.WORKING
     orders["status"][working] = OrderStatus.ENDED
     orders["ended_time"][working] = account["time"]
-    if account["day"] >= 0:
+    if account["day"] >= 0 and account["time"] >= simulation.state.settings["start"][0]:
         row = simulation.state.days[account["days"]]
         row["day"], row["time"] = account["day"], account["time"]
         row["equity"], row["exposure"] = account["equity"], account["exposure"]

@@ -325,8 +325,10 @@ def month_of(day):
 
 @kernel
 def close_day(s):
-    """Append the account's day, as last marked, to the days."""
+    """Append the account's day, as last marked, to the days; what is before the run's start is not logged."""
     account = s.account[0]
+    if account.time < s.settings[0].start:
+        return
     row = s.days[account.days]
     account.days += 1
     row.day, row.time = account.day, account.time
@@ -335,11 +337,11 @@ def close_day(s):
 
 @inlined
 def mark_account(s, time):
-    """Follow the peak after a mark, log the mark, and end the run when nothing is left."""
+    """Follow the peak after a mark, log the mark from the run's start on, and end the run when nothing is left."""
     account = s.account[0]
     account.time, account.marked_equity, account.marked_exposure = time, account.equity, account.exposure
     account.peak = max(account.peak, account.equity)
-    if s.settings[0].log_marks:
+    if s.settings[0].log_marks and time >= s.settings[0].start:
         row = s.marks[account.marks]
         account.marks += 1
         row.time, row.equity, row.cash, row.exposure = time, account.equity, account.cash, account.exposure

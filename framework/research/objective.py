@@ -208,7 +208,7 @@ FROM_TABLES: dict[str, Callable[[Measures], float]] = {
 
 FROM_MARKS: dict[str, Callable[[Measures], float]] = {
     "Equity Peak": lambda m: m.summary.peak,
-    "Exposure Time [%]": lambda m: 100.0 * m.summary.exposed / m.summary.count if m.summary.count else math.nan,
+    "Exposure Time [%]": lambda m: 100.0 * (m.summary.exposed / m.summary.count) if m.summary.count else math.nan,
     "Max. Drawdown [%]": lambda m: -100.0 * m.summary.deepest + 0.0,
     "Calmar Ratio": lambda m: metrics.ratio(m.yearly, m.summary.deepest),
     "Recovery Factor": lambda m: metrics.ratio(m.total, m.summary.deepest),

@@ -90,7 +90,10 @@ class Simulation:
         for order in list(account.working):
             account.end(order, OrderStatus.ENDED)
         account.result.positions = [slot.position for slot in account.slots]
-        return account.result
+        result, start = account.result, self.settings.start
+        result.marks = [mark for mark in result.marks if mark.time >= start]
+        result.days = [day for day in result.days if day.time >= start]
+        return result
 
     def close_phase(self, rows: list[tuple[Symbol, int]]) -> bool:
         """Range, mark, decide, size and risk; return False when the account is ruined."""
