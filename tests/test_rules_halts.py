@@ -296,6 +296,15 @@ def test_a_short_that_runs_away_is_closed_too_and_only_once() -> None:
     assert logs["orders"].size == 2
 
 
+def test_a_margin_call_of_the_account_is_not_closed_a_second_time_by_the_rule() -> None:
+    # both ask for 25 %: the account's liquidation goes first, the rule adds no order to it
+    closes = [100.0, 100.0, 100.0, 160.0, 161.0, 161.0, 161.0]
+    terms = Terms(capital=10_000.0, account=Account(maintenance=0.25))
+    logs = logs_of(composed(flat_tape(closes), [Leverage()], Script(enter=1, qty=99.0, side=-1), terms=terms))
+    assert logs["orders"]["role"].tolist() == [Role.ENTRY, Role.LIQUIDATION]
+    assert logs["fills"].size == 2
+
+
 # --- alarms -----------------------------------------------------------------------------------------------------------
 
 
