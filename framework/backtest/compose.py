@@ -318,8 +318,9 @@ def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slot
             rows[f"wake_{name}"] = addressed
         rows["uses"] = uses_of(plan.strategy.decide_all or plan.strategy.decide)
         made.columns[first_column : first_column + columns.size] = columns.ravel()
-        for number in numbers.tolist():
-            store_constants(plan.strategy, nows.record(number, dtype))
+        store_constants(plan.strategy, nows.record(first_slot, dtype))
+        nows.rows[first_slot + 1 : first_slot + len(columns), HEADER.itemsize :] = nows.rows[
+            first_slot, HEADER.itemsize :]
         first_slot, first_column = first_slot + len(columns), first_column + columns.size
     members = np.asarray(slots.strategies)
     for number in range(len(plans)):

@@ -223,6 +223,8 @@ class State(NamedTuple):
     """float64, (1, words): the same memory from `ind` on."""
     slippage_columns: np.ndarray
     """int64, (symbols, indicators of the slippage model): addresses of their columns."""
+    active: np.ndarray
+    """int64, (symbols): scratch, the events of a group whose symbols have something to do."""
     due: np.ndarray
     """int64, (most, 3): scratch of the open phase: id, slot, whether it is an opening."""
     parent: np.ndarray

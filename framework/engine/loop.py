@@ -62,19 +62,23 @@ def mark_symbol(s, t, number, bar):
 
 @inlined
 def mark_group(s, t, first, last, time):
-    """Mark every symbol that closes, its slots and then the account; return whether a slot is to be asked."""
-    bar = t.event_bar[first]
-    roll_day(s, np.int64(t.account_day[bar]))
-    is_awake = mark_symbol(s, t, np.int64(t.event_symbol[first]), bar)
-    for event in range(first + 1, last):
-        is_awake |= mark_symbol(s, t, np.int64(t.event_symbol[event]), t.event_bar[event])
+    """Mark every symbol that closes, its slots and then the account.
+
+    Returns how many symbols have a slot that is to be asked; their events are in s.active.
+    """
+    roll_day(s, np.int64(t.account_day[t.event_bar[first]]))
+    awake = 0
+    for event in range(first, last):
+        if mark_symbol(s, t, np.int64(t.event_symbol[event]), t.event_bar[event]):
+            s.active[awake] = event
+            awake += 1
     mark_account(s, time)
-    return is_awake
+    return awake
 
 
 @inlined
-def decide_group(s, t, first, last, time):
-    """Ask every strategy whose symbols closed, slot by slot, then those that look at the whole universe."""
+def decide_group(s, t, awake, time):
+    """Ask every strategy about the symbols that are awake, slot by slot, then those that look at the whole universe."""
     settings = s.settings[0]
     if time < settings.start or time >= settings.end:
         return
@@ -82,12 +86,11 @@ def decide_group(s, t, first, last, time):
     for number in range(s.strategies.size):
         if s.strategies[number].decide_all != 0:
             continue
-        for event in range(first, last):
-            symbol_number, bar = np.int64(t.event_symbol[event]), t.event_bar[event]
-            if s.symbols[symbol_number].asleep_until <= bar:
-                slot_number = s.slot_of[number, symbol_number]
-                if slot_number >= 0:
-                    count = decide_slot(s, t, slot_number, bar, count, time)
+        for i in range(awake):
+            event = s.active[i]
+            slot_number = s.slot_of[number, np.int64(t.event_symbol[event])]
+            if slot_number >= 0:
+                count = decide_slot(s, t, slot_number, t.event_bar[event], count, time)
     for number in range(s.strategies.size):
         if s.strategies[number].decide_all != 0:
             count = decide_universe(s, t, number, count, time)
@@ -119,13 +122,13 @@ def close_group(s, t, first, last, time):
             place_partials(s, time)
     if first == account.final:
         end_symbols(s, t, first, last, time)
-    is_awake = mark_group(s, t, first, last, time)
+    awake = mark_group(s, t, first, last, time)
     if account.status == RUNNING and s.settings[0].maintenance > 0.0:
         call_margin(s, time)
     if account.status == RUNNING and is_alarmed(s):
         watch(s, t, t.event_bar[first], time)
-    if is_awake and account.status == RUNNING:
-        decide_group(s, t, first, last, time)
+    if awake > 0 and account.status == RUNNING:
+        decide_group(s, t, awake, time)
 
 
 @inlined

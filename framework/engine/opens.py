@@ -171,22 +171,22 @@ def match_open(s, t, first, last, time):
     account = s.account[0]
     if account.working > 0 and account.expiry <= time:
         expire(s, time, time)
-    begin, end = last, first
+    active = 0
     for event in range(first, last):
         number = np.int64(t.event_symbol[event])
         symbol = s.symbols[number]
         if symbol.working > 0:
-            begin, end = min(begin, event), event + 1
+            s.active[active] = event
+            active += 1
             symbol.bar = t.event_bar[event]
             begin_bar(s, t, number, symbol.bar)
-    first, last = begin, end
     count = 0
-    for event in range(first, last):
-        number, bar = np.int64(t.event_symbol[event]), t.event_bar[event]
-        if s.symbols[number].working == 0:
-            continue
-        count = collect_due(s, t, number, bar, count, time)
-    for event in range(first, last):
+    for i in range(active):
+        number, bar = np.int64(t.event_symbol[s.active[i]]), t.event_bar[s.active[i]]
+        if s.symbols[number].working > 0:
+            count = collect_due(s, t, number, bar, count, time)
+    for i in range(active):
+        event = s.active[i]
         number = np.int64(t.event_symbol[event])
         if s.symbols[number].working > 1 and s.symbol_first[number + 1] - s.symbol_first[number] > 1:
             cross_internally(s, t, number, t.event_bar[event], time)
@@ -199,8 +199,8 @@ def match_open(s, t, first, last, time):
         if k >= 0:
             bar = s.symbols[s.slots[slot_number].symbol].bar
             fill_order(s, t, slot_number, k, t.open[bar], bar, time, AT_OPEN)
-    for event in range(first, last):
-        number = np.int64(t.event_symbol[event])
+    for i in range(active):
+        number = np.int64(t.event_symbol[s.active[i]])
         if s.symbols[number].waiting & WAITS_CHANCE:
             end_chances(s, number, time)
 

@@ -127,7 +127,7 @@ def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequenc
         now_bytes=nows.rows,
         checks=checks.heads, check_tails=checks.tails, request=np.zeros(0, FILL_REQUEST),
         request_tails=np.zeros((0, 1)), slippage_columns=np.zeros((symbols, 1), np.int64),
-        due=np.zeros((most, 3), np.int64), parent=np.zeros(1, layout.WORK),
+        active=np.zeros(symbols, np.int64), due=np.zeros((most, 3), np.int64), parent=np.zeros(1, layout.WORK),
         queue=np.zeros((slots * MAX_ORDERS, 2), np.int64),
         wanted=np.zeros(slots * MAX_ORDERS), margins=need, **allocate_logs(rows))
     state.slots["strategy"], state.slots["symbol"] = slot_strategies, slot_symbols
