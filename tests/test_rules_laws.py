@@ -10,6 +10,7 @@ import pytest
 from framework import Now, Param, Strategy, buy, close_position, sell
 from framework.backtest.compose import Plan, Terms, compose
 from framework.backtest.config import Account, Fees
+from framework.boundary.jit import JIT
 from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
 from framework.indicators import ColumnCache
@@ -104,6 +105,7 @@ def in_order(seed: int) -> list[RiskRule]:
     return [TIGHT[place][0](**TIGHT[place][1]) for place in places]
 
 
+@pytest.mark.skipif(not JIT, reason="compares compiled code")
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_with_all_rules_on_compiled_equals_interpreted(seed: int) -> None:
     sizing: list[SizingRule] = [Kelly(without_stop=True), FixedQty(qty=40.0), VolatilityTarget()]
