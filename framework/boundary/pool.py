@@ -1,4 +1,4 @@
-"""Memory for logs, used again by the next run.
+"""Memory for logs and columns, used again by the next run.
 
 Memory that the system hands out fresh costs more to touch for the first time than the step does to write it.  A block
 is free as soon as nobody but the pool refers to it: arrays made on it refer to it for as long as they live.
@@ -60,5 +60,5 @@ class Pool:
             self._blocks.append(block)
 
 
-LOGS = Pool()
+MEMORY = Pool()
 """The pool of all runs of this process."""

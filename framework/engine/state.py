@@ -90,7 +90,7 @@ def margins(slots: int, rules: int, log_marks: bool) -> np.ndarray:
 
 def allocate_logs(sizes: Sequence[int]) -> dict[str, np.ndarray]:
     """Return empty logs of these many rows, in the order of LOGS."""
-    return {name: pool.LOGS.empty(size, dtype) for name, dtype, size
+    return {name: pool.MEMORY.empty(size, dtype) for name, dtype, size
             in zip(LOGS, (ORDER, FILL, TRADE, REFUSAL, MARK, DAY), sizes, strict=True)}
 
 
@@ -114,7 +114,7 @@ def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequenc
     by_symbol = np.argsort(np.asarray(slot_symbols), kind="stable").astype(np.int64)
     first = np.searchsorted(np.asarray(slot_symbols)[by_symbol], np.arange(symbols + 1)).astype(np.int64)
     need = margins(slots, rules, marks > 0)
-    rows = [2 * int(margin) + 64 + marks // 8 for margin in need]
+    rows = [2 * int(margin) + 64 + marks // 32 for margin in need]
     rows[LOGS.index("marks")] = marks + 1
     most = slots * layout.WORKING_MAX
     state = State(
@@ -141,7 +141,7 @@ def grow(state: State) -> State:
     for name, margin in zip(LOGS, state.margins, strict=True):
         log = getattr(state, name)
         if account[name] + margin > log.size:
-            fresh = pool.LOGS.empty(max(2 * log.size, int(account[name] + 2 * margin)), log.dtype)
+            fresh = pool.MEMORY.empty(max(2 * log.size, int(account[name] + 2 * margin)), log.dtype)
             fresh[: account[name]] = log[: account[name]]
             larger[name] = fresh
     return state._replace(**larger)

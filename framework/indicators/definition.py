@@ -24,6 +24,7 @@ from typing import Any, Generic, TypeVar, overload
 import attrs
 import numpy as np
 
+from framework.boundary import pool
 from framework.boundary.jit import JIT
 from framework.errors import ConfigError, StrategyError, did_you_mean
 from framework.indicators.expression import (
@@ -282,7 +283,8 @@ class Indicator(Declaration[Declared]):
 
         bounds: read-only int64[parts + 1]; each part bounds[i]:bounds[i + 1] is a series of its own; None for one.
         """
-        out = np.empty((len(self.outputs), len(inputs[0])))
+        outputs, n = len(self.outputs), len(inputs[0])
+        out = pool.MEMORY.empty(outputs * n, np.dtype(np.float64)).reshape(outputs, n)
         column, memory = self.column, self.instance(parameters)
         bounds = whole(len(inputs[0])) if bounds is None else bounds
         try:
