@@ -334,7 +334,8 @@ class Account:
         assert abs(change - (self.realised - self.fees + open_pnl)) <= tolerance, (change, self.realised, open_pnl)
         for symbol in self.symbols:
             total = sum(slot.position for slot in self.slots if slot.symbol == symbol.index)
-            assert abs(total - symbol.net) <= 1e-5 * (symbol.instrument.lot or 1.0), (total, symbol.net)
+            roundings = 4.0 * math.ulp(symbol.net)
+            assert abs(total - symbol.net) <= 1e-5 * (symbol.instrument.lot or 1.0) + roundings, (total, symbol.net)
 
 
 def _share(trade: Trade, fee: float, slippage: float) -> None:
