@@ -19,7 +19,7 @@ from framework.engine.simulation import Plug, Simulation
 from framework.errors import ConfigError
 from framework.indicators import Bars, ColumnCache, Condition, Expression, evaluate, ready_rows, truth
 from framework.model.enums import Role
-from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK, record
+from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK, padded, record
 from framework.risk import RiskRule, Rule, SizingRule, check_dtype, store_rule
 from framework.rules.alerts import Alerts
 from framework.slippage import SlippageModel, fill_dtype
@@ -146,11 +146,16 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
                       lambda: outcomes(made, all_rules, checks, check_dtypes))
 
 
+def symbol_addresses(tape: Tape, column: np.ndarray) -> np.ndarray:
+    """Return where each symbol's part of a column over all bars begins: addresses, int64[symbols]."""
+    return np.asarray(column.ctypes.data + column.itemsize * tape.series[:-1])
+
+
 def addresses_of(tape: Tape, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the addresses of the columns of each symbol, int64[symbols, columns], with one column at least."""
     found = np.zeros((tape.n_symbols, max(1, len(columns))), np.int64)
     for number, column in enumerate(columns.values()):
-        found[:, number] = column.ctypes.data + column.itemsize * tape.series[:-1]
+        found[:, number] = symbol_addresses(tape, column)
     return found
 
 
@@ -220,9 +225,9 @@ def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
         symbols = np.array(wanted)
         slots.strategies.extend([number] * len(wanted))
         slots.symbols.extend(wanted)
-        slots.columns.append(addresses(tape, symbols, slots.keep, [
+        slots.columns.append(slot_addresses(tape, symbols, slots.keep, [
             lambda symbol, x=expression: evaluate(x, tape, symbol, cache) for expression in declared.values()]))
-        asked = addresses(tape, symbols, slots.keep, [
+        asked = slot_addresses(tape, symbols, slots.keep, [
             lambda symbol, x=condition: truth(x, tape, symbol, cache) for condition in wake.values()])
         slots.wakes.append(np.zeros((symbols.size, len(WAKES)), np.int64))
         slots.wakes[-1][:, [WAKES.index(name) for name in wake]] = asked
@@ -230,7 +235,7 @@ def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
     return slots
 
 
-def addresses(tape: Tape, symbols: np.ndarray, keep: list[np.ndarray], columns: Sequence[Any]) -> np.ndarray:
+def slot_addresses(tape: Tape, symbols: np.ndarray, keep: list[np.ndarray], columns: Sequence[Any]) -> np.ndarray:
     """Return where the columns of each symbol begin, int64[symbols, columns], keeping the arrays alive in `keep`.
 
     columns: functions of a symbol's number, or None for all symbols at once, that return an array.
@@ -240,20 +245,12 @@ def addresses(tape: Tape, symbols: np.ndarray, keep: list[np.ndarray], columns: 
         if symbols.size == tape.n_symbols:
             values = column(None)
             keep.append(values)
-            found[:, number] = values.ctypes.data + values.itemsize * tape.series[symbols]
+            found[:, number] = symbol_addresses(tape, values)
         else:
             parts = [column(int(symbol)) for symbol in symbols]
             keep.extend(parts)
             found[:, number] = [values.ctypes.data for values in parts]
     return found
-
-
-def padded(dtype: np.dtype, itemsize: int) -> np.dtype:
-    """Return the layout with the stride of the records, so that adjacent ones are an array of it."""
-    fields: Mapping[str, Any] = dtype.fields or {}
-    names = list(dtype.names or ())
-    return np.dtype({"names": names, "formats": [fields[n][0] for n in names], "offsets": [fields[n][1] for n in names],
-                     "itemsize": itemsize, "aligned": True})
 
 
 def set_terms(made: layout.State, tape: Tape, terms: Terms, rules: Sequence[Rule], request: int) -> None:
@@ -376,7 +373,7 @@ def set_rules(made: layout.State, tape: Tape, rules: Sequence[Rule], columns: Se
         made.rules[number]["indicators"] = len(columns[number])
         made.rules[number]["alert_at"] = alert_threshold(rules, rule)
         for j, column in enumerate(columns[number].values()):
-            made.rule_columns[number, :, j] = column.ctypes.data + column.itemsize * tape.series[:-1]
+            made.rule_columns[number, :, j] = symbol_addresses(tape, column)
         store_rule(rule, checks.record(number, dtypes[number]))
 
 

@@ -14,8 +14,13 @@ import numpy as np
 MOST_BYTES = 1 << 30
 """What the pool keeps at most; whatever goes beyond is ordinary memory."""
 
-HELD_BY_POOL_ALONE = 2
-"""References to a block that nobody uses: the pool's list and the question itself."""
+def references(blocks: list[np.ndarray], place: int) -> int:
+    """Return how many references to a block there are, those of the list and of this question among them."""
+    return sys.getrefcount(blocks[place])
+
+
+HELD_BY_POOL_ALONE = references([np.empty(0, np.uint8)], 0)
+"""References to a block that nobody uses, counted on one: interpreters differ in what a question itself adds."""
 
 
 class Pool:
@@ -45,7 +50,7 @@ class Pool:
         """Return the smallest free block that fits and is not much too large."""
         best = None
         for place in range(len(self._blocks)):
-            is_free = sys.getrefcount(self._blocks[place]) == HELD_BY_POOL_ALONE
+            is_free = references(self._blocks, place) == HELD_BY_POOL_ALONE
             fits = size <= self._blocks[place].nbytes <= 2 * size
             if is_free and fits and (best is None or self._blocks[place].nbytes < self._blocks[best].nbytes):
                 best = place
@@ -54,7 +59,7 @@ class Pool:
     def _keep(self, block: np.ndarray) -> None:
         if self.bytes + block.nbytes > self.most_bytes:
             used = [place for place in range(len(self._blocks))
-                    if sys.getrefcount(self._blocks[place]) > HELD_BY_POOL_ALONE]
+                    if references(self._blocks, place) > HELD_BY_POOL_ALONE]
             self._blocks = [self._blocks[place] for place in used]
         if self.bytes + block.nbytes <= self.most_bytes:
             self._blocks.append(block)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from framework.model.records import MAX_ORDERS, record
+from framework.model.records import MAX_ORDERS, padded, record
 
 WORKING_MAX = MAX_ORDERS + 3
 """Working orders per slot: those of the strategy, a protective stop and target, and a liquidation."""
@@ -84,12 +84,7 @@ LINE = 64
 
 def in_lines(dtype: np.dtype) -> np.dtype:
     """Return a record's layout with as many bytes as fill whole lines of the cache."""
-    fields: Any = dtype.fields
-    names = list(dtype.names or ())
-    layout: Any = {"names": names, "formats": [fields[name][0] for name in names],
-                   "offsets": [fields[name][1] for name in names], "itemsize": -(-dtype.itemsize // LINE) * LINE,
-                   "aligned": True}
-    return np.dtype((np.record, np.dtype(layout)))
+    return padded(dtype, -(-dtype.itemsize // LINE) * LINE)
 
 
 SYMBOL = in_lines(record(

@@ -38,6 +38,15 @@ def record(*fields: tuple[Any, ...]) -> np.dtype:
     return np.dtype((np.record, np.dtype(layout)))
 
 
+def padded(dtype: np.dtype, itemsize: int) -> np.dtype:
+    """Return the layout of a record with more bytes behind its fields, so that adjacent ones keep a distance."""
+    fields: Any = dtype.fields
+    names = list(dtype.names or ())
+    layout: Any = {"names": names, "formats": [fields[name][0] for name in names],
+                   "offsets": [fields[name][1] for name in names], "itemsize": itemsize, "aligned": True}
+    return np.dtype((np.record, np.dtype(layout)))
+
+
 # --- what a strategy sees: the header of `now` ------------------------------------------------------------------------
 
 BAR = record(("open_time", "i8"), ("close_time", "i8"), ("open", "f8"), ("high", "f8"), ("low", "f8"),
