@@ -80,6 +80,7 @@ def random_trades(prices: Prices, slots: list[tuple[str, str]], per_slot: int, s
                     pnl,
                     fees,
                     0.4 * fees,
+                    0.0,
                     min(0.0, side * change) - 0.01,
                     max(0.0, side * change) + 0.01,
                 )

@@ -424,3 +424,16 @@ def test_a_stop_that_the_strategy_placed_is_on_its_way_out_once_touched():
     result = run(bars, script, participation=0.2)
     assert rows(result) == [(100, 2, 100), (200, 2, 100), (400, -2, 98), (400, -2, 100)]
     assert refusals(result) == [("NOTHING_TO_CLOSE", 0, 0)]
+
+
+def test_an_opening_that_would_slip_further_than_a_rule_allows_is_refused_at_its_fill():
+    """Volume falls to a tenth after the decision: 10 % of the reference instead of 1 %, where 2 % are allowed."""
+    thin = lambda reference, qty, bar, volume, volatility: reference * (1 + 0.01 * (qty > 0) * 100 / volume)  # noqa: E731
+    rule = lambda order: (order.qty, False, 0.0, 0.0)  # noqa: E731
+    rule.max_slippage = 0.02
+    bars = [(*FLAT, 100.0), (*FLAT, 10.0), FLAT, FLAT]
+    script = {0: lambda now: place_limit(now, BUY, 99.5, qty=1), 1: lambda now: buy(now, qty=2)}
+    result = run(bars, script, slippage=thin, rules=[rule], volume_window=1)
+    assert (rows(result), statuses(result)) == ([(200, 1, 99.5)], ["FILLED", "SLIPPAGE"])
+    assert refusals(result) == [(100, pytest.approx(10), pytest.approx(2))]
+    assert run(bars, script, slippage=thin, volume_window=1).positions == [3]

@@ -21,7 +21,7 @@ from framework.model.enums import OrderStatus, Reason, Role, Side, Status
 from framework.model.records import DAY, FILL, MARK, ORDER, REFUSAL, TRADE, UNSET
 from tests.sample_result import START, sample_result
 
-TABLES = ("trades", "open_trades", "equity", "orders", "fills", "refusals", "exits")
+TABLES = ("trades", "open_trades", "equity", "orders", "fills", "refusals", "exits", "cash_flows")
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from framework.backtest.compose import Plan, Terms, compose
 from framework.boundary.jit import JIT
 from framework.data import Tape, load_tape
 from framework.engine.simulation import Simulation
+from framework.engine.state import LOGS
 from framework.errors import StrategyError
 from framework.indicators import sma
 from framework.model.enums import Reason, Status
@@ -250,7 +251,7 @@ def test_logs_that_start_tiny_grow_without_changing_anything() -> None:
     margins = tight.state.margins
     tight._hold(tight.state._replace(**{
         name: np.empty(int(margin), getattr(tight.state, name).dtype)
-        for name, margin in zip(("orders", "fills", "trades", "refusals", "marks", "days"), margins, strict=True)}))
+        for name, margin in zip(LOGS, margins, strict=True)}))
     for simulation in (roomy, tight):
         simulation.advance(simulation.events)
     fills = [s.state.fills[: s.state.account["fills"][0]] for s in (roomy, tight)]

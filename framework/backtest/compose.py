@@ -11,6 +11,7 @@ import numpy as np
 
 from framework.backtest.config import Account, Fees, Fills
 from framework.boundary.adapter import RECORD, RECORDS, RESULT, names_used
+from framework.data.cash_flows import nights_after
 from framework.data.tape import Tape
 from framework.data.timeframe import DAY
 from framework.engine import layout, state
@@ -122,7 +123,7 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     made = state.allocate(
         tape.n_symbols, slots.strategies, slots.symbols, len(all_rules),
         max(map(len, rule_columns)), sum(columns.size for columns in slots.columns), nows, checks,
-        max(shared), tape.n_bars if terms.log_marks else 0)
+        max(shared), tape.n_bars if terms.log_marks else 0, most_cash_flows(tape, slots))
     declared = names_of(slippage) if slippage else {}
     costs = {name: evaluate(expression, tape, None, cache) for name, expression in declared.items()}
     request = state.RecordMemory(FILL_REQUEST, 1, [fill_dtype(slippage, tuple(costs)).itemsize] if slippage else [])
@@ -139,7 +140,8 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
         plug.interpreted = interpreted
         plug.bind(made)
     show_all_to_interpreted(made, plugs)
-    return Simulation(made, state.tape_of(tape), nows, checks, plugs, tape.symbols,
+    nights = nights_after(tape) if made.settings[0]["accrues"] else np.empty(0, np.int32)
+    return Simulation(made, state.tape_of(tape, nights), nows, checks, plugs, tape.symbols,
                       Kept(tape, slots, rule_columns, costs, request),
                       [note for rule, seen in zip(all_rules, rule_columns, strict=True)
                        for note in rule.notes(by_symbol(tape, seen))],
@@ -268,6 +270,8 @@ def set_terms(made: layout.State, tape: Tape, terms: Terms, rules: Sequence[Rule
     settings["protects"] = any(getattr(rule, "protect", None) is not None for rule in rules)
     settings["trip_window"] = max(rule.trip_window for rule in rules)
     settings["correlation_days"] = max(rule.correlation_days for rule in rules)
+    slippages = [rule.max_slippage if isinstance(rule, RiskRule) else np.inf for rule in rules]
+    settings["max_slippage"], settings["max_slippage_rule"] = min(slippages), np.argmin(slippages)
     settings["request"], settings["log_marks"], settings["strict"] = request, terms.log_marks, terms.strict
     account = made.account[0]
     for name in ("cash", "equity", "peak", "day_start_equity", "week_start_equity", "month_start_equity"):
@@ -280,6 +284,26 @@ def set_terms(made: layout.State, tape: Tape, terms: Terms, rules: Sequence[Rule
             symbol[name] = getattr(instrument, name)
         symbol["bar"] = symbol["closed"] = -1
     set_endings(made, tape, terms)
+    set_cash_flows(made, tape, terms)
+
+
+def set_cash_flows(made: layout.State, tape: Tape, terms: Terms) -> None:
+    """Write down what nights cost and earn, and the first cash flow of the data."""
+    settings, account = made.settings[0], terms.account
+    given = (instrument.borrow_percent for instrument in tape.instruments)
+    made.symbols["borrow"] = [(account.borrow_percent if percent is None else percent) / 100.0 for percent in given]
+    settings["interest"], settings["loan"] = account.interest_percent / 100.0, account.loan_percent / 100.0
+    settings["accrues"] = bool(settings["interest"] or settings["loan"] or made.symbols["borrow"].any())
+    made.account[0]["flow_due"] = tape.flow_time[0] if tape.flow_time.size else FOREVER
+
+
+def most_cash_flows(tape: Tape, slots: Slots) -> int:
+    """Return how many rows of cash flows one group of events may write: what the data have, borrow and interest."""
+    least = len(slots.symbols) + 1
+    if not tape.flow_time.size:
+        return least
+    counts = np.unique(np.searchsorted(np.unique(tape.close_time), tape.flow_time), return_counts=True)[1]
+    return int(counts.max() * np.bincount(slots.symbols).max()) + least
 
 
 def set_endings(made: layout.State, tape: Tape, terms: Terms) -> None:

@@ -84,13 +84,18 @@ class Run:
 
 @attrs.frozen
 class Data:
-    """Where the bars come from.  options: every other key of the section, checked by the source."""
+    """Where the bars come from.
+
+    dividends, funding: files of cash flows.  options: every other key of the section, checked by the source.
+    """
 
     SECTION: ClassVar[str] = "data"
     source: str = plugin_name()
     symbols: tuple[str, ...] = texts(())
     timeframe: str | None = text(None, optional=True)
     options: dict[str, Any] = table(attrs.Factory(dict))
+    dividends: str | None = text(None, optional=True)
+    funding: str | None = text(None, optional=True)
 
 
 @attrs.frozen
@@ -154,7 +159,8 @@ class Account:
     calendar: whose days equity is measured on: an exchange such as XNYS, "24/7" for UTC days, None by the symbols.
     leverage: buying power over equity, > 0.  maintenance: the least equity over exposure, below which all positions
     are liquidated at the next open; 0 for none.  cash_buffer: the fraction of available money that sizing leaves alone.
-    risk_free_rate: per year, a fraction (0.05 is 5 %).
+    risk_free_rate: per year, a fraction (0.05 is 5 %).  borrow_percent, interest_percent, loan_percent: per year, of
+    short positions, of cash above and below 0.
     """
 
     SECTION: ClassVar[str] = "account"
@@ -164,6 +170,9 @@ class Account:
     shorts: bool = flag(True)
     cash_buffer: float = number(0.0025, low=0.0, below=1.0)
     risk_free_rate: float = number(0.0, above=-1.0, below=1.0)
+    borrow_percent: float = number(0.0, low=0.0, high=10_000.0)
+    interest_percent: float = number(0.0, above=-100.0, high=100.0)
+    loan_percent: float = number(0.0, low=0.0, high=10_000.0)
     currency: str = text("USD")
 
 
@@ -256,7 +265,7 @@ _SECTIONS: dict[str, type[Any]] = {"run": Run, "fills": Fills, "fees": Fees, "ac
                                    "monte_carlo": MonteCarlo, "benchmark": Benchmark, "optimize": Optimize,
                                    "walk_forward": WalkForward}
 
-_OWN_DATA_KEYS = ("source", "symbols", "timeframe")
+_OWN_DATA_KEYS = tuple(field.name for field in attrs.fields(Data) if field.name != "options")
 
 KNOWN = ("run", "data", "strategy", "fills", "slippage", "fees", "account", "sizing", "risk", "broker", "instruments",
          "plugins", "monte_carlo", "benchmark", "tax", "optimize", "walk_forward")

@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.model.enums import OrderKind, OrderStatus, Reason, Role, Side, TimeInForce, Verb
+from framework.model.enums import CashKind, OrderKind, OrderStatus, Reason, Role, Side, TimeInForce, Verb
 from framework.model.records import UNSET
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class Namer:
                 ("mark_price" if is_open else "exit_price"): number_column(table["exit_price"]),
                 "pnl": number_column(table["pnl"]),
                 "return": number_column(trade_returns(table, self.multipliers)),
-                **{name: number_column(table[name]) for name in ("fees", "slippage", "mae", "mfe")},
+                **{name: number_column(table[name]) for name in ("fees", "slippage", "cash_flows", "mae", "mfe")},
                 "bars": table["bars"].copy(),
                 "fills": table["fills"].copy(),
                 "exit_reason": reason,
@@ -199,6 +199,20 @@ class Namer:
                 **self.owner(table),
                 "reason": enum_column(table["role"], Role),
                 **{name: number_column(table[name]) for name in ("qty", "price", "fee", "slippage")},
+            }
+        )
+
+    def cash_flows(self, table: Structured) -> pl.DataFrame:
+        """Return one row per dividend, funding, borrow and interest; interest is nobody's but the account's."""
+        import polars as pl
+
+        return pl.DataFrame(
+            {
+                "id": table["id"].copy(),
+                "time": time_column(table["time"]),
+                **self.owner(table),
+                "kind": enum_column(table["kind"], CashKind),
+                **{name: number_column(table[name]) for name in ("qty", "base", "rate", "amount")},
             }
         )
 

@@ -14,6 +14,7 @@ from framework.backtest.intervals import Interval
 from framework.backtest.metrics import daily_returns
 from framework.backtest.stats import GRADES, format_duration, format_time, format_value, moment, span
 from framework.backtest.tables import grade_chip, money, percent, row, shown_value, table, whole_section
+from framework.model.enums import CashKind
 
 if TYPE_CHECKING:
     from framework.backtest.result import Result
@@ -176,9 +177,12 @@ def costs_section(result: Result) -> str:
     fees, slippage = float(fills["fee"].sum()), float(fills["slippage"].sum())
     final = result.window.final(result.records.marks)
     net = final - result.capital
-    steps: list[tuple[str, float]] = [
-        ("At reference prices", net + fees + slippage), ("Slippage", -slippage), ("Fees", -fees), ("Profit", net),
-    ]
+    flows = result.records.cash_flows
+    moved = [(kind.name.capitalize(), float(flows["amount"][flows["kind"] == kind].sum())) for kind in CashKind
+             if kind in flows["kind"]]
+    before = net + fees + slippage - math.fsum(amount for _, amount in moved)
+    steps: list[tuple[str, float]] = [("At reference prices", before), ("Slippage", -slippage), ("Fees", -fees),
+                                      *moved, ("Profit", net)]
     if result.tax is not None:
         steps += [("Taxes", -result.tax_cost), ("After taxes", net - result.tax_cost)]
     lines = [row([name, money(value, signed=True), percent(value / result.capital, signed=True)])

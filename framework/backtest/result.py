@@ -18,7 +18,7 @@ from framework.backtest.intervals import Interval, intervals
 from framework.backtest.stats import Stats, Value
 from framework.backtest.tax import Tax, TaxYear, tax_years
 from framework.model.enums import Role, Status
-from framework.model.records import DAY, FILL, MARK, ORDER, REFUSAL, TRADE
+from framework.model.records import CASH_FLOW, DAY, FILL, MARK, ORDER, REFUSAL, TRADE
 
 if TYPE_CHECKING:
     import plotly.graph_objects
@@ -50,6 +50,7 @@ class Records:
     refusals: Structured = attrs.field(factory=lambda: empty(REFUSAL))
     marks: Structured = attrs.field(factory=lambda: empty(MARK))
     days: Structured = attrs.field(factory=lambda: empty(DAY))
+    cash_flows: Structured = attrs.field(factory=lambda: empty(CASH_FLOW))
     open_trades: Structured = attrs.field(factory=lambda: empty(TRADE))
 
     def __attrs_post_init__(self) -> None:
@@ -60,6 +61,7 @@ class Records:
             ("refusals", REFUSAL),
             ("marks", MARK),
             ("days", DAY),
+            ("cash_flows", CASH_FLOW),
             ("open_trades", TRADE),
         ):
             found = getattr(self, field).dtype
@@ -220,6 +222,7 @@ class Result:
             **metrics.account_statistics(records.marks, records.days, self.window, self.drawdowns),
             **metrics.trade_statistics(records.trades, self.trade_returns),
             **metrics.cost_statistics(records.fills, self.multipliers, mean_equity, len(days) / self.annualization),
+            "Cash flows": float(records.cash_flows["amount"].sum()),
             "Tax": self.tax_cost,
             "Post-tax Return [%]": 100.0 * ((self.window.final(records.marks) - self.tax_cost) / self.capital - 1.0),
             "Ambiguous bars": int(self.counters.ambiguous_bars),
@@ -309,6 +312,11 @@ class Result:
         """One row per execution that reduced a closed round trip, with the id of that trade."""
         trade, fills = round_trips.exits(self.records.fills, self.records.trades)
         return self._namer.exits(self.records.trades["id"][trade], fills)
+
+    @cached_property
+    def cash_flows(self) -> pl.DataFrame:
+        """One row per dividend, funding, borrow and interest."""
+        return self._namer.cash_flows(self.records.cash_flows)
 
     @cached_property
     def refusals(self) -> pl.DataFrame:

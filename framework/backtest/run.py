@@ -19,6 +19,7 @@ from framework.backtest.config import Config, Use
 from framework.backtest.result import Counters, Records, Regimes, Result
 from framework.boundary.jit import engine_key
 from framework.broker import Broker
+from framework.data.cash_flows import CashFlows, read_cash_flows, refuse_adjusted, with_cash_flows
 from framework.data.load import load_tape
 from framework.data.series import RepairReport
 from framework.data.tape import Tape
@@ -27,7 +28,7 @@ from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
 from framework.errors import ConfigError, PluginNotFound, did_you_mean
 from framework.indicators import ColumnCache
-from framework.model.enums import EventKind, OrderStatus, Status
+from framework.model.enums import CashKind, EventKind, OrderStatus, Status
 from framework.model.records import TRADE
 from framework.risk import RiskRule, Rule, SizingRule
 from framework.slippage import SlippageModel
@@ -94,9 +95,22 @@ def put_together(config: Config, tape: Tape | None = None, interpreted: bool = F
 def load(config: Config) -> Tape:
     """Return the tape that the configuration names."""
     source = plugins.find("data_source", config.data.source)
-    return load_tape(config.data.source, config.data.options, config.data.symbols, config.data.timeframe,
+    tape = load_tape(config.data.source, config.data.options, config.data.symbols, config.data.timeframe,
                      instruments=config.instruments, account_calendar=config.account.calendar, folder=config.folder,
                      sources={config.data.source: source})
+    return with_cash_flows(tape, flows) if (flows := cash_flows_of(config, tape)) else tape
+
+
+def cash_flows_of(config: Config, tape: Tape) -> list[CashFlows]:
+    """Return the dividends and the funding that the configuration names."""
+    found = []
+    for key, kind in (("dividends", CashKind.DIVIDEND), ("funding", CashKind.FUNDING)):
+        path = getattr(config.data, key)
+        if path is not None:
+            found.append(read_cash_flows(config.folder / path, kind, tape))
+            if kind == CashKind.DIVIDEND:
+                refuse_adjusted(tape, found[-1])
+    return found
 
 
 def known_symbols(config: Config, tape: Tape) -> None:
@@ -177,8 +191,8 @@ def open_trades(simulation: Simulation) -> np.ndarray:
         row["qty"], row["entry_price"] = slot["qty_in"], slot["cost_in"] / slot["qty_in"]
         row["exit_price"] = symbol["mark"]
         unrealised = slot["qty"] * (symbol["mark"] - slot["entry_price"]) * symbol["multiplier"]
-        row["pnl"] = slot["realised"] - slot["fees"] + unrealised
-        row["fees"], row["slippage"] = slot["fees"], slot["slippage"]
+        row["pnl"] = slot["realised"] - slot["fees"] + slot["cash_flows"] + unrealised
+        row["fees"], row["slippage"], row["cash_flows"] = slot["fees"], slot["slippage"], slot["cash_flows"]
         row["mae"], row["mfe"] = slot["worst"], slot["best"]
     return rows
 

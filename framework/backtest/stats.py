@@ -15,7 +15,8 @@ Value = float | int | datetime | timedelta
 
 NOT_AVAILABLE = "n/a"
 
-MONEY = frozenset({"Equity Final", "Equity Peak", "Expectancy", "Fees", "Slippage cost", "Tax", "Open P&L"})
+MONEY = frozenset({"Equity Final", "Equity Peak", "Expectancy", "Fees", "Slippage cost", "Cash flows", "Tax",
+                   "Open P&L"})
 """Statistics in the account currency."""
 
 FRACTIONS = frozenset({"Alpha", "MAE", "MFE", "Kelly Criterion"})

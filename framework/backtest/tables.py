@@ -78,7 +78,8 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "Costs and execution",
-        ("Turnover", "Fees", "Slippage cost", "Tax", "Ambiguous bars", "Gapped entries", "Rejected orders"),
+        ("Turnover", "Fees", "Slippage cost", "Cash flows", "Tax", "Ambiguous bars", "Gapped entries",
+         "Rejected orders"),
     ),
 )
 """The order of the statistics on the page."""

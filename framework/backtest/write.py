@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from framework.backtest.result import Result
 
-TABLES = ("trades", "open_trades", "equity", "orders", "fills", "refusals", "exits")
+TABLES = ("trades", "open_trades", "equity", "orders", "fills", "refusals", "exits", "cash_flows")
 """Each is the frame of the same name of a Result and becomes a parquet file."""
 
 

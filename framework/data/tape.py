@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 BAR_COLUMNS = ("open_time", "close_time", *FIELDS)
 CLOCK_COLUMNS = ("account_day", "local_minute", "weekday", "bars_in_session", "minutes_to_close")
 EVENT_COLUMNS = ("event_time", "event_kind", "event_symbol", "event_bar")
+FLOW_COLUMNS = ("flow_time", "flow_symbol", "flow_kind", "flow_rate")
 
 
 @attrs.frozen(eq=False, slots=False)
@@ -47,6 +48,9 @@ class Tape:
 
     Event arrays, two elements a bar: event_time in ns UTC, event_kind (EventKind), event_symbol, event_bar (the
     row in the bar arrays).
+
+    Cash flows of the data, in order of time: flow_time in ns UTC, flow_symbol (its place), flow_kind (CashKind.DIVIDEND
+    or FUNDING), flow_rate in currency per unit, or as a fraction of a position's value.
     """
 
     symbols: tuple[str, ...]
@@ -71,10 +75,14 @@ class Tape:
     event_kind: NDArray[np.uint8]
     event_symbol: NDArray[np.int32]
     event_bar: NDArray[np.int64]
+    flow_time: NDArray[np.int64] = attrs.field(factory=lambda: np.empty(0, np.int64))
+    flow_symbol: NDArray[np.int32] = attrs.field(factory=lambda: np.empty(0, np.int32))
+    flow_kind: NDArray[np.uint8] = attrs.field(factory=lambda: np.empty(0, np.uint8))
+    flow_rate: NDArray[np.float64] = attrs.field(factory=lambda: np.empty(0, np.float64))
 
     def __attrs_post_init__(self) -> None:
         """Make the arrays read-only."""
-        for name in ("series", *BAR_COLUMNS, *CLOCK_COLUMNS, *EVENT_COLUMNS):
+        for name in ("series", *BAR_COLUMNS, *CLOCK_COLUMNS, *EVENT_COLUMNS, *FLOW_COLUMNS):
             getattr(self, name).flags.writeable = False
 
     @property
@@ -94,11 +102,11 @@ class Tape:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return the SHA-256 of symbols, instruments, timeframes, account calendar and all bars, as 64 hex digits."""
+        """Return the SHA-256 of symbols, instruments, timeframes, account calendar, bars and cash flows: 64 digits."""
         digest = hashlib.sha256()
         described = (self.symbols, self.instruments, self.timeframes, self.account_calendar, self.series.tolist())
         digest.update(repr(described).encode())
-        for name in BAR_COLUMNS:
+        for name in (*BAR_COLUMNS, *FLOW_COLUMNS):
             digest.update(getattr(self, name).data)
         return digest.hexdigest()
 
@@ -124,7 +132,7 @@ class Tape:
         return frame.with_columns(pl.col("open_time", "close_time").cast(pl.Datetime("ns", "UTC")))
 
     def truncate(self, until_ns: int) -> Tape:
-        """Return the tape of the bars with close_time <= until_ns; a symbol may be left without any.
+        """Return the tape of what closes, and flows, at or before a time; a symbol may be left without any bars.
 
         Cost: O(bars) time and memory.
         """
@@ -135,6 +143,7 @@ class Tape:
         arrays: dict[str, Any] = {name: getattr(self, name)[keep] for name in (*BAR_COLUMNS, *CLOCK_COLUMNS)}
         arrays |= {name: getattr(self, name)[events] for name in EVENT_COLUMNS}
         arrays["event_bar"] = new_row[arrays["event_bar"]]
+        arrays |= {name: getattr(self, name)[self.flow_time <= until_ns] for name in FLOW_COLUMNS}
         return attrs.evolve(self, series=kept_before[self.series], **arrays)
 
 

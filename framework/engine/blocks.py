@@ -19,8 +19,9 @@ def _example_state() -> State:
 
 def _example_tape() -> Tape:
     kinds = {"event_kind": np.uint8, "event_symbol": np.int32, "account_day": np.int32, "local_minute": np.int16,
-             "weekday": np.int8, "bars_in_session": np.int32, "minutes_to_close": np.int32}
-    floats = ("open", "high", "low", "close", "volume")
+             "weekday": np.int8, "bars_in_session": np.int32, "minutes_to_close": np.int32, "flow_symbol": np.int32,
+             "flow_kind": np.uint8, "nights": np.int32}
+    floats = ("open", "high", "low", "close", "volume", "flow_rate")
     arrays = [np.zeros(1, np.float64 if name in floats else kinds.get(name, np.int64)) for name in Tape._fields]
     for array in arrays:
         array.flags.writeable = False

@@ -6,7 +6,7 @@ arrays continue alike.  Logs only grow; the driver enlarges them when `advance` 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,12 +38,15 @@ SETTINGS = record(
     ("request", "i8"), ("slippage_indicators", "i8"),
     ("log_marks", "i8"), ("strict", "i8"),
     ("watches", "i8"), ("maintenance", "f8"), ("protects", "i8"), ("trip_window", "i8"), ("correlation_days", "i8"),
+    ("accrues", "i8"), ("interest", "f8"), ("loan", "f8"), ("max_slippage", "f8"), ("max_slippage_rule", "i8"),
 )
 """taker, maker: fractions; participation: a fraction, 0 without a cap; start, end: decisions in [start, end), ns.
 
 watches: whether a rule looks at marks; protects: whether one gives openings their stop or target.  trip_window: round
 trips that rules are shown in sums; correlation_days: daily returns in a correlation.
-maintenance: the least equity over exposure, 0 without one.
+maintenance: the least equity over exposure, 0 without one.  accrues: whether nights cost or earn anything; interest,
+loan: fractions a year of a cash balance above and below 0.  max_slippage: of an opening's fill, a fraction of its
+reference, inf without a limit; max_slippage_rule: the row of the rule that sets it.
 """
 
 ACCOUNT = record(
@@ -58,9 +61,11 @@ ACCOUNT = record(
     ("week", "i8"), ("month", "i8"), ("week_start_equity", "f8"), ("month_start_equity", "f8"),
     ("losing_streak", "i8"), ("last_exit_time", "i8"), ("unfilled", "i8"),
     ("begun", "i8"), ("begun_since", "i8"), ("begun_after", "i8"),
+    ("cash_flows", "i8"), ("next_flow", "i8"), ("flow_due", "i8"),
 )
 """marked_equity, marked_exposure: at the last mark, `time`.  reserved, proceeds, heat, working_notional: totals of the
-slots.  orders .. days: rows used of each log.  expiry: no working order expires earlier.
+slots.  orders .. days, cash_flows: rows used of each log.  next_flow, flow_due: the tape's next cash flow and when it
+is due.  expiry: no working order expires earlier.
 final: the first event of the next group that ends a symbol.  called: whether the last mark was below maintenance.
 
 alarm_*: rules look at a mark with equity <= alarm_below, equity > alarm_above or equity < alarm_margin * exposure.
@@ -92,14 +97,14 @@ SYMBOL = in_lines(record(
     ("held", "i8"), ("asleep_until", "i8"),
     ("pending", "f8"), ("budget", "f8"), ("tick", "f8"), ("lot", "f8"), ("min_qty", "f8"), ("min_notional", "f8"),
     ("bar", "i8"), ("openings", "i8"), ("committed", "i8"), ("waiting", "i8"),
-    ("final", "i8"), ("end_role", "i8"), ("ended", "i8"),
+    ("final", "i8"), ("end_role", "i8"), ("ended", "i8"), ("borrow", "f8"),
 ))
 """What every bar touches comes first: one line of the cache.
 
 bar: row of the bar in progress or just closed; closed: row of the last closed bar, -1 before the first.
 held: slots with a position; asleep_until: the least of its slots'.  waiting: bits of WAITS_...
 final: the first event of the group of its last close, FOREVER when that ends nothing; end_role: the Role of the exits
-then; ended: whether it is over.
+then; ended: whether it is over.  borrow: what a short position costs, a fraction of its value a year.
 """
 
 SLOT = in_lines(record(
@@ -111,7 +116,7 @@ SLOT = in_lines(record(
     ("reserved", "f8"), ("proceeds", "f8"), ("heat", "f8"), ("notional", "f8"), ("pending", "f8"), ("openings", "i8"),
     ("unfilled", "i8"), ("entry_time", "i8"), ("touched", "i8"),
     ("qty_in", "f8"), ("cost_in", "f8"), ("qty_out", "f8"), ("value_out", "f8"), ("realised", "f8"), ("fees", "f8"),
-    ("slippage", "f8"), ("trade_fills", "i8"),
+    ("slippage", "f8"), ("cash_flows", "f8"), ("trade_fills", "i8"),
     ("partial_distance", "f8"), ("partial_share", "f8"),
 ))
 """One strategy on one symbol: its position, the trade in progress and the totals of its working orders.
@@ -178,6 +183,13 @@ class Tape(NamedTuple):
     weekday: np.ndarray
     bars_in_session: np.ndarray
     minutes_to_close: np.ndarray
+    flow_time: np.ndarray
+    """int64: the cash flows of the data, in order of time."""
+    flow_symbol: np.ndarray
+    flow_kind: np.ndarray
+    flow_rate: np.ndarray
+    nights: np.ndarray
+    """int32, (bars): how many nights follow the bar's close; empty where nights cost and earn nothing."""
 
 
 class State(NamedTuple):
@@ -229,10 +241,11 @@ class State(NamedTuple):
     wanted: np.ndarray
     """float64, as long as queue: what each intent wants to open; UNSET leaves it to the sizing rule."""
     margins: np.ndarray
-    """int64, (6,): free rows that orders, fills, trades, refusals, marks and days need before a group."""
+    """int64, (7,): free rows that each log needs before a group, in the order of the logs below."""
     orders: np.ndarray
     fills: np.ndarray
     trades: np.ndarray
     refusals: np.ndarray
     marks: np.ndarray
     days: np.ndarray
+    cash_flows: np.ndarray

@@ -1,7 +1,7 @@
 """The ledger: positions, cash, trades and the totals of working orders.
 
 Nothing here decides anything; it keeps count.  The identity that tests hold on random flow:
-change of equity = closed P&L + open P&L, and equity = cash + sum(net * mark * multiplier).
+change of equity = closed P&L + open P&L + interest, and equity = cash + sum(net * mark * multiplier).
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def open_part(s, slot_number, side, qty, price, fee, slippage, bar, time, phase)
         slot.entry_time, slot.entry_bar, slot.entered_inside = time, bar, phase != AT_OPEN
         slot.bars_held = slot.trade_fills = 0
         slot.qty_in = slot.cost_in = slot.qty_out = slot.value_out = 0.0
-        slot.realised = slot.fees = slot.slippage = slot.worst = slot.best = 0.0
+        slot.realised = slot.fees = slot.slippage = slot.cash_flows = slot.worst = slot.best = 0.0
         slot.qty = on_lots(side * qty, s.symbols[slot.symbol].lot)
         count_begun(s.account[0])
     else:
@@ -214,8 +214,8 @@ def write_trade(s, slot_number, side, role, time):
     row.qty = slot.qty_in
     row.entry_price = slot.cost_in / slot.qty_in
     row.exit_price = slot.value_out / slot.qty_out
-    row.pnl = slot.realised - slot.fees
-    row.fees, row.slippage = slot.fees, slot.slippage
+    row.pnl = slot.realised - slot.fees + slot.cash_flows
+    row.fees, row.slippage, row.cash_flows = slot.fees, slot.slippage, slot.cash_flows
     row.mae, row.mfe = slot.worst, slot.best
     account.last_exit_time = time
     if row.pnl < 0.0:

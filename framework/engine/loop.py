@@ -14,6 +14,7 @@ import numpy as np
 
 from framework.boundary.jit import entry, inlined, kernel
 from framework.engine.blocks import open_state, open_tape
+from framework.engine.cash import charge_nights, pay
 from framework.engine.closes import match_close
 from framework.engine.decide import decide_slot, decide_universe
 from framework.engine.endings import end_symbols
@@ -62,7 +63,7 @@ def mark_symbol(s, t, number, bar):
 
 @inlined
 def mark_group(s, t, first, last, time):
-    """Mark every symbol that closes, its slots and then the account.
+    """Mark every symbol that closes and its slots, pay what is due then, and mark the account.
 
     Returns how many symbols have a slot that is to be asked; their events are in s.active.
     """
@@ -72,6 +73,10 @@ def mark_group(s, t, first, last, time):
         if mark_symbol(s, t, np.int64(t.event_symbol[event]), t.event_bar[event]):
             s.active[awake] = event
             awake += 1
+    if s.account[0].flow_due <= time:
+        pay(s, t, time)
+    if s.settings[0].accrues != 0:
+        charge_nights(s, t, t.event_bar[first], time)
     mark_account(s, time)
     return awake
 
@@ -104,6 +109,8 @@ def decide_group(s, t, awake, time):
 def close_group(s, t, first, last, time):
     """Carry a group of closing bars through range, close, mark, decide, size and risk."""
     account = s.account[0]
+    if account.flow_due < time:
+        pay(s, t, time - 1)
     if account.working > 0:
         begun = account.begun
         if account.expiry < time:
@@ -142,18 +149,24 @@ def logs_have_room(s):
 
 @inlined
 def marks_have_room(s):
-    """Return whether the logs of marks and days can take one more group."""
-    account = s.account[0]
-    return account.marks + s.margins[4] <= s.marks.size and account.days + s.margins[5] <= s.days.size
+    """Return whether the logs of marks, days and cash flows can take one more group."""
+    account, margins = s.account[0], s.margins
+    return (account.marks + margins[4] <= s.marks.size and account.days + margins[5] <= s.days.size
+            and account.cash_flows + margins[6] <= s.cash_flows.size)
 
 
 @inlined
 def end_of_quiet_group(s, t, first, time):
-    """Return the event behind the closing group that `first` begins; `first` when a slot is awake or a day begins."""
+    """Return the event behind the closing group that `first` begins; `first` when more is to be done than to mark it.
+
+    That is when a slot is awake, a day begins, or cash flows.
+    """
     account, settings = s.account[0], s.settings[0]
     is_asking = settings.start <= time < settings.end
     event = first
-    if t.account_day[t.event_bar[first]] > account.day:
+    if t.account_day[t.event_bar[first]] > account.day or account.flow_due <= time:
+        return first
+    if settings.accrues != 0 and t.nights[t.event_bar[first]] > 0:
         return first
     while event < t.event_time.size and t.event_time[event] == time and t.event_kind[event] == CLOSE:
         bar = t.event_bar[event]

@@ -37,9 +37,10 @@ from framework.engine.prices import (
     slipped,
     up,
 )
+from framework.engine.refusals import ORDER, RULE, refuse
 from framework.model.enums import OrderStatus, Status
 
-CUT_AT_FILL = int(OrderStatus.CUT_AT_FILL)
+CUT_AT_FILL, SLIPPAGE = int(OrderStatus.CUT_AT_FILL), int(OrderStatus.SLIPPAGE)
 RUNNING = int(Status.RUNNING)
 STOPS, ENTRIES, BRACKET_STOPS, BRACKET_TARGETS, TARGETS = 0, 1, 2, 3, 4
 """The steps of the range phase, in their order."""
@@ -123,6 +124,10 @@ def attempt(s, t, slot_number, k, reference, bar, time, phase, gapped):
     price = fill_price(s, t, slot_number, order, reference, qty)
     is_cut = False
     if not order.reduce_only:
+        if slips_too_far(s, slot_number, order.side, qty, price, reference, time):
+            end_order(s, slot_number, k, SLIPPAGE, time)
+            refresh(s, slot_number)
+            return 0, 0.0
         affordable = affordable_quantity(s, slot.symbol, order, price)
         if affordable < qty:
             qty, is_cut = 0.0 if order.tif == FOK else affordable, True
@@ -134,6 +139,18 @@ def attempt(s, t, slot_number, k, reference, bar, time, phase, gapped):
     fee = charge(s, order, qty, price, symbol.multiplier)
     stop_id = settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, phase, gapped, False, is_cut)
     return stop_id, price
+
+
+@kernel
+def slips_too_far(s, slot_number, side, qty, price, reference, time):
+    """Return whether the slippage of an opening is above what a rule allows, and record its refusal then."""
+    settings = s.settings[0]
+    slippage = side * (price - reference) / reference
+    if slippage <= settings.max_slippage * (1.0 + 1e-9):
+        return False
+    refuse(s, slot_number, side, ORDER, RULE + settings.max_slippage_rule - 1, qty, 0.0, 100.0 * slippage,
+           100.0 * settings.max_slippage, time)
+    return True
 
 
 @kernel

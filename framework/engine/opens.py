@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from framework.boundary.jit import kernel
+from framework.engine.cash import pay
 from framework.engine.layout import AT_OPEN, WAITS_CHANCE, WAITS_MOVE, WAITS_SESSION
 from framework.engine.ledger import MARKET, ROLE_STOP, refresh
 from framework.engine.lifetime import FOK, begin_session, end_chances, expire
@@ -169,6 +170,8 @@ def sort_due(due, count):
 def match_open(s, t, first, last, time):
     """Match working orders against the opens of the events [first, last), reductions of all symbols first."""
     account = s.account[0]
+    if account.flow_due <= time:
+        pay(s, t, time)
     if account.working > 0 and account.expiry <= time:
         expire(s, time, time)
     active = 0

@@ -267,9 +267,9 @@ def identity(made: Simulation) -> np.ndarray:
     for record in (made.state.settings, made.state.strategies):
         fixed = [name for name in record.dtype.names or () if name not in state.ADDRESSES]
         digest.update(repr(record[fixed].tolist()).encode())
-    fixed = ["tick", "lot", "min_qty", "min_notional", "multiplier", "final", "end_role"]
+    fixed = ["tick", "lot", "min_qty", "min_notional", "multiplier", "borrow", "final", "end_role"]
     digest.update(repr((made.state.symbols[fixed].tolist(), made.state.slots["ready"].tolist())).encode())
-    for memory in (made.nows.tails, made.checks.tails, tape.close[-1000:]):
+    for memory in (made.nows.tails, made.checks.tails, tape.close[-1000:], tape.flow_time, tape.flow_rate):
         digest.update(memory.tobytes())
     return np.frombuffer(digest.digest(), np.uint8)
 

@@ -17,6 +17,7 @@ from framework.engine import layout
 from framework.engine.layout import State, Tape
 from framework.errors import ConfigError
 from framework.model.records import (
+    CASH_FLOW,
     DAY,
     FILL,
     FILL_REQUEST,
@@ -27,7 +28,7 @@ from framework.model.records import (
     TRADE,
 )
 
-LOGS = ("orders", "fills", "trades", "refusals", "marks", "days")
+LOGS = ("orders", "fills", "trades", "refusals", "marks", "days", "cash_flows")
 """The tables of a run: `account` counts the rows that are used of each."""
 
 BINDINGS = {"slots": ("decide", "pointer", "wake_flat", "wake_held"), "settings": ("slippage", "request"),
@@ -76,22 +77,22 @@ class RecordMemory:
         return self.bytes.reshape(-1, self.stride)
 
 
-def tape_of(data: object) -> Tape:
-    """Return the arrays of a data tape that the kernels read."""
-    return Tape(*(getattr(data, name) for name in Tape._fields))
+def tape_of(data: object, nights: np.ndarray) -> Tape:
+    """Return the arrays of a data tape that the kernels read; nights: after each bar, empty where they are free."""
+    return Tape(**{name: getattr(data, name) for name in Tape._fields if name != "nights"}, nights=nights)
 
 
-def margins(slots: int, rules: int, log_marks: bool) -> np.ndarray:
+def margins(slots: int, rules: int, log_marks: bool, cash_flows: int) -> np.ndarray:
     """Return the rows that one group of events may write to each log at most."""
     orders = slots * (2 * MAX_ORDERS + 2 * layout.WORKING_MAX)
-    refusals = slots * (MAX_ORDERS * (rules + 6) + 1)
-    return np.array([orders, orders, orders, refusals, int(log_marks), 2], np.int64)
+    refusals = slots * (MAX_ORDERS * (rules + 6) + 1 + layout.WORKING_MAX)
+    return np.array([orders, orders, orders, refusals, int(log_marks), 2, cash_flows], np.int64)
 
 
 def allocate_logs(sizes: Sequence[int]) -> dict[str, np.ndarray]:
     """Return empty logs of these many rows, in the order of LOGS."""
     return {name: pool.MEMORY.empty(size, dtype) for name, dtype, size
-            in zip(LOGS, (ORDER, FILL, TRADE, REFUSAL, MARK, DAY), sizes, strict=True)}
+            in zip(LOGS, (ORDER, FILL, TRADE, REFUSAL, MARK, DAY, CASH_FLOW), sizes, strict=True)}
 
 
 def on_lines(rows: int, dtype: np.dtype) -> np.ndarray:
@@ -102,10 +103,11 @@ def on_lines(rows: int, dtype: np.dtype) -> np.ndarray:
 
 def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequence[int], rules: int,
              rule_indicators: int, columns: int, nows: RecordMemory, checks: RecordMemory, shared_bytes: int,
-             marks: int) -> State:
+             marks: int, cash_flows: int = 0) -> State:
     """Return a state with everything empty but the plan of slots: which strategy looks at which symbol.
 
     marks: rows of the log of marks to begin with, one per instant at which bars close; 0 leaves the log out.
+    cash_flows: the most that flow in one group of events.
     """
     slots = len(slot_strategies)
     strategies = max(slot_strategies) + 1
@@ -113,9 +115,10 @@ def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequenc
     slot_of[list(slot_strategies), list(slot_symbols)] = np.arange(slots)
     by_symbol = np.argsort(np.asarray(slot_symbols), kind="stable").astype(np.int64)
     first = np.searchsorted(np.asarray(slot_symbols)[by_symbol], np.arange(symbols + 1)).astype(np.int64)
-    need = margins(slots, rules, marks > 0)
+    need = margins(slots, rules, marks > 0, cash_flows)
     rows = [2 * int(margin) + 64 + marks // 32 for margin in need]
     rows[LOGS.index("marks")] = marks + 1
+    rows[LOGS.index("cash_flows")] = 2 * cash_flows
     most = slots * layout.WORKING_MAX
     state = State(
         settings=np.zeros(1, layout.SETTINGS), account=np.zeros(1, layout.ACCOUNT),

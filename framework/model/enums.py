@@ -76,6 +76,8 @@ class OrderStatus(IntEnum):
     """Another order of its `oco` number was filled."""
     MARGIN_CALL = 9
     """The account fell below its maintenance margin."""
+    SLIPPAGE = 10
+    """An opening whose slippage at its fill was above what a rule allows."""
 
 
 class Verb(IntEnum):
@@ -118,6 +120,19 @@ class Reason(IntEnum):
     """The account is below its maintenance margin."""
     RULE = 100
     """RULE + i: the i-th rule of the config."""
+
+
+class CashKind(IntEnum):
+    """Why money moves that no fill moved."""
+
+    DIVIDEND = 0
+    """An amount per unit, to whoever holds the symbol; a short position pays it."""
+    FUNDING = 1
+    """A rate on the value of a position in a perpetual future; long positions pay a positive rate."""
+    BORROW = 2
+    """What it costs to hold a short position over night."""
+    INTEREST = 3
+    """On cash: earned on a balance above 0, paid on one below."""
 
 
 class Status(IntEnum):

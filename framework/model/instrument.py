@@ -48,6 +48,7 @@ class Instrument:
     multiplier: account currency per unit of price and quantity, > 0; 1 for shares and coins.
     currency: the currency of prices.
     is_adjusted: True when prices are divided, and volume multiplied, by the factors of splits and dividends.
+    borrow_percent: what a short position costs, percent of its value a year, >= 0; None leaves it to the account.
 
     >>> Instrument("AAPL", exchange="XNYS").lot
     1.0
@@ -62,6 +63,7 @@ class Instrument:
     multiplier: float = attrs.field(default=1.0, validator=_number)
     currency: str = attrs.field(default="USD", validator=_text)
     is_adjusted: bool = attrs.field(default=False, validator=_flag)
+    borrow_percent: float | None = attrs.field(default=None, validator=attrs.validators.optional(_number))
 
     def __attrs_post_init__(self) -> None:
         """Refuse what two fields together forbid."""

@@ -149,16 +149,26 @@ previous is the id of the slot's fill before, 0 for its first: a decision finds 
 
 TRADE = record(("id", "i8"), ("slot", "i8"), ("symbol", "i8"), ("side", "i8"), ("exit_role", "i8"), ("bars", "i8"),
                ("fills", "i8"), ("entry_time", "i8"), ("exit_time", "i8"), ("qty", "f8"), ("entry_price", "f8"),
-               ("exit_price", "f8"), ("pnl", "f8"), ("fees", "f8"), ("slippage", "f8"), ("mae", "f8"), ("mfe", "f8"))
+               ("exit_price", "f8"), ("pnl", "f8"), ("fees", "f8"), ("slippage", "f8"), ("cash_flows", "f8"),
+               ("mae", "f8"), ("mfe", "f8"))
 """One round trip of a slot, flat to flat.
 
-qty is the quantity entered in all; prices are averages over it; pnl is after fees; mae and mfe are the
-worst and best price excursion against and for the position, as fractions of the entry price, mae <= 0 <= mfe.
+qty is the quantity entered in all; prices are averages over it; pnl is after fees and with cash_flows, the dividends,
+funding and borrow of the position, > 0 where received; mae and mfe are the worst and best price excursion against and
+for the position, as fractions of the entry price, mae <= 0 <= mfe.
 """
 
 REFUSAL = record(("time", "i8"), ("slot", "i8"), ("symbol", "i8"), ("side", "i8"), ("verb", "i8"), ("reason", "i8"),
                  ("asked", "f8"), ("allowed", "f8"), ("value", "f8"), ("limit", "f8"))
 """One intent refused (allowed = 0) or reduced (0 < allowed < asked), with what the rule measured and its limit."""
+
+CASH_FLOW = record(("id", "i8"), ("time", "i8"), ("slot", "i8"), ("symbol", "i8"), ("kind", "i8"), ("qty", "f8"),
+                   ("base", "f8"), ("rate", "f8"), ("amount", "f8"))
+"""Money that no fill moved; kind is a CashKind, amount > 0 where it is received.
+
+rate applies to base: currency per unit to units (DIVIDEND), a fraction to a value in currency (the others; for nights
+the fraction of all of them).  qty is the position's, signed; slot and symbol are -1 for INTEREST, of the account.
+"""
 
 MARK = record(("time", "i8"), ("equity", "f8"), ("cash", "f8"), ("exposure", "f8"))
 """The account after marking at one instant; exposure is gross: the sum of |quantity| * price * multiplier."""

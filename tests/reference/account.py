@@ -31,12 +31,13 @@ class Trade:
     realised: float = 0.0
     fees: float = 0.0
     slippage: float = 0.0
+    cash_flows: float = 0.0
     mae: float = 0.0
     mfe: float = 0.0
 
     @property
     def pnl(self) -> float:
-        return self.realised - self.fees
+        return self.realised - self.fees + self.cash_flows
 
     @property
     def entry_price(self) -> float:
@@ -120,9 +121,10 @@ class Account:
         self.cash = settings.capital
         self.realised = 0.0
         self.fees = 0.0
+        self.received = 0.0
         self.traded = 0.0
         self.working: list[Order] = []
-        self.result = ReferenceResult([], [], [], [], [], [], {"ambiguous": 0, "gapped": 0, "ruined": 0}, [])
+        self.result = ReferenceResult([], [], [], [], [], [], [], {"ambiguous": 0, "gapped": 0, "ruined": 0}, [])
         self.time = 0
         self.in_range_phase = False
         self.is_called = False
@@ -321,7 +323,7 @@ class Account:
         return row
 
     def check(self) -> None:
-        """Change of equity = closed + open P&L, and the net of a symbol is the sum of its slots."""
+        """Change of equity = closed + open P&L + cash flows, and the net of a symbol is the sum of its slots."""
         open_pnl = sum(
             slot.position
             * (self.symbols[slot.symbol].mark - slot.average)
@@ -331,7 +333,8 @@ class Account:
         )
         change = self.equity() - self.settings.capital
         tolerance = 1e-6 * (1.0 + self.traded)
-        assert abs(change - (self.realised - self.fees + open_pnl)) <= tolerance, (change, self.realised, open_pnl)
+        explained = self.realised - self.fees + open_pnl + self.received
+        assert abs(change - explained) <= tolerance, (change, self.realised, open_pnl)
         for symbol in self.symbols:
             total = sum(slot.position for slot in self.slots if slot.symbol == symbol.index)
             roundings = 4.0 * math.ulp(symbol.net)

@@ -292,6 +292,11 @@ class RandomRule(RiskRule):
     step = Param(7)
     heat = Param(10.0)
     most = Param(10)
+    slippage = Param(10.0)
+
+    @property
+    def max_slippage(self):
+        return self.slippage
 
     @staticmethod
     def check(order):

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from framework.data.cash_flows import CashFlows, with_cash_flows
 from framework.data.series import BarSeries
 from framework.data.tape import Tape, build_tape
+from framework.model.enums import CashKind
 from framework.model.instrument import Instrument
 from framework.strategy import Strategy
 from tests.reference.authors import MINUTE, RandomFlow, RandomRule, RandomSizing, RandomSlippage, RandomUniverse
@@ -46,6 +48,9 @@ class SymbolShape:
     """Share of bars that are missing."""
     session: int
     """Bars between two breaks."""
+    borrow_percent: float | None
+    flows: int
+    """How many dividends and payments of funding it has."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,8 @@ class Case:
 
     @cached_property
     def tape(self) -> Tape:
-        return build_tape([series(shape, f"S{i}") for i, shape in enumerate(self.symbols)], "24/7")
+        tape = build_tape([series(shape, f"S{i}") for i, shape in enumerate(self.symbols)], "24/7")
+        return with_cash_flows(tape, [cash_flows(tape, i, shape) for i, shape in enumerate(self.symbols)])
 
     @property
     def start(self) -> int:
@@ -143,6 +149,7 @@ def as_reference_rule(params: dict[str, float]) -> Any:
         RandomRule.check(order)
         return order.allowed, bool(order.refused), order.value, order.limit
 
+    rule.max_slippage = params["slippage"]
     return rule
 
 
@@ -166,10 +173,20 @@ def series(shape: SymbolShape, symbol: str) -> BarSeries:
         rows = [(minute, minute + shape.minutes, 40, 40, 40, 40, 10)]
     columns = np.array(rows, dtype=np.int64).T
     instrument = Instrument(symbol, lot=shape.lot, tick=shape.tick, min_qty=shape.min_qty, multiplier=shape.multiplier,
-                            min_notional=shape.min_notional)  # fmt: skip
+                            min_notional=shape.min_notional, borrow_percent=shape.borrow_percent)  # fmt: skip
     times = [START + column * MINUTE for column in columns[:2]]
     prices = [column * shape.grid for column in columns[2:6]]
     return BarSeries(instrument, f"{shape.minutes}m", *times, *prices, columns[6])
+
+
+def cash_flows(tape: Tape, number: int, shape: SymbolShape) -> CashFlows:
+    """Return payments on a symbol at opens, at closes, inside bars and between them."""
+    rng = random.Random(shape.seed + 1)
+    kind = rng.choice((CashKind.DIVIDEND, CashKind.FUNDING))
+    edges = [int(time) for time in (*tape.open_time, *tape.close_time)]
+    times = sorted(rng.choice(edges) + rng.choice((0, 0, 1, -1, 30 * 10**9)) for _ in range(shape.flows))
+    rates = [rng.choice((0.1, 0.25, 1.0) if kind == CashKind.DIVIDEND else (0.01, -0.02, 0.001)) for _ in times]
+    return CashFlows(kind, np.array(times, np.int64), np.full(len(times), number, np.int64), np.array(rates))
 
 
 def chance(*values: Any) -> st.SearchStrategy[Any]:
@@ -193,6 +210,8 @@ def symbol_shapes(draw: Any, grid: float, begins: int) -> SymbolShape:
         multiplier=draw(chance(1.0, 1.0, 2.0)),
         gap_share=draw(chance(0.0, 0.1, 0.5)),
         session=draw(chance(100, 12, 5)),
+        borrow_percent=draw(chance(None, None, 0.0, 700.0)),
+        flows=draw(chance(0, 0, 3, 20)),
     )
 
 
@@ -224,10 +243,14 @@ def cases(draw: Any) -> Case:
         "maintenance": draw(chance(0.0, 0.0, 0.0, 0.6, 0.95)),
         "close_at_end": draw(chance(False, False, True)),
         "delisted_after": draw(chance(7.0, 0.0, 0.01, 0.03)),
+        "borrow_percent": draw(chance(0.0, 0.0, 400.0)),
+        "interest_percent": draw(chance(0.0, 0.0, 90.0)),
+        "loan_percent": draw(chance(0.0, 0.0, 300.0)),
     }
     slippage = {"fraction": draw(chance(0.0, 0.0, 0.01, -0.01)), "impact": draw(chance(0.0, 0.0, 0.1)),
                 "spread": draw(chance(0.0, 0.0, 0.2)), "noise": draw(chance(0.0, 0.0, 0.5))}  # fmt: skip
     rule = st.fixed_dictionaries({"cap": chance(100.0, 6.0, 0.7), "step": chance(1_000, 7, 3),
-                                  "heat": chance(10.0, 0.2), "most": chance(10, 1)})  # fmt: skip
+                                  "heat": chance(10.0, 0.2), "most": chance(10, 1),
+                                  "slippage": chance(10.0, 0.02, 0.0)})  # fmt: skip
     return Case(symbols, tuple(uses), numbers, slippage, {"fraction": draw(chance(0.1, 0.5, 2.0))},
                 tuple(draw(st.lists(rule, max_size=2))), draw(chance((0, 0), (0, 0), (10, 5))))  # fmt: skip

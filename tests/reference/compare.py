@@ -15,9 +15,10 @@ FILL = ("time", "order_id", "bar", "slot", "symbol", "side", "role", "tag", "qty
 ORDER = ("id", "parent", "slot", "symbol", "side", "kind", "role", "status", "reduce_only", "tag", "group",
          "tif", "until", "oco", "placed_time", "ended_time", "qty", "filled")  # fmt: skip
 TRADE = ("slot", "symbol", "side", "exit_role", "bars", "fills", "entry_time", "exit_time", "qty", "entry_price",
-         "exit_price", "pnl", "fees", "slippage", "mae", "mfe")  # fmt: skip
+         "exit_price", "pnl", "fees", "slippage", "cash_flows", "mae", "mfe")  # fmt: skip
 REFUSAL = ("time", "slot", "symbol", "side", "verb", "reason", "asked", "allowed", "value", "limit")
 MARK = ("time", "equity", "cash", "exposure")
+CASH_FLOW = ("time", "slot", "symbol", "kind", "qty", "base", "rate", "amount")
 DAY = ("day", "time", "equity", "exposure")
 
 
@@ -43,6 +44,7 @@ def first_difference(expected: Any, actual: Any, capital: float) -> str | None:
     tables: tuple[tuple[str, Callable[[Any], tuple[str, ...]]], ...] = (
         ("fills", lambda row: FILL),
         ("orders", order_fields),
+        ("cash_flows", lambda row: CASH_FLOW),
         ("refusals", lambda row: REFUSAL),
         ("marks", lambda row: MARK),
         ("trades", lambda row: TRADE),

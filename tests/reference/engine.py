@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,9 @@ from framework.strategy import Strategy
 from tests.reference.cases import Case, RandomRule, RandomSizing, RandomSlippage
 from tests.reference.market import Settings
 from tests.reference.simulator import ReferenceStrategy
+
+RATES = ("borrow_percent", "interest_percent", "loan_percent")
+"""What nights cost and earn."""
 
 FROM_ZERO = ("id", "parent", "order_id")
 """Numbers of rows: the engine counts from 1, the reference from 0."""
@@ -46,7 +50,7 @@ def terms_of(case: Case) -> Terms:
     fees = Fees(**{name: numbers[name] for name in ("taker_bps", "maker_bps", "per_share", "per_order", "minimum")})
     fills = Fills(**{name: numbers[name] for name in ("participation", "volume_window", "limit_through",
                                                      "delisted_after")})
-    account = Account(**{name: numbers[name] for name in ("leverage", "maintenance", "shorts", "cash_buffer")})
+    account = Account(**{name: numbers[name] for name in ("leverage", "maintenance", "shorts", "cash_buffer", *RATES)})
     return Terms(numbers["capital"], fees, fills, account, case.start, case.end,
                  close_at_end=numbers["close_at_end"])  # fmt: skip
 
@@ -84,7 +88,8 @@ def simulate(tape: Any, strategies: Sequence[ReferenceStrategy], settings: Setti
     fills = Fills("worst", settings.participation, settings.limit_through, settings.volume_window,
                   settings.delisted_after)  # fmt: skip
     account = Account(leverage=settings.leverage, maintenance=settings.maintenance, shorts=settings.shorts,
-                      cash_buffer=settings.cash_buffer)  # fmt: skip
+                      cash_buffer=settings.cash_buffer, borrow_percent=settings.borrow_percent,
+                      interest_percent=settings.interest_percent, loan_percent=settings.loan_percent)  # fmt: skip
     terms = Terms(settings.capital, fees, fills, account, settings.start, settings.end,
                   close_at_end=settings.close_at_end)  # fmt: skip
     simulation = compose(tape, plans, sizing_of(settings), [rule_of(rule) for rule in settings.rules],
@@ -99,10 +104,11 @@ def simulate(tape: Any, strategies: Sequence[ReferenceStrategy], settings: Setti
 def arrays_of(tape: Any) -> Any:
     """Return a tape of lists as arrays in the types of a data tape."""
     types = {"event_kind": np.uint8, "event_symbol": np.int32, "account_day": np.int32, "local_minute": np.int16,
-             "weekday": np.int8, "bars_in_session": np.int32, "minutes_to_close": np.int32}  # fmt: skip
-    floats = ("open", "high", "low", "close", "volume")
+             "weekday": np.int8, "bars_in_session": np.int32, "minutes_to_close": np.int32, "flow_symbol": np.int32,
+             "flow_kind": np.uint8}  # fmt: skip
+    floats = ("open", "high", "low", "close", "volume", "flow_rate")
     made = {name: np.array(getattr(tape, name), np.float64 if name in floats else types.get(name, np.int64))
-            for name in Tape._fields}  # fmt: skip
+            for name in Tape._fields[:-1]}  # fmt: skip
     sizes = {"n_symbols": len(tape.symbols), "n_events": len(tape.event_time), "n_bars": len(tape.close)}
     return SimpleNamespace(**made, **sizes, symbols=tape.symbols, instruments=tape.instruments,
                            symbol_index=tape.symbols.index)  # fmt: skip
@@ -143,7 +149,8 @@ def rule_of(rule: Any) -> RiskRule:
         else:
             reduce(order, allowed, value, limit)
 
-    return type("Rule", (RiskRule,), {"name": "rule", "check": staticmethod(check)})()
+    own = {"name": "rule", "check": staticmethod(check), "max_slippage": getattr(rule, "max_slippage", math.inf)}
+    return type("Rule", (RiskRule,), own)()
 
 
 def slippage_of(settings: Settings) -> SlippageModel:

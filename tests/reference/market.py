@@ -100,6 +100,9 @@ class Settings:
     maintenance: float = 0.0
     close_at_end: bool = False
     delisted_after: float = 7.0
+    borrow_percent: float = 0.0
+    interest_percent: float = 0.0
+    loan_percent: float = 0.0
 
     def bps(self, kind: int) -> float:
         """Return the fee of a kind of order: limits make, the others take."""
@@ -325,5 +328,6 @@ class ReferenceResult:
     refusals: list[Refusal]
     marks: list[Mark]
     days: list[Day]
+    cash_flows: list[Any]
     counters: dict[str, int]
     positions: list[float]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from framework.model.enums import OrderKind, OrderStatus, Role, TimeInForce
+from framework.model.enums import OrderKind, OrderStatus, Reason, Role, TimeInForce, Verb
 from tests.reference.account import Account, Slot, Symbol
 from tests.reference.lifetime import ONE_CHANCE, drop_late, meet_session
-from tests.reference.market import NAN, Bar, Bracket, Order, down, freed, round_limit, round_stop, snap
+from tests.reference.market import NAN, Bar, Bracket, Order, Refusal, down, freed, round_limit, round_stop, snap
 
 STOPS = (Role.STOP, Role.TRAIL)
 
@@ -242,6 +242,9 @@ def attempt(account: Account, order: Order, reference: float, *, is_gapped: bool
         if order.kind != OrderKind.LIMIT:
             price = round_stop(slipped(account, symbol, reference, order.side, quantity), order.side, tick)
             price = price if price > 0 else tick
+        if not order.reduce_only and is_too_dear(account, order, quantity, price, reference):
+            account.end(order, OrderStatus.SLIPPAGE)
+            return
         if not order.reduce_only:
             unit = settings.unit_cost(price, multiplier, order.kind)
             affordable = max(0.0, account.buying_power() - settings.fixed_cost) / unit
@@ -255,6 +258,20 @@ def attempt(account: Account, order: Order, reference: float, *, is_gapped: bool
         account.end(order, OrderStatus.CUT_AT_FILL)
     else:
         leave(account, order)
+
+
+def is_too_dear(account: Account, order: Order, quantity: float, price: float, reference: float) -> bool:
+    """Return whether a price is further from its reference than any rule allows, recording the first strictest rule."""
+    limits = [getattr(rule, "max_slippage", math.inf) for rule in account.settings.rules]
+    strictest = min(limits, default=math.inf)
+    percent = 100 * order.side * (price - reference) / reference
+    if percent <= 100 * strictest * (1 + 1e-9):
+        return False
+    account.result.refusals.append(Refusal(
+        account.time, order.slot, order.symbol, order.side, Verb.ORDER, Reason.RULE + limits.index(strictest), quantity,
+        0.0, percent, 100 * strictest,
+    ))
+    return True
 
 
 def leave(account: Account, order: Order) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from framework.model.enums import EventKind, OrderStatus, Role
 from framework.model.records import MAX_ORDERS, UNSET
 from tests.reference.account import Account, Slot, Symbol
+from tests.reference.cash import Cashier
 from tests.reference.endings import end_symbol, find_last_bars
 from tests.reference.intake import take_in
 from tests.reference.lifetime import expire
@@ -58,6 +59,7 @@ class Simulation:
                 slots.append(Slot(len(slots), number, symbol, strategy.ready.get(symbol, 0)))
                 self.nows.append(blank_now(strategy, shared))
         self.account = Account(settings, symbols, slots)
+        self.cashier = Cashier(tape, self.account)
         self.peak = settings.capital
         self.day: int | None = None
         self.day_start_equity = settings.capital
@@ -80,6 +82,7 @@ class Simulation:
             if kind == EventKind.OPEN:
                 for symbol, row in rows:
                     symbol.forming, symbol.forming_row = self.bars[row], row
+                self.cashier.pay(time)
                 expire(account, time)
                 open_phase(account, [symbol for symbol, _ in rows])
             elif not self.close_phase(rows):
@@ -98,6 +101,7 @@ class Simulation:
     def close_phase(self, rows: list[tuple[Symbol, int]]) -> bool:
         """Range, mark, decide, size and risk; return False when the account is ruined."""
         account = self.account
+        self.cashier.pay(account.time - 1)
         expire(account, account.time - 1)
         for symbol, _ in rows:
             range_phase(account, symbol)
@@ -113,6 +117,8 @@ class Simulation:
             if slot.symbol in closed and slot.position:
                 self.mark_position(slot)
         self.roll_day(max(int(self.tape.account_day[row]) for _, row in rows))
+        self.cashier.pay(account.time)
+        self.cashier.charge_nights(account.time)
         mark = account.mark()
         self.peak = max(self.peak, mark.equity)
         if mark.equity <= 0:

@@ -12,10 +12,12 @@ PERIOD = 100
 
 
 def instrument(
-    lot: float = 1.0, tick: float = 0.0, min_qty: float = 0.0, min_notional: float = 0.0, multiplier: float = 1.0
+    lot: float = 1.0, tick: float = 0.0, min_qty: float = 0.0, min_notional: float = 0.0, multiplier: float = 1.0,
+    borrow_percent: float | None = None,
 ) -> SimpleNamespace:
     """Return what the simulator reads of an instrument."""
-    return SimpleNamespace(lot=lot, tick=tick, min_qty=min_qty, min_notional=min_notional, multiplier=multiplier)
+    return SimpleNamespace(lot=lot, tick=tick, min_qty=min_qty, min_notional=min_notional, multiplier=multiplier,
+                           borrow_percent=borrow_percent)
 
 
 def tape_of(
@@ -23,8 +25,12 @@ def tape_of(
     instruments: Sequence[SimpleNamespace] = (),
     first: Sequence[int] = (),
     bars_a_day: int = 10,
+    flows: Sequence[tuple[int, int, int, float]] = (),
 ) -> SimpleNamespace:
-    """Return a tape of series of (open, high, low, close[, volume]); `first` shifts a symbol by bars."""
+    """Return a tape of series of (open, high, low, close[, volume]); `first` shifts a symbol by bars.
+
+    flows: (time, symbol, CashKind, rate), in order of time.
+    """
     rows = [(s, (first[s] if first else 0) + i, bar) for s, bars in enumerate(series) for i, bar in enumerate(bars)]
     starts = [0]
     for bars in series:
@@ -55,4 +61,8 @@ def tape_of(
         event_kind=[e[1] for e in events],
         event_symbol=[e[2] for e in events],
         event_bar=[e[3] for e in events],
+        flow_time=[flow[0] for flow in flows],
+        flow_symbol=[flow[1] for flow in flows],
+        flow_kind=[flow[2] for flow in flows],
+        flow_rate=[flow[3] for flow in flows],
     )

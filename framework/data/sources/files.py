@@ -52,7 +52,7 @@ class Files(DataSource):
             return self._from_one(found, request, options)
         return [
             read_series(
-                self._table(path),
+                self.table(path),
                 request.instrument(symbol, exchange=options.exchange),
                 request.timeframe,
                 options,
@@ -65,7 +65,7 @@ class Files(DataSource):
         """Return the table in a file."""
         raise NotImplementedError
 
-    def _table(self, path: Path) -> pl.DataFrame:
+    def table(self, path: Path) -> pl.DataFrame:
         """Return the table in a file; raises DataError for one that is missing, empty or corrupt."""
         import polars as pl
 
@@ -99,7 +99,7 @@ class Files(DataSource):
 
     def _from_one(self, path: Path, request: Request, options: FileOptions) -> list[BarSeries]:
         """Return the series in one file, of one symbol or with a column of symbols."""
-        table = self._table(path)
+        table = self.table(path)
         name = path.name
         for ending in self.endings:
             name = name.removesuffix(ending)
