@@ -7,6 +7,7 @@ never come here: what lowers the account's risk is never blocked.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -105,6 +106,14 @@ class RiskRule(Rule):
     Filled in: reference, entry, stop, target, trail, trail_after, held_stop and held_target (the prices that protect
     the position it adds to), side, kind, position_qty, symbol_qty, bar, account, past, clock, instrument, ind.
     """
+
+    @property
+    def max_slippage(self) -> float:
+        """How far from its reference price an opening may be filled by slippage, a fraction of it; inf for any.
+
+        The core holds fills to it: an opening that would slip further is refused and ends as `slippage`.
+        """
+        return math.inf
 
     alert_kind: ClassVar[str] = ""
     """"position" or "loss": which threshold of the rule `alerts` holds for what it reports by `measured`."""

@@ -13,7 +13,8 @@ class OrderValidation(RiskRule):
     """Refuse an opening whose size, value, price or expected slippage lies outside of the limits.
 
     Size is what came to the rule, value is that at the expected fill price, price is the reference: the close, or a
-    limit's or stop's own. Slippage is the expected cost of the fill against the reference, percent of it.
+    limit's or stop's own. Slippage is the cost of the fill against the reference, percent of it: the expected one, and
+    once more that of the fill itself.
     """
 
     name = "order_validation"
@@ -23,6 +24,12 @@ class OrderValidation(RiskRule):
     min_price = Param(0.01, low=0.0, doc="currency")
     max_price = Param(10_000.0, low=0.0, doc="currency")
     max_slippage_percent = Param(0.5, low=0.0, high=100.0, unit="percent", doc="percent of the reference price")
+
+    @property
+    def max_slippage(self) -> float:
+        """Hold fills to the same limit as decisions."""
+        percent: Any = self.max_slippage_percent
+        return float(percent) / 100.0
 
     @classmethod
     def validate(cls, params: Mapping[str, Any]) -> dict[str, Any]:
