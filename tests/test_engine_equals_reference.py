@@ -158,7 +158,7 @@ def test_event_by_event_gives_the_same_bits_and_the_books_balance_at_every_one(s
 
 
 def assert_books_balance(simulation, case):
-    """Hold equity = cash + positions, change of equity = closed + open P&L, and net = sum of the slots."""
+    """Hold equity = cash + positions, change of equity = closed + open P&L + interest, and net = sum of the slots."""
     made = simulation.state
     account, symbols, slots = made.account[0], made.symbols, made.slots
     scale = case.numbers["capital"]
@@ -169,9 +169,11 @@ def assert_books_balance(simulation, case):
     assert np.all(np.abs(of_slots - symbols["net"]) <= 1e-3 * symbols["lot"])
     held = slots[slots["qty"] != 0.0]
     move = (symbols["mark"][held["symbol"]] - held["entry_price"]) * symbols["multiplier"][held["symbol"]]
-    open_pnl = np.sum(held["realised"] - held["fees"] + held["qty"] * move)
+    open_pnl = np.sum(held["realised"] - held["fees"] + held["cash_flows"] + held["qty"] * move)
     closed_pnl = np.sum(made.trades["pnl"][: account["trades"]])
-    assert is_close(account["equity"] - scale, closed_pnl + open_pnl, scale)
+    flows = made.cash_flows[: account["cash_flows"]]
+    interest = np.sum(flows["amount"][flows["slot"] < 0])
+    assert is_close(account["equity"] - scale, closed_pnl + open_pnl + interest, scale)
 
 
 def test_a_snapshot_continues_with_the_same_bits(some_cases):

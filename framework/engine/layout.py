@@ -97,12 +97,14 @@ SYMBOL = in_lines(record(
     ("held", "i8"), ("asleep_until", "i8"),
     ("pending", "f8"), ("budget", "f8"), ("tick", "f8"), ("lot", "f8"), ("min_qty", "f8"), ("min_notional", "f8"),
     ("bar", "i8"), ("openings", "i8"), ("committed", "i8"), ("waiting", "i8"),
+    ("touch_low", "f8"), ("touch_high", "f8"),
     ("final", "i8"), ("end_role", "i8"), ("ended", "i8"), ("borrow", "f8"),
 ))
 """What every bar touches comes first: one line of the cache.
 
 bar: row of the bar in progress or just closed; closed: row of the last closed bar, -1 before the first.
-held: slots with a position; asleep_until: the least of its slots'.  waiting: bits of WAITS_...
+held: slots with a position; asleep_until: the least of its slots'.  waiting: bits of WAITS_...  touch_low, touch_high:
+a bar that stays strictly between them touches no working order.
 final: the first event of the group of its last close, FOREVER when that ends nothing; end_role: the Role of the exits
 then; ended: whether it is over.  borrow: what a short position costs, a fraction of its value a year.
 """
@@ -117,7 +119,7 @@ SLOT = in_lines(record(
     ("unfilled", "i8"), ("entry_time", "i8"), ("touched", "i8"),
     ("qty_in", "f8"), ("cost_in", "f8"), ("qty_out", "f8"), ("value_out", "f8"), ("realised", "f8"), ("fees", "f8"),
     ("slippage", "f8"), ("cash_flows", "f8"), ("trade_fills", "i8"),
-    ("partial_distance", "f8"), ("partial_share", "f8"),
+    ("partial_distance", "f8"), ("partial_share", "f8"), ("touch_low", "f8"), ("touch_high", "f8"),
 ))
 """One strategy on one symbol: its position, the trade in progress and the totals of its working orders.
 
@@ -125,6 +127,7 @@ What every bar of a position touches comes first, what a decision touches next.
 
 wake_flat, wake_held: addresses of bool columns, 0 for none; asleep_until: the row of the bar at which it is asked next.
 partial_distance, partial_share: how far, a fraction of the entry price, a share of the next position is closed.
+touch_low, touch_high: as in SYMBOL, of its own orders.
 worst, best: excursions up to the last change of entry_price; lowest, highest: prices since then.
 """
 

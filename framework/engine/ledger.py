@@ -14,7 +14,7 @@ from framework.engine.prices import on_lots
 from framework.model.enums import OrderKind, Role, Status
 from framework.model.records import UNSET
 
-MARKET = int(OrderKind.MARKET)
+MARKET, LIMIT = int(OrderKind.MARKET), int(OrderKind.LIMIT)
 ROLE_STOP, ROLE_TRAIL = int(Role.STOP), int(Role.TRAIL)
 RUINED = int(Status.RUINED)
 RUNNING = int(Status.RUNNING)
@@ -92,8 +92,10 @@ def refresh(s, slot_number):
     reserved = proceeds = notional = pending = 0.0
     heat = position_risk(s, slot_number)
     openings = unfilled = 0
+    slot.touch_low, slot.touch_high = -math.inf, math.inf
     for k in range(slot.working):
         order = s.working[slot_number, k]
+        note_touch(slot, order)
         if is_protective(order):
             continue
         pending += order.side * order.remaining
@@ -121,6 +123,35 @@ def refresh(s, slot_number):
     if symbol.working == 0:
         symbol.pending = 0.0
     count_symbol(account, symbol)
+    symbol.touch_low, symbol.touch_high = slot.touch_low, slot.touch_high
+    for i in range(s.symbol_first[slot.symbol], s.symbol_first[slot.symbol + 1]):
+        other = s.slots[s.symbol_slots[i]]
+        if other.working > 0:
+            symbol.touch_low = max(symbol.touch_low, other.touch_low)
+            symbol.touch_high = min(symbol.touch_high, other.touch_high)
+
+
+@kernel
+def note_touch(slot, order):
+    """Narrow by one order the prices between which a bar touches no order of the slot; a market order rests at none.
+
+    Orders that wait for something else than a price are told by the symbol's `waiting`.
+    """
+    if order.kind == MARKET:
+        slot.touch_low = math.inf
+    elif order.price != UNSET:
+        if (order.kind == LIMIT) == (order.side > 0):
+            slot.touch_low = max(slot.touch_low, order.price)
+        else:
+            slot.touch_high = min(slot.touch_high, order.price)
+
+
+@inlined
+def rests(t, symbol, bar):
+    """Return whether a bar leaves all working orders of its symbol alone, from its open to its close."""
+    if symbol.working == 0:
+        return True
+    return symbol.waiting == 0 and t.low[bar] > symbol.touch_low and t.high[bar] < symbol.touch_high
 
 
 @kernel

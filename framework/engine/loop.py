@@ -21,7 +21,7 @@ from framework.engine.endings import end_symbols
 from framework.engine.guards import is_alarmed, place_partials, protect, watch
 from framework.engine.intake import take_intents
 from framework.engine.layout import WAITS_CLOSE
-from framework.engine.ledger import mark_account, mark_slot, revalue, roll_day
+from framework.engine.ledger import mark_account, mark_slot, rests, revalue, roll_day
 from framework.engine.lifetime import expire
 from framework.engine.margin import call_margin
 from framework.engine.matching import match_range
@@ -118,7 +118,7 @@ def close_group(s, t, first, last, time):
         waiting = 0
         for event in range(first, last):
             number = np.int64(t.event_symbol[event])
-            if s.symbols[number].working > 0:
+            if not rests(t, s.symbols[number], t.event_bar[event]):
                 match_range(s, t, number, t.event_bar[event], time)
                 waiting |= s.symbols[number].waiting
         if waiting & WAITS_CLOSE:
@@ -159,26 +159,34 @@ def marks_have_room(s):
 def end_of_quiet_group(s, t, first, time):
     """Return the event behind the closing group that `first` begins; `first` when more is to be done than to mark it.
 
-    That is when a slot is awake, a day begins, or cash flows.
+    That is when a slot is awake, an order may fill or expire, a day begins, or cash flows.
     """
     account, settings = s.account[0], s.settings[0]
     is_asking = settings.start <= time < settings.end
     event = first
     if t.account_day[t.event_bar[first]] > account.day or account.flow_due <= time:
         return first
+    if account.working > 0 and account.expiry <= time:
+        return first
     if settings.accrues != 0 and t.nights[t.event_bar[first]] > 0:
         return first
     while event < t.event_time.size and t.event_time[event] == time and t.event_kind[event] == CLOSE:
-        bar = t.event_bar[event]
-        if is_asking and s.symbols[np.int64(t.event_symbol[event])].asleep_until <= bar:
+        bar, symbol = t.event_bar[event], s.symbols[np.int64(t.event_symbol[event])]
+        if (is_asking and symbol.asleep_until <= bar) or not rests(t, symbol, bar):
             return first
         event += 1
     return event
 
 
+@inlined
+def opens_quietly(s, t, event, time):
+    """Return whether the bar of an OPEN event leaves the working orders alone, and none of them expires before it."""
+    return s.account[0].expiry > time and rests(t, s.symbols[np.int64(t.event_symbol[event])], t.event_bar[event])
+
+
 @kernel
 def pass_quiet(s, t, first, last):
-    """Mark bar after bar while no order works and nobody is to be asked; return the first other event.
+    """Mark bar after bar while no order is touched and nobody is to be asked; return the first other event.
 
     Most bars of a long run go through this loop; what happens in it is what `mark_group` does.
     """
@@ -186,11 +194,13 @@ def pass_quiet(s, t, first, last):
     if s.settings[0].watches != 0 and not logs_have_room(s):
         return first
     room = s.marks.size - s.margins[4] - account.marks
-    while first < last and account.status == RUNNING and account.working == 0:
+    while first < last and account.status == RUNNING:
+        time = t.event_time[first]
         if t.event_kind[first] != CLOSE:
+            if account.working > 0 and not opens_quietly(s, t, first, time):
+                break
             first += 1
             continue
-        time = t.event_time[first]
         end = end_of_quiet_group(s, t, first, time)
         if end == first or room <= 0:
             break
@@ -219,7 +229,7 @@ def advance(state, tape, first, last):
     orders = fills = refusals = -1
     has_margin = s.settings[0].maintenance > 0.0
     while first < last:
-        if account.working == 0 and not has_margin:
+        if not has_margin:
             first = pass_quiet(s, t, first, min(last, account.final))
             if first >= last or account.status != RUNNING:
                 return first, account.status

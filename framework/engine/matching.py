@@ -341,6 +341,7 @@ def trigger_stop_limits(s, t, number, bar, time):
             is_touched = t.high[bar] >= order.price if order.side > 0 else t.low[bar] <= order.price
             if is_touched and order.active_from <= t.open_time[bar]:
                 become_limit(s, order, time)
+                refresh(s, slot_number)
             else:
                 symbol.waiting |= WAITS_TRIGGER
 

@@ -12,7 +12,7 @@ import numpy as np
 from framework.boundary.jit import kernel
 from framework.engine.cash import pay
 from framework.engine.layout import AT_OPEN, WAITS_CHANCE, WAITS_MOVE, WAITS_SESSION
-from framework.engine.ledger import MARKET, ROLE_STOP, refresh
+from framework.engine.ledger import MARKET, ROLE_STOP, refresh, rests
 from framework.engine.lifetime import FOK, begin_session, end_chances, expire
 from framework.engine.matching import RUNNING, exit_if_gapped, fill_order, settle, wanted_quantity
 from framework.engine.orders import become_limit, find_order, set_price
@@ -178,7 +178,7 @@ def match_open(s, t, first, last, time):
     for event in range(first, last):
         number = np.int64(t.event_symbol[event])
         symbol = s.symbols[number]
-        if symbol.working > 0:
+        if not rests(t, symbol, t.event_bar[event]):
             s.active[active] = event
             active += 1
             symbol.bar = t.event_bar[event]
@@ -218,6 +218,7 @@ def collect_due(s, t, number, bar, count, time):
             order = s.working[slot_number, k]
             if order.kind == STOP_LIMIT and is_passed(t, order, bar, time):
                 become_limit(s, order, order.active_from)
+                refresh(s, slot_number)
             if is_due(t, order, bar, through, time):
                 s.due[count, 0], s.due[count, 1] = order.id, slot_number
                 s.due[count, 2] = 0 if order.reduce_only else 1

@@ -28,8 +28,7 @@ class OrderValidation(RiskRule):
     @property
     def max_slippage(self) -> float:
         """Hold fills to the same limit as decisions."""
-        percent: Any = self.max_slippage_percent
-        return float(percent) / 100.0
+        return float(self.values()["max_slippage_percent"]) / 100.0
 
     @classmethod
     def validate(cls, params: Mapping[str, Any]) -> dict[str, Any]:
