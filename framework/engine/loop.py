@@ -156,20 +156,9 @@ def marks_have_room(s):
 
 
 @inlined
-def end_of_quiet_group(s, t, first, time):
-    """Return the event behind the closing group that `first` begins; `first` when more is to be done than to mark it.
-
-    That is when a slot is awake, an order may fill or expire, a day begins, or cash flows.
-    """
-    account, settings = s.account[0], s.settings[0]
-    is_asking = settings.start <= time < settings.end
+def end_of_quiet_group(s, t, first, time, is_asking):
+    """Return the event behind the closing group that `first` begins; `first` when a slot is awake or an order touched."""
     event = first
-    if t.account_day[t.event_bar[first]] > account.day or account.flow_due <= time:
-        return first
-    if account.working > 0 and account.expiry <= time:
-        return first
-    if settings.accrues != 0 and t.nights[t.event_bar[first]] > 0:
-        return first
     while event < t.event_time.size and t.event_time[event] == time and t.event_kind[event] == CLOSE:
         bar, symbol = t.event_bar[event], s.symbols[np.int64(t.event_symbol[event])]
         if (is_asking and symbol.asleep_until <= bar) or not rests(t, symbol, bar):
@@ -178,41 +167,40 @@ def end_of_quiet_group(s, t, first, time):
     return event
 
 
-@inlined
-def opens_quietly(s, t, event, time):
-    """Return whether the bar of an OPEN event leaves the working orders alone, and none of them expires before it."""
-    return s.account[0].expiry > time and rests(t, s.symbols[np.int64(t.event_symbol[event])], t.event_bar[event])
-
-
 @kernel
 def pass_quiet(s, t, first, last):
-    """Mark bar after bar while no order is touched and nobody is to be asked; return the first other event.
+    """Mark bar after bar while there is nothing else to do; return the first other event.
 
-    Most bars of a long run go through this loop; what happens in it is what `mark_group` does.
+    Else is: a slot is awake, an order is touched or expires, a day begins, cash flows.  Most bars of a long run go
+    through this loop; what happens in it is what `mark_group` does.
     """
-    account = s.account[0]
-    if s.settings[0].watches != 0 and not logs_have_room(s):
+    account, settings = s.account[0], s.settings[0]
+    if settings.watches != 0 and not logs_have_room(s):
         return first
-    room = s.marks.size - s.margins[4] - account.marks
-    while first < last and account.status == RUNNING:
-        time = t.event_time[first]
+    room, day = s.marks.size - s.margins[4] - account.marks, account.day
+    begin, stop, accrues = settings.start, settings.end, settings.accrues != 0
+    quiet_until = min(account.flow_due, account.expiry) if account.working > 0 else account.flow_due
+    while first < last and account.status == RUNNING and room > 0:
+        time, bar = t.event_time[first], t.event_bar[first]
+        if time >= quiet_until:
+            break
         if t.event_kind[first] != CLOSE:
-            if account.working > 0 and not opens_quietly(s, t, first, time):
+            if not rests(t, s.symbols[np.int64(t.event_symbol[first])], bar):
                 break
             first += 1
             continue
-        end = end_of_quiet_group(s, t, first, time)
-        if end == first or room <= 0:
+        if t.account_day[bar] > day or (accrues and t.nights[bar] > 0):
+            break
+        end = end_of_quiet_group(s, t, first, time, begin <= time < stop)
+        if end == first:
             break
         for event in range(first, end):
             mark_symbol(s, t, np.int64(t.event_symbol[event]), t.event_bar[event])
         mark_account(s, time)
         room -= 1
         if account.status == RUNNING and is_alarmed(s):
-            watch(s, t, t.event_bar[first], time)
-            if account.status != RUNNING:
-                break
-        first = end
+            watch(s, t, bar, time)
+        first = end if account.status == RUNNING else first
     return first
 
 
