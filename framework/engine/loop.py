@@ -157,7 +157,7 @@ def marks_have_room(s):
 
 @inlined
 def end_of_quiet_group(s, t, first, time, is_asking):
-    """Return the event behind the closing group that `first` begins; `first` when a slot is awake or an order touched."""
+    """Return the event behind the closing group at `first`; `first` when a slot is awake or an order touched."""
     event = first
     while event < t.event_time.size and t.event_time[event] == time and t.event_kind[event] == CLOSE:
         bar, symbol = t.event_bar[event], s.symbols[np.int64(t.event_symbol[event])]
