@@ -32,9 +32,12 @@ class Rule(Plugin):
     qty, side, kind      what is left of the opening when the rule is asked: units, BUY or SELL, OrderKind
     reference, entry     the price without slippage (the close, a limit's or stop's own) and the expected fill price
     stop, target         the protective prices known now (UNSET without one)
-    position_qty         of the slot; symbol_qty: the account's net; symbol_pending: signed, of working orders
+    position_qty         of the slot; symbol_qty: the account's net; symbol_pending: signed, of what works on the
+                         order's side
     available            currency that openings may cost; heat: currency at risk without this order; slot_heat: of it,
                          the slot's own
+    carried              currency: exposure, where strategies hold both sides of a symbol that of the larger one;
+                         proceeds: what exits at the next open free of it
     working_notional     currency, of working openings; committed_positions: symbols with a position or a working
                          opening; symbol_committed: whether this symbol is one of them
     correlation          the highest of the new position's daily returns with those of another symbol's position, over

@@ -45,7 +45,12 @@ class Opening:
         self.set(**{**DEFAULTS, **fields})
 
     def set(self, **fields: Any) -> None:
-        """Set fields wherever they stand; an unknown one is an error of the test."""
+        """Set fields wherever they stand; an unknown one is an error of the test.
+
+        Exposure is that of one strategy: nothing of it is hedged by another.
+        """
+        if "exposure" in fields:
+            fields.setdefault("carried", fields["exposure"])
         for name, value in fields.items():
             dtype = self.memory.dtype
             holders = [self.order] if name in dtype.names else [

@@ -377,3 +377,77 @@ def test_a_group_is_scaled_by_one_factor_or_refused_together():
     result = run([FLAT] * 1, {0: pair}, capital=800)
     assert result.orders == []
     assert [r[0] for r in refusals(result)] == ["NO_BUYING_POWER", "GROUP_REFUSED"]
+
+
+# --- what strategies hold against each other, and what only waits -----------------------------------------------------
+
+
+def test_a_close_cannot_leave_more_than_the_account_carries():
+    """A holds 900; B sells 900 against it for nothing, but not more of A's may follow: B's exit would leave 1,800."""
+    scripts = ({0: lambda now: buy(now, qty=9), 2: lambda now: buy(now, qty=9)},
+               {1: lambda now: sell(now, qty=9), 3: lambda now: close_position(now)})
+    result = run([FLAT] * 6, *scripts, capital=1000)
+    assert rows(result) == [(100, 9, 100), (200, -9, 100), (300, 1, 100), (400, 9, 100)]
+    assert refusals(result) == [("NO_BUYING_POWER", 900, 100)]
+    assert max(mark.exposure for mark in result.marks) == 1000
+
+
+def test_an_exit_frees_only_what_its_side_carries_beyond_the_other():
+    """Long 9 and short 9: while the short leaves, the long still needs all of the 900; 100 are left for an opening."""
+    scripts = ({0: lambda now: buy(now, qty=9)},
+               {1: lambda now: sell(now, qty=9), 2: lambda now: close_position(now)},
+               {2: lambda now: buy(now, qty=5)})
+    result = run([FLAT] * 5, *scripts, capital=1000)
+    assert refusals(result) == [("NO_BUYING_POWER", 500, 100)]
+    assert result.positions == [9, 0, 1]
+
+
+def test_an_order_that_only_waits_makes_no_opening_free():
+    """A sell limit far above the price is no position that a purchase could bring back: rules and money bind it."""
+    no = lambda order: (0.0, True, 7.0, 3.0)  # noqa: E731
+    far = lambda now: place_limit(now, SELL, 1000, qty=5)  # noqa: E731
+    both = {0: far, 1: lambda now: buy(now, qty=5)}
+    refused = run([FLAT] * 4, both, rules=[lambda order: no(order) if order.side > 0 else (order.qty, False, 0, 0)])
+    assert (rows(refused), refusals(refused)) == ([], [(100, 7, 3)])
+    poor = run([FLAT] * 4, {0: far, 1: lambda now: buy(now, qty=15)}, capital=6000)  # 5,000 are reserved
+    assert rows(poor) == [(200, 10, 100)]
+
+
+def test_an_opening_that_brings_the_net_position_back_is_no_rules_business():
+    """Short 10 by one strategy: the other may buy 4 of them whatever rules say, and of 14 the 10; the row says so."""
+    no = lambda order: (order.qty, False, 0, 0) if order.side < 0 else (0.0, True, 7.0, 3.0)  # noqa: E731
+    result = run([FLAT] * 4, {0: lambda now: sell(now, qty=10)}, {1: lambda now: buy(now, qty=4)}, rules=[no])
+    assert (rows(result), refusals(result)) == ([(100, -10, 100), (200, 4, 100)], [])
+    more = run([FLAT] * 4, {0: lambda now: sell(now, qty=10)}, {1: lambda now: buy(now, qty=14)}, rules=[no])
+    assert rows(more) == [(100, -10, 100), (200, 10, 100)]
+    assert [(r.asked, r.allowed) for r in more.refusals] == [(14, 10)]
+
+
+def test_what_works_on_the_orders_own_side_is_what_rules_are_shown():
+    """A sell limit takes nothing away from what purchases add up to; it works on the other side."""
+    seen = []
+
+    def look(order):
+        seen.append((order.side, order.symbol_pending))
+        return order.qty, False, 0.0, 0.0
+
+    script = {0: lambda now: (place_limit(now, BUY, 90, qty=3), place_limit(now, SELL, 110, qty=5)),
+              1: lambda now: (place_limit(now, BUY, 91, qty=2), place_limit(now, SELL, 111, qty=1))}
+    run([FLAT] * 3, script, rules=[look])
+    assert seen == [(1, 0), (-1, 0), (1, 3), (-1, -5)]
+
+
+def test_what_leaves_at_the_next_open_no_longer_counts_against_an_opening():
+    """A flip: 10 held at 100 leave, and so do their heat, their place among positions and what they bring."""
+    seen = []
+
+    def look(order):
+        seen.append((order.heat, order.committed_positions, order.carried, order.proceeds))
+        return order.qty, False, 0.0, 0.0
+
+    run([FLAT] * 4, {0: lambda now: buy(now, qty=10, stop=90), 1: lambda now: sell(now, qty=20)}, rules=[look])
+    assert seen == [(0, 0, 0, 0), (0, 0, 1000, 1000)]
+    part = {0: lambda now: buy(now, qty=10, stop=90), 1: lambda now: (close_position(now, 0.4), buy(now, qty=1))}
+    seen.clear()
+    run([FLAT] * 4, part, rules=[look])
+    assert seen[1] == (60, 1, 1000, 400)

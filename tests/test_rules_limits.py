@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from framework import ConfigError
+from framework.backtest.compose import Terms
 from framework.indicators import Bars, atr
 from framework.model.enums import Reason
 from framework.model.records import UNSET
@@ -24,7 +25,8 @@ from framework.rules import (
     Volatility,
 )
 from framework.slippage import Param, SlippageModel
-from tests.rule_cases import Opening, Script, checked, composed, flat_tape, logs_of, run_of
+from framework.strategy import BUY, SELL, buy, place_limit, sell
+from tests.rule_cases import Opening, Script, acting, checked, composed, flat_tape, logs_of, run_of
 
 REFUSED = 0.0
 
@@ -280,3 +282,33 @@ def test_rules_report_the_largest_share_of_their_limits(rule: Any, fields: dict[
 
 def test_an_order_without_a_stop_says_so() -> None:
     assert Opening(LossLimits).order.stop == UNSET
+
+
+# --- what leaves, and what only waits ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", [
+    Leverage(), PositionLimits(max_open_positions=1, max_notional_per_position=1e9, max_total_exposure=10_000.0,
+                               max_concentration_percent=100.0),
+    PortfolioHeat(max_heat=1.0), LossLimits(max_loss_per_trade=9_900.0),
+], ids=lambda rule: rule.name)  # fmt: skip
+def test_a_position_can_be_turned_under_a_rule_that_allows_one_of_its_size(rule: Any) -> None:
+    turn = acting({1: lambda now: sell(now, qty=95), 2: lambda now: buy(now, qty=190)})
+    logs = logs_of(composed(flat_tape([100.0] * 6), [rule], turn))
+    assert [(row["side"], row["qty"]) for row in logs["fills"]] == [(-1, 95.0), (1, 95.0), (1, 95.0)]
+
+
+def test_position_limits_hold_whatever_works_on_the_other_side() -> None:
+    """Purchases of 60 each, sales of as much beside them: 100 are the most, and the sales are no purchases back."""
+
+    def ladder(now: Any) -> None:
+        for step in range(3):
+            place_limit(now, BUY, 95.0 - step, qty=60)
+            place_limit(now, SELL, 120.0 + step, qty=60)
+
+    rule = PositionLimits(max_shares=100.0, max_notional_per_position=1e9, max_total_exposure=1e9,
+                          max_concentration_percent=100.0)
+    tape = flat_tape([100.0, 100.0, 100.0, 80.0, 80.0])
+    logs = logs_of(composed(tape, [rule], acting({1: ladder}), terms=Terms(capital=1e6)))
+    assert logs["fills"]["qty"].tolist() == [60.0, 40.0]
+    assert logs["refusals"]["limit"].tolist() == [100.0] * 4

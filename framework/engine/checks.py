@@ -94,7 +94,9 @@ def write_check(s, t, slot_number, side, kind, entry, stop, target, available):
     is_moved = not is_limit(kind) and s.settings[0].slippage != 0
     check.reference = s.request[0].reference if is_moved else entry
     check.entry, check.stop, check.target, check.side, check.kind = entry, stop, target, side, kind
-    check.position_qty, check.symbol_qty, check.symbol_pending = slot.qty, symbol.net, symbol.pending
+    check.position_qty, check.symbol_qty = slot.qty, symbol.net
+    check.symbol_pending = symbol.pending_buys if side > 0 else -symbol.pending_sells
+    check.carried, check.proceeds = account.carried, account.proceeds
     check.symbol_committed, check.committed_positions = symbol.committed, account.committed_positions
     check.available, check.heat, check.working_notional = available, account.heat, account.working_notional
     check.slot_heat = slot.heat

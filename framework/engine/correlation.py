@@ -22,7 +22,7 @@ def highest_correlation(s, t, number, side):
         return highest
     for other in range(s.symbols.size):
         symbol = s.symbols[other]
-        held = symbol.net + symbol.pending
+        held = symbol.net + symbol.pending_buys - symbol.pending_sells
         if other == number or symbol.committed == 0 or held == 0.0:
             continue
         alike = correlation(t, number, s.symbols[number].closed, other, symbol.closed, s.settings[0].correlation_days)

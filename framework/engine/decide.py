@@ -55,7 +55,7 @@ def write_position(s, slot_number):
     view = now.position
     has_position = slot.qty != 0.0
     view.qty = slot.qty
-    view.pending = slot.pending
+    view.pending = slot.pending_buys - slot.pending_sells
     view.entry_price = slot.entry_price if has_position else 0.0
     view.pnl = slot.qty * (symbol.mark - slot.entry_price) * symbol.multiplier
     view.high_water = slot.high_water if has_position else 0.0

@@ -160,7 +160,7 @@ def side_of(s, t, slot_number, intent):
     wanted = intent.qty
     if not is_set(wanted):
         wanted = intent.weight * s.account[0].equity / (t.close[symbol.closed] * symbol.multiplier)
-    return 1 if wanted >= slot.qty + slot.pending else -1
+    return 1 if wanted >= slot.qty + slot.pending_buys - slot.pending_sells else -1
 
 
 @kernel

@@ -230,7 +230,7 @@ def reduce_to_target(s, t, slot_number, number, time):
     wanted = intent.qty
     if not is_set(wanted):
         wanted = intent.weight * s.account[0].equity / (t.close[symbol.closed] * symbol.multiplier)
-    difference = on_lots(wanted - (slot.qty + slot.pending), symbol.lot)
+    difference = on_lots(wanted - (slot.qty + slot.pending_buys - slot.pending_sells), symbol.lot)
     qty = abs(difference) if wanted == 0.0 else down(abs(difference), symbol.lot)
     if qty <= 0.0:
         return 0.0

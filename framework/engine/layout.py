@@ -50,7 +50,7 @@ reference, inf without a limit; max_slippage_rule: the row of the rule that sets
 """
 
 ACCOUNT = record(
-    ("cash", "f8"), ("equity", "f8"), ("exposure", "f8"), ("peak", "f8"), ("day_start_equity", "f8"),
+    ("cash", "f8"), ("equity", "f8"), ("exposure", "f8"), ("carried", "f8"), ("peak", "f8"), ("day_start_equity", "f8"),
     ("reserved", "f8"), ("proceeds", "f8"), ("heat", "f8"), ("working_notional", "f8"),
     ("marked_equity", "f8"), ("marked_exposure", "f8"),
     ("alarm_below", "f8"), ("alarm_above", "f8"), ("alarm_margin", "f8"),
@@ -63,9 +63,9 @@ ACCOUNT = record(
     ("begun", "i8"), ("begun_since", "i8"), ("begun_after", "i8"),
     ("cash_flows", "i8"), ("next_flow", "i8"), ("flow_due", "i8"),
 )
-"""marked_equity, marked_exposure: at the last mark, `time`.  reserved, proceeds, heat, working_notional: totals of the
-slots.  orders .. days, cash_flows: rows used of each log.  next_flow, flow_due: the tape's next cash flow and when it
-is due.  expiry: no working order expires earlier.
+"""marked_equity, marked_exposure: at the last mark, `time`.  carried, proceeds: totals of the symbols; reserved, heat,
+working_notional: of the slots.  orders .. days, cash_flows: rows used of each log.  next_flow, flow_due: the tape's
+next cash flow and when it is due.  expiry: no working order expires earlier.
 final: the first event of the next group that ends a symbol.  called: whether the last mark was below maintenance.
 
 alarm_*: rules look at a mark with equity <= alarm_below, equity > alarm_above or equity < alarm_margin * exposure.
@@ -95,7 +95,10 @@ def in_lines(dtype: np.dtype) -> np.dtype:
 SYMBOL = in_lines(record(
     ("net", "f8"), ("mark", "f8"), ("value", "f8"), ("multiplier", "f8"), ("closed", "i8"), ("working", "i8"),
     ("held", "i8"), ("asleep_until", "i8"),
-    ("pending", "f8"), ("budget", "f8"), ("tick", "f8"), ("lot", "f8"), ("min_qty", "f8"), ("min_notional", "f8"),
+    ("longs", "f8"), ("shorts", "f8"), ("carried", "f8"), ("pending_buys", "f8"), ("pending_sells", "f8"),
+    ("leaving_longs", "f8"), ("leaving_shorts", "f8"), ("proceeds_longs", "f8"), ("proceeds_shorts", "f8"),
+    ("proceeds", "f8"),
+    ("budget", "f8"), ("tick", "f8"), ("lot", "f8"), ("min_qty", "f8"), ("min_notional", "f8"),
     ("bar", "i8"), ("openings", "i8"), ("committed", "i8"), ("waiting", "i8"),
     ("touch_low", "f8"), ("touch_high", "f8"),
     ("final", "i8"), ("end_role", "i8"), ("ended", "i8"), ("borrow", "f8"),
@@ -105,6 +108,9 @@ SYMBOL = in_lines(record(
 bar: row of the bar in progress or just closed; closed: row of the last closed bar, -1 before the first.
 held: slots with a position; asleep_until: the least of its slots'.  waiting: bits of WAITS_...  touch_low, touch_high:
 a bar that stays strictly between them touches no working order.
+longs, shorts: units that slots hold, both >= 0; carried: the value of the larger side, which is what remains when the
+other leaves.  pending_...: units in working orders that are not protective; leaving_..., proceeds_...: of them, market
+reductions, and what they free; proceeds: what they free of the larger side.
 final: the first event of the group of its last close, FOREVER when that ends nothing; end_role: the Role of the exits
 then; ended: whether it is over.  borrow: what a short position costs, a fraction of its value a year.
 """
@@ -115,7 +121,9 @@ SLOT = in_lines(record(
     ("asleep_until", "i8"), ("decide", "i8"), ("pointer", "i8"), ("ready", "i8"), ("uses", "i8"), ("symbol", "i8"),
     ("wake_flat", "i8"), ("wake_held", "i8"), ("indicators", "i8"), ("first_column", "i8"), ("strategy", "i8"),
     ("fills_seen", "i8"), ("last_fill", "i8"), ("entry_price", "f8"), ("worst", "f8"), ("best", "f8"),
-    ("reserved", "f8"), ("proceeds", "f8"), ("heat", "f8"), ("notional", "f8"), ("pending", "f8"), ("openings", "i8"),
+    ("reserved", "f8"), ("heat", "f8"), ("notional", "f8"), ("openings", "i8"),
+    ("pending_buys", "f8"), ("pending_sells", "f8"), ("leaving_longs", "f8"), ("leaving_shorts", "f8"),
+    ("proceeds_longs", "f8"), ("proceeds_shorts", "f8"),
     ("unfilled", "i8"), ("entry_time", "i8"), ("touched", "i8"),
     ("qty_in", "f8"), ("cost_in", "f8"), ("qty_out", "f8"), ("value_out", "f8"), ("realised", "f8"), ("fees", "f8"),
     ("slippage", "f8"), ("cash_flows", "f8"), ("trade_fills", "i8"),

@@ -10,7 +10,7 @@ import math
 
 from framework.boundary.jit import inlined, kernel
 from framework.engine.layout import AT_OPEN
-from framework.engine.prices import on_lots
+from framework.engine.prices import on_lots, without_dust
 from framework.model.enums import OrderKind, Role, Status
 from framework.model.records import UNSET
 
@@ -28,9 +28,9 @@ def is_protective(order):
 
 @inlined
 def buying_power(s):
-    """Return leverage * equity - gross exposure, in currency."""
+    """Return leverage * equity - what positions may come to when one side of a symbol leaves, in currency."""
     account = s.account[0]
-    return s.settings[0].leverage * account.equity - account.exposure
+    return s.settings[0].leverage * account.equity - account.carried
 
 
 @kernel
@@ -43,13 +43,15 @@ def available(s):
 
 @inlined
 def revalue(s, number):
-    """Bring the symbol's market value, and with it equity and exposure, up to its net quantity and mark."""
+    """Bring the symbol's value, and with it equity and exposure, up to what is held of it and its mark."""
     symbol = s.symbols[number]
     account = s.account[0]
-    value = symbol.net * symbol.mark * symbol.multiplier
+    unit = symbol.mark * symbol.multiplier
+    value, carried = symbol.net * unit, max(symbol.longs, symbol.shorts) * unit
     account.equity += value - symbol.value
     account.exposure += abs(value) - abs(symbol.value)
-    symbol.value = value
+    account.carried += carried - symbol.carried
+    symbol.value, symbol.carried = value, carried
 
 
 @kernel
@@ -57,23 +59,27 @@ def revalue_all(s):
     """Sum equity and exposure afresh, so that rounding never builds up over a long run."""
     account = s.account[0]
     equity = account.cash
-    exposure = 0.0
+    exposure = carried = 0.0
     for number in range(s.symbols.size):
         value = s.symbols[number].value
         equity += value
         exposure += abs(value)
+        carried += s.symbols[number].carried
     account.equity = equity
-    account.exposure = exposure
+    account.exposure, account.carried = exposure, carried
 
 
 @kernel
-def position_risk(s, slot_number):
-    """Return what the position loses at its stop, in currency; its whole notional without a stop."""
+def position_risk(s, slot_number, leaving):
+    """Return what the position loses at its stop, in currency; its whole notional without a stop.
+
+    leaving: units that a market reduction takes away at the next open.
+    """
     slot = s.slots[slot_number]
-    if slot.qty == 0.0:
+    symbol = s.symbols[slot.symbol]
+    size = on_lots(max(0.0, abs(slot.qty) - leaving), symbol.lot) * symbol.multiplier
+    if size == 0.0:
         return 0.0
-    multiplier = s.symbols[slot.symbol].multiplier
-    size = abs(slot.qty) * multiplier
     for k in range(slot.working):
         order = s.working[slot_number, k]
         if (order.role == ROLE_STOP or order.role == ROLE_TRAIL) and order.price != UNSET:
@@ -89,8 +95,7 @@ def refresh(s, slot_number):
     symbol = s.symbols[slot.symbol]
     account = s.account[0]
     multiplier = symbol.multiplier
-    reserved = proceeds = notional = pending = 0.0
-    heat = position_risk(s, slot_number)
+    reserved = proceeds = notional = buys = sells = leaving = opened = 0.0
     openings = unfilled = 0
     slot.touch_low, slot.touch_high = -math.inf, math.inf
     for k in range(slot.working):
@@ -98,9 +103,13 @@ def refresh(s, slot_number):
         note_touch(slot, order)
         if is_protective(order):
             continue
-        pending += order.side * order.remaining
+        if order.side > 0:
+            buys += order.remaining
+        else:
+            sells += order.remaining
         if order.reduce_only:
             if order.kind == MARKET:
+                leaving += order.remaining
                 proceeds += order.remaining * order.proceeds_each
             continue
         openings += 1
@@ -108,20 +117,18 @@ def refresh(s, slot_number):
         taken = min(order.remaining, order.reserved_qty)
         reserved += taken * order.unit_cost
         notional += taken * order.entry * multiplier
-        heat += order.remaining * order.risk_each * multiplier
+        opened += order.remaining * order.risk_each * multiplier
+    heat = position_risk(s, slot_number, leaving) + opened
+    count_pending(s, slot_number, buys, sells, leaving, proceeds)
     account.reserved += reserved - slot.reserved
-    account.proceeds += proceeds - slot.proceeds
     account.working_notional += notional - slot.notional
     account.heat += heat - slot.heat
-    symbol.pending += pending - slot.pending
     symbol.openings += openings - slot.openings
     account.unfilled += unfilled - slot.unfilled
-    slot.reserved, slot.proceeds, slot.notional, slot.heat = reserved, proceeds, notional, heat
-    slot.pending, slot.openings, slot.unfilled = pending, openings, unfilled
+    slot.reserved, slot.notional, slot.heat = reserved, notional, heat
+    slot.openings, slot.unfilled = openings, unfilled
     if account.working == 0:
         account.reserved = account.proceeds = account.working_notional = 0.0
-    if symbol.working == 0:
-        symbol.pending = 0.0
     count_symbol(account, symbol)
     symbol.touch_low, symbol.touch_high = slot.touch_low, slot.touch_high
     for i in range(s.symbol_first[slot.symbol], s.symbol_first[slot.symbol + 1]):
@@ -129,6 +136,44 @@ def refresh(s, slot_number):
         if other.working > 0:
             symbol.touch_low = max(symbol.touch_low, other.touch_low)
             symbol.touch_high = min(symbol.touch_high, other.touch_high)
+
+
+@kernel
+def count_pending(s, slot_number, buys, sells, leaving, proceeds):
+    """Recount what works for the slot and its symbol, and what the exits at the next open free.
+
+    They free what the larger side of the symbol's positions loses: the value of one that leaves while as much is held
+    on the other side was never needed.
+    """
+    slot = s.slots[slot_number]
+    symbol = s.symbols[slot.symbol]
+    symbol.pending_buys += buys - slot.pending_buys
+    symbol.pending_sells += sells - slot.pending_sells
+    slot.pending_buys, slot.pending_sells = buys, sells
+    from_longs, of_longs = (leaving, proceeds) if slot.qty > 0.0 else (0.0, 0.0)
+    from_shorts, of_shorts = leaving - from_longs, proceeds - of_longs
+    symbol.leaving_longs += from_longs - slot.leaving_longs
+    symbol.leaving_shorts += from_shorts - slot.leaving_shorts
+    symbol.proceeds_longs += of_longs - slot.proceeds_longs
+    symbol.proceeds_shorts += of_shorts - slot.proceeds_shorts
+    slot.leaving_longs, slot.leaving_shorts = from_longs, from_shorts
+    slot.proceeds_longs, slot.proceeds_shorts = of_longs, of_shorts
+    if symbol.working == 0:
+        symbol.pending_buys = symbol.pending_sells = symbol.leaving_longs = symbol.leaving_shorts = 0.0
+        symbol.proceeds_longs = symbol.proceeds_shorts = 0.0
+    freed = proceeds_of(symbol)
+    s.account[0].proceeds += freed - symbol.proceeds
+    symbol.proceeds = freed
+
+
+@kernel
+def proceeds_of(symbol):
+    """Return what the symbol's market reductions free of the value of its larger side, in currency."""
+    stays = max(symbol.longs - symbol.leaving_longs, symbol.shorts - symbol.leaving_shorts)
+    freed = max(0.0, max(symbol.longs, symbol.shorts) - stays)
+    if symbol.longs >= symbol.shorts:
+        return symbol.proceeds_longs * (freed / symbol.leaving_longs) if symbol.leaving_longs > 0.0 else 0.0
+    return symbol.proceeds_shorts * (freed / symbol.leaving_shorts) if symbol.leaving_shorts > 0.0 else 0.0
 
 
 @kernel
@@ -156,8 +201,9 @@ def rests(t, symbol, bar):
 
 @kernel
 def count_symbol(account, symbol):
-    """Keep the number of symbols that have a position or a working opening."""
-    committed = 1 if symbol.net != 0.0 or symbol.openings > 0 else 0
+    """Keep the number of symbols that have a position that stays or a working opening."""
+    stays = without_dust(max(symbol.longs - symbol.leaving_longs, symbol.shorts - symbol.leaving_shorts), symbol.lot)
+    committed = 1 if stays > 0.0 or symbol.openings > 0 else 0
     account.committed_positions += committed - symbol.committed
     symbol.committed = committed
 
@@ -288,6 +334,8 @@ def execute(s, slot_number, side, qty, price, fee, slippage, role, bar, time, ph
         open_part(s, slot_number, side, opening, price, fee_each * opening, slippage_each * opening, bar, time, phase)
     symbol.held += (1 if slot.qty != 0.0 else 0) - (1 if before != 0.0 else 0)
     symbol.net = on_lots(symbol.net + (slot.qty - before), symbol.lot)
+    symbol.longs = on_lots(symbol.longs + max(0.0, slot.qty) - max(0.0, before), symbol.lot)
+    symbol.shorts = on_lots(symbol.shorts + max(0.0, -slot.qty) - max(0.0, -before), symbol.lot)
     account.open_positions += (1 if symbol.net != 0.0 else 0) - (1 if net_before != 0.0 else 0)
     cost = side * qty * price * symbol.multiplier + fee
     account.cash -= cost

@@ -49,9 +49,8 @@ def mark_symbol(s, t, number, bar):
     symbol = s.symbols[number]
     symbol.closed = bar
     symbol.mark = t.close[bar]
-    if symbol.net != 0.0:
-        revalue(s, number)
     if symbol.held > 0:
+        revalue(s, number)
         for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
             slot_number = s.symbol_slots[i]
             if s.slots[slot_number].qty != 0.0:

@@ -87,7 +87,7 @@ def open_position(s, t, slot_number, number, wanted, time):
         if not (math.isfinite(wanted) and wanted > 0.0):
             refuse(s, slot_number, side, verb, BELOW_MINIMUM, 0.0, 0.0, wanted, 0.0, time)
             return 0.0, 0.0
-    free = on_lots(max(0.0, -side * (symbol.net + symbol.pending)), symbol.lot)                              # 6
+    free = free_quantity(symbol, side)                                                                      # 6
     unit = entry * symbol.multiplier * (1.0 + fee_rate(s, kind)) + s.settings[0].per_share
     fixed = max(s.settings[0].per_order, s.settings[0].minimum)
     most = without_dust(free + max(0.0, budget - fixed) / unit, symbol.lot)
@@ -95,16 +95,23 @@ def open_position(s, t, slot_number, number, wanted, time):
     if is_less(most, qty):
         refuse(s, slot_number, side, verb, NO_BUYING_POWER, qty, most, qty * unit, budget, time)
         qty = most
-    qty = pass_rules(s, t, slot_number, side, verb, qty, time)                                              # 7
-    if qty <= 0.0 and free <= 0.0:
+    qty = pass_rules(s, t, slot_number, side, verb, qty, min(wanted, free), time)                           # 7
+    if qty <= 0.0:
         return wanted, 0.0
-    qty = down(max(qty, min(wanted, free)), symbol.lot)                                                     # 8
+    qty = down(qty, symbol.lot)                                                                             # 8
     if not reaches_minimum(s, slot_number, side, verb, wanted, qty, entry, time):                           # 9
         return wanted, 0.0
     if is_full(s, slot_number, side, verb, wanted, time):                                                   # 10
         return wanted, 0.0
     accept(s, t, slot_number, number, qty, entry, stop, free, unit, time)                            # 11
     return wanted, qty
+
+
+@kernel
+def free_quantity(symbol, side):
+    """Return what of the net position an opening on a side brings back, and nothing that works does already."""
+    same = symbol.pending_buys if side > 0 else symbol.pending_sells
+    return on_lots(max(0.0, -side * symbol.net - same), symbol.lot)
 
 
 @kernel
@@ -133,16 +140,20 @@ def known_stop(intent, side, entry):
 
 
 @kernel
-def pass_rules(s, t, slot_number, side, verb, qty, time):
-    """Ask the risk rules in their order; return what they let through, recording every reduction and refusal."""
+def pass_rules(s, t, slot_number, side, verb, qty, free, time):
+    """Ask the risk rules in their order; return what they let through, recording every reduction and refusal.
+
+    free: what brings the net position nearer to zero; no rule takes it away.
+    """
     symbol_number = s.slots[slot_number].symbol
     lot = s.symbols[symbol_number].lot
     for number in range(1, s.rules.size):
-        if qty <= 0.0 or s.account[0].status != RUNNING:
-            return 0.0
+        if qty <= 0.0 or (free > 0.0 and not is_less(free, qty)) or s.account[0].status != RUNNING:
+            return qty
         ask_rule(s, t, number, symbol_number, qty)
         check = s.checks[number]
         allowed = 0.0 if check.refused else without_dust(min(qty, max(0.0, check.allowed)), lot)
+        allowed = max(allowed, min(qty, free))
         if is_less(allowed, qty):
             refuse(s, slot_number, side, verb, RULE + number - 1, qty, allowed, check.value, check.limit, time)
             qty = allowed

@@ -13,11 +13,11 @@ from framework.rules.told import moment, times
 
 @compiled
 def exposure_after(order: Any) -> float:
-    """Return the account's gross exposure with the opening and all working ones, in currency."""
+    """Return what all positions may come to, with the opening and all working ones, less what exits free: currency."""
     unit = order.entry * order.instrument.multiplier
     covering = max(0.0, -order.side * (order.symbol_qty + order.symbol_pending))
-    after: float = order.account.exposure + order.working_notional + (order.qty - covering) * unit
-    return after
+    before: float = order.carried + order.working_notional - order.proceeds
+    return before + (order.qty - covering) * unit
 
 
 class Leverage(RiskRule):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from framework.risk import Param, RiskRule, measured, reduce, refuse
+from framework.rules.leverage import exposure_after
 
 
 class PositionLimits(RiskRule):
@@ -46,9 +47,7 @@ class PositionLimits(RiskRule):
         measured(order, after * unit, most)
         if after * unit > most:
             reduce(order, most / unit - held, after * unit, most)
-        covering = max(0.0, -held)
-        gross = order.account.exposure + order.working_notional
-        exposure = gross + (order.qty - covering) * unit
-        measured(order, exposure, p.max_total_exposure)
-        if exposure > p.max_total_exposure:
-            reduce(order, (p.max_total_exposure - gross) / unit + covering, exposure, p.max_total_exposure)
+        exposure, most = exposure_after(order), p.max_total_exposure
+        measured(order, exposure, most)
+        if exposure > most:
+            reduce(order, order.qty - (exposure - most) / unit, exposure, most)

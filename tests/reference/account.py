@@ -139,21 +139,45 @@ class Account:
     def exposure(self) -> float:
         return sum(abs(s.net * s.mark * s.instrument.multiplier) for s in self.symbols)
 
+    def carried(self) -> float:
+        """Return what exposure may become by exits alone: of each symbol the larger side of its positions."""
+        return sum(max(self.sides(s)) * s.mark * s.instrument.multiplier for s in self.symbols if any(self.sides(s)))
+
+    def sides(self, symbol: Symbol) -> tuple[float, float]:
+        """Return what slots hold of a symbol, long and short."""
+        held = [slot.position for slot in self.slots if slot.symbol == symbol.index]
+        lot = symbol.instrument.lot
+        return on_lots(sum(q for q in held if q > 0), lot), on_lots(-sum(q for q in held if q < 0), lot)
+
+    def leaving(self, symbol: Symbol) -> tuple[float, float]:
+        """Return what market reductions take away at the next open, of the longs and of the shorts."""
+        exits = [o for o in self.working if o.symbol == symbol.index and is_next_exit(o)]
+        return sum(o.remaining for o in exits if o.side < 0), sum(o.remaining for o in exits if o.side > 0)
+
+    def freed(self, symbol: Symbol) -> float:
+        """Return what the exits at the next open free, at the marks of their acceptance: of the larger side only."""
+        sides, leaving = self.sides(symbol), self.leaving(symbol)
+        larger = 0 if sides[0] >= sides[1] else 1
+        if not leaving[larger]:
+            return 0.0
+        stays = max(sides[0] - leaving[0], sides[1] - leaving[1])
+        worth = sum(
+            o.remaining * o.accepted_mark * symbol.instrument.multiplier * (1 - self.settings.taker_bps / 10_000)
+            for o in self.working
+            if o.symbol == symbol.index and is_next_exit(o) and o.side == (-1, 1)[larger]
+        )
+        return worth * max(0.0, sides[larger] - stays) / leaving[larger]
+
     def buying_power(self) -> float:
-        return self.settings.leverage * self.equity() - self.exposure()
+        return self.settings.leverage * self.equity() - self.carried()
 
     def available(self) -> float:
         """Return what a decision may spend: buying power less reservations plus exits on their way, less the buffer."""
         reserved = sum(min(o.remaining, o.reserved_qty) * o.unit_cost for o in self.working if not o.reduce_only)
-        proceeds = sum(
-            o.remaining
-            * o.accepted_mark
-            * self.symbols[o.symbol].instrument.multiplier
-            * (1 - self.settings.taker_bps / 10_000)
-            for o in self.working
-            if is_market_reduction(o) and o.kind == OrderKind.MARKET
-        )
-        return max(0.0, (self.buying_power() - reserved + proceeds) * (1 - self.settings.cash_buffer))
+        return max(0.0, (self.buying_power() - reserved + self.proceeds()) * (1 - self.settings.cash_buffer))
+
+    def proceeds(self) -> float:
+        return sum(self.freed(symbol) for symbol in self.symbols)
 
     def heat(self) -> float:
         """Return what is lost if every stop is hit: positions at theirs, working openings at the one that was known."""
@@ -163,7 +187,9 @@ class Account:
             each = slot.average
             if stop is not None and not math.isnan(stop.price):
                 each = max(0.0, slot.side * (slot.average - stop.price))
-            total += abs(slot.position) * each * self.symbols[slot.symbol].instrument.multiplier
+            exits = sum(o.remaining for o in self.orders_of(slot) if is_next_exit(o))
+            instrument = self.symbols[slot.symbol].instrument
+            total += on_lots(max(0.0, abs(slot.position) - exits), instrument.lot) * each * instrument.multiplier
         openings = [o for o in self.working if not o.reduce_only]
         return total + sum(o.remaining * o.risk_each * self.symbols[o.symbol].instrument.multiplier for o in openings)
 
@@ -176,12 +202,18 @@ class Account:
         )
 
     def committed(self) -> set[int]:
-        """Return the symbols with a net quantity or a working opening."""
-        return {s.index for s in self.symbols if s.net} | {o.symbol for o in self.working if not o.reduce_only}
+        """Return the symbols with a position that stays beyond the next open, or a working opening."""
+        stays = set()
+        for symbol in self.symbols:
+            kept = [held - out for held, out in zip(self.sides(symbol), self.leaving(symbol), strict=True)]
+            if on_lots(max(kept), symbol.instrument.lot) > 0:
+                stays.add(symbol.index)
+        return stays | {o.symbol for o in self.working if not o.reduce_only}
 
-    def pending(self, symbol: Symbol) -> float:
-        """Return the signed remaining quantity of all working orders of a symbol that are not protective."""
-        return sum(o.side * o.remaining for o in self.working if o.symbol == symbol.index and not o.protective)
+    def pending(self, symbol: Symbol, side: int) -> float:
+        """Return the remaining quantity of the working orders of a symbol on one side that are not protective."""
+        mine = [o for o in self.working if o.symbol == symbol.index and o.side == side and not o.protective]
+        return sum(o.remaining for o in mine)
 
     # --- orders -------------------------------------------------------------------------------------------------------
 
@@ -345,6 +377,11 @@ def _share(trade: Trade, fee: float, slippage: float) -> None:
     trade.fills += 1
     trade.fees += fee
     trade.slippage += slippage
+
+
+def is_next_exit(order: Order) -> bool:
+    """Return whether an order is a market reduction for the next open that the strategy placed."""
+    return is_market_reduction(order) and order.kind == OrderKind.MARKET
 
 
 def is_market_reduction(order: Order) -> bool:

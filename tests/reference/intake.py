@@ -379,7 +379,7 @@ def cleared_quantity(account: Account, ask: Ask) -> float | None:
         ask.wanted = settings.sizing(check)
         if not math.isfinite(ask.wanted) or ask.wanted <= 0:
             return refuse(account, ask, Reason.BELOW_MINIMUM, ask.wanted, 0.0)
-    ask.free = freed(symbol.net + account.pending(symbol), side, instrument.lot)
+    ask.free = freed(symbol.net + side * account.pending(symbol, side), side, instrument.lot)
     unit = settings.unit_cost(ask.entry, instrument.multiplier, intent.kind)
     most = snap(ask.free + max(0.0, available - settings.fixed_cost) / unit, instrument.lot)
     quantity = ask.wanted
@@ -388,18 +388,22 @@ def cleared_quantity(account: Account, ask: Ask) -> float | None:
         quantity = most
         if most <= 0:
             return None
+    untouched = min(ask.wanted, ask.free)
     for number, rule in enumerate(settings.rules):
+        if untouched > 0 and not is_less(untouched, quantity):
+            break
         check.qty = quantity
         allowed, refused, value, limit = rule(check)
         allowed = 0.0 if refused else snap(max(0.0, allowed), instrument.lot)
+        allowed = max(min(allowed, quantity), min(quantity, untouched))
         if is_less(allowed, quantity):
             refuse(account, ask, Reason.RULE + number, value, limit, quantity, allowed)
             quantity = allowed
         if quantity <= 0:
             break
-    if quantity <= 0 and ask.free <= 0:
+    if quantity <= 0:
         return None
-    return down(max(quantity, min(ask.wanted, ask.free)), instrument.lot)
+    return down(quantity, instrument.lot)
 
 
 def is_less(allowed: float, quantity: float) -> bool:
@@ -435,7 +439,9 @@ def order_check(account: Account, ask: Ask, bracket: Bracket, available: float) 
         kind=ask.intent.kind,
         position_qty=ask.slot.position,
         symbol_qty=symbol.net,
-        symbol_pending=account.pending(symbol),
+        symbol_pending=side * account.pending(symbol, side),
+        carried=account.carried(),
+        proceeds=account.proceeds(),
         symbol_committed=symbol.index in account.committed(),
         committed_positions=len(account.committed()),
         working_notional=account.working_notional(),
