@@ -27,7 +27,8 @@ WRITABLE = ("state", "shared")
 """Parts of a record that a plug-in may write; all else are copies."""
 
 INTERNAL = frozenset({"intents", "intent_count", "intents_refused", "result", "allowed", "refused", "value", "limit",
-                      "nearness", "alarm_below", "alarm_above", "alarm_margin", "flattens"})
+                      "nearness", "alarm_below", "alarm_above", "alarm_margin", "flattens", "partial_distance",
+                      "partial_share"})
 """Fields that the verbs write; messages do not list them."""
 
 DECLARED = {"ind": "indicators", "prev": "indicators", "p": "parameters", "tag": "tags", "state": "state",

@@ -9,7 +9,7 @@ settings.register_profile("deterministic", derandomize=True, deadline=None)
 settings.load_profile("deterministic")
 
 KERNELS = ("test_boundary", "test_engine", "test_indicators_values", "test_indicators_columns", "test_rules",
-           "test_monte_carlo_paths")
+           "test_monte_carlo_paths", "test_fills_pictures")
 """How files begin whose tests also run with NUMBA_DISABLE_JIT=1, where coverage sees the branches of kernels."""
 
 
@@ -18,3 +18,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name.startswith(KERNELS):
             item.add_marker(pytest.mark.kernels)
+
+
+@pytest.fixture(params=["reference", "engine"])
+def both_simulators(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the hand-worked cases of a test on the reference and on the engine; see tests/reference/hand.py."""
+    from tests.reference import hand
+
+    monkeypatch.setitem(hand.chosen, "simulate", hand.SIMULATORS[request.param])

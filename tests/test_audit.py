@@ -13,7 +13,7 @@ import pytest
 import framework
 from framework.cli.app import run
 from framework.indicators import Bars, Expression, Indicator, sma
-from framework.research.audit import begun_later, neighbours, settles
+from framework.research.audit import neighbours, settles
 from framework.research.subject import Subject
 from framework.strategy import Now, Param, Strategy, buy, close_position
 from framework.testing import synthetic_market
@@ -196,19 +196,6 @@ def test_settling_is_counted_from_the_warm_up() -> None:
     assert settles(full, late, 2) == 3
     assert settles(full, full, 2) == 0
     assert settles(np.full(3, np.nan), np.full(3, np.nan), 0) == 0
-
-
-def test_data_that_begins_later_keeps_its_bars_and_events() -> None:
-    """Of two symbols, the bars from a time on and their events in order."""
-    tape = synthetic_market(50, ("AAA", "BBB"), "1d", "gappy", 2)
-    begin = int(np.sort(tape.open_time)[40])
-    later = begun_later(tape, begin)
-    assert later.n_bars == int((tape.open_time >= begin).sum())
-    np.testing.assert_array_equal(later.event_time[later.event_kind == 1].size, later.n_bars)
-    for symbol in range(2):
-        rows = tape.rows(symbol)
-        np.testing.assert_array_equal(later.close[later.rows(symbol)], tape.close[rows][tape.open_time[rows] >= begin])
-    np.testing.assert_array_equal(later.event_symbol, np.searchsorted(later.series, later.event_bar, side="right") - 1)
 
 
 def test_neighbours_are_a_tenth_away_and_inside_the_bounds() -> None:

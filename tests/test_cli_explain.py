@@ -84,8 +84,10 @@ def test_the_bar_of_a_fill_shows_it_at_its_open_and_the_stop_that_worked_since(r
     slot = told(run, 6)
     (fill,) = slot["fills"]
     assert (fill["phase"], fill["side"], fill["price"], fill["qty"]) == ("open", "buy", 103.0, 10.0)
-    (stop,) = slot["working"]
+    entry, stop = slot["working"]
+    assert (entry["kind"], entry["outcome"]) == ("market", "filled")
     assert (stop["kind"], stop["role"], stop["side"], stop["price"]) == ("stop", "stop", "sell", 98.0)
+    assert stop["outcome"] == "not reached by 102 to 105"
     assert not stop["is_reached"]
     assert slot["position"]["qty"] == 10.0
     assert slot["position"]["pnl"] == 10.0 * (104.0 - 103.0)
@@ -261,7 +263,7 @@ def test_the_text_says_each_step_on_a_line_of_its_own(run: Path, capsys: pytest.
     assert main(["explain", str(run), "--symbol", "HAND", "--at", "2024-01-07"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "HAND, bar 7 of 12 (1d), 2024-01-07 00:00:00Z to 2024-01-08 00:00:00Z"
-    assert "worked   order 2: sell stop 98, the whole position; reached" in lines
+    assert "worked   order 2: sell stop 98, the whole position; filled" in lines
     assert any(line.startswith("filled   order 2, range: sold 10 at 98 (stop)") for line in lines)
 
 

@@ -92,6 +92,21 @@ def test_the_bars_of_a_truncated_symbol_are_a_prefix_of_its_bars(series, step):
             assert np.array_equal(part, getattr(tape, name)[all_rows][: len(part)])
 
 
+@LAW
+@given(series_lists(), st.integers(0, 2**20))
+def test_the_tape_of_some_bars_has_those_bars_and_their_events_in_order(series, drawn):
+    tape = build_tape(series)
+    keep = np.array([drawn >> row % 20 & 1 for row in range(tape.n_bars)], bool)
+    some = tape.only(keep)
+    assert np.diff(some.series).tolist() == [int(keep[tape.rows(s)].sum()) for s in range(tape.n_symbols)]
+    for name in (*BAR_COLUMNS, *CLOCK_COLUMNS):
+        assert np.array_equal(getattr(some, name), getattr(tape, name)[keep]), name
+    assert some.event_time.tolist() == [t for t, bar in zip(tape.event_time, tape.event_bar, strict=True) if keep[bar]]
+    assert np.array_equal(np.where(some.event_kind == EventKind.OPEN, some.open_time[some.event_bar],
+                                   some.close_time[some.event_bar]), some.event_time)
+    assert np.array_equal(some.event_symbol, np.searchsorted(some.series, some.event_bar, side="right") - 1)
+
+
 def test_truncated_exchange_days_keep_their_columns():
     tape = load_tape("synthetic", {"exchange": "XNYS", "bars": 400, "start": "2024-10-28"}, ["A"], "30m")
     short = tape.truncate(int(tape.close_time[200]))

@@ -7,15 +7,12 @@ import pytest
 from framework.model.enums import CashKind
 from framework.strategy import BUY, buy, close_position, place_limit, sell
 from tests.reference import ReferenceStrategy, Settings
-from tests.reference.hand import FLAT, SIMULATORS, chosen, follow, rows, simulate
+from tests.reference.hand import FLAT, follow, rows, simulate
 from tests.reference.tapes import instrument, tape_of
 
+pytestmark = pytest.mark.usefixtures("both_simulators")
+
 DIVIDEND, FUNDING = int(CashKind.DIVIDEND), int(CashKind.FUNDING)
-
-
-@pytest.fixture(autouse=True, params=SIMULATORS)
-def _simulator(request, monkeypatch):
-    monkeypatch.setitem(chosen, "simulate", SIMULATORS[request.param])
 
 
 def run(bars, *scripts, flows=(), one=None, bars_a_day=10, **settings):

@@ -7,15 +7,12 @@ import pytest
 from framework.model.enums import Role
 from framework.strategy import BUY, buy, place_limit, sell
 from tests.reference import ReferenceStrategy, Settings
-from tests.reference.hand import FLAT, SIMULATORS, chosen, follow, refusals, rows, run, simulate, slip, statuses
+from tests.reference.hand import FLAT, follow, refusals, rows, run, simulate, slip, statuses
 from tests.reference.tapes import tape_of
 
+pytestmark = pytest.mark.usefixtures("both_simulators")
+
 DAYS = 86_400_000_000_000
-
-
-@pytest.fixture(autouse=True, params=SIMULATORS)
-def _simulator(request, monkeypatch):
-    monkeypatch.setitem(chosen, "simulate", SIMULATORS[request.param])
 
 
 def test_what_is_open_at_the_end_is_marked_and_not_closed_unless_asked():

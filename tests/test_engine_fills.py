@@ -9,25 +9,10 @@ import pytest
 from framework.model.enums import OrderKind, OrderStatus, Role
 from framework.strategy import BUY, SELL, buy, close_position, move_stop, place_limit, place_stop, sell
 from tests.reference import ReferenceStrategy, Settings
-from tests.reference.hand import (
-    FLAT,
-    SIMULATORS,
-    chosen,
-    follow,
-    refusals,
-    rows,
-    run,
-    simulate,
-    slip,
-    sort_events,
-    statuses,
-)
+from tests.reference.hand import FLAT, follow, refusals, rows, run, simulate, slip, sort_events, statuses
 from tests.reference.tapes import instrument, tape_of
 
-
-@pytest.fixture(autouse=True, params=SIMULATORS)
-def _simulator(request, monkeypatch):
-    monkeypatch.setitem(chosen, "simulate", SIMULATORS[request.param])
+pytestmark = pytest.mark.usefixtures("both_simulators")
 
 
 # --- open -------------------------------------------------------------------------------------------------------------

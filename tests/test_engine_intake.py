@@ -9,13 +9,10 @@ import pytest
 from framework.model.enums import OrderStatus, Reason
 from framework.strategy import BUY, SELL, buy, cancel, cancel_all, close_position, place_limit, sell, target
 from tests.reference import ReferenceStrategy, Settings
-from tests.reference.hand import FLAT, SIMULATORS, chosen, follow, refusals, rows, run, simulate, slip, statuses
+from tests.reference.hand import FLAT, follow, refusals, rows, run, simulate, slip, statuses
 from tests.reference.tapes import instrument, tape_of
 
-
-@pytest.fixture(autouse=True, params=SIMULATORS)
-def _simulator(request, monkeypatch):
-    monkeypatch.setitem(chosen, "simulate", SIMULATORS[request.param])
+pytestmark = pytest.mark.usefixtures("both_simulators")
 
 
 # --- mark -------------------------------------------------------------------------------------------------------------

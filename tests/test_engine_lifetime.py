@@ -7,17 +7,14 @@ import pytest
 from framework.model.enums import OrderKind
 from framework.strategy import BUY, DAY, FOK, GTD, IOC, SELL, buy, close_position, place_limit, place_stop, sell
 from tests.reference import ReferenceStrategy, Settings
-from tests.reference.hand import FLAT, SIMULATORS, chosen, follow, refusals, rows, run, simulate, statuses
+from tests.reference.hand import FLAT, follow, refusals, rows, run, simulate, statuses
 from tests.reference.tapes import PERIOD, tape_of
+
+pytestmark = pytest.mark.usefixtures("both_simulators")
 
 MINUTE = 60_000_000_000
 DIP = (100.0, 101.0, 89.0, 100.0)
 """A bar that touches a buy limit of 90."""
-
-
-@pytest.fixture(autouse=True, params=SIMULATORS)
-def _simulator(request, monkeypatch):
-    monkeypatch.setitem(chosen, "simulate", SIMULATORS[request.param])
 
 
 def in_minutes(tape, minutes_to_close):

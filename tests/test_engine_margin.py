@@ -7,16 +7,13 @@ import pytest
 from framework.model.enums import Role
 from framework.strategy import BUY, buy, cancel_all, place_limit, sell
 from tests.reference import ReferenceStrategy, Settings
-from tests.reference.hand import FLAT, SIMULATORS, chosen, follow, refusals, rows, run, simulate, sort_events, statuses
+from tests.reference.hand import FLAT, follow, refusals, rows, run, simulate, sort_events, statuses
 from tests.reference.tapes import tape_of
+
+pytestmark = pytest.mark.usefixtures("both_simulators")
 
 LOW = (100.0, 101.0, 59.0, 60.0)
 """A bar that closes at 60: 20 bought at 100 with 1,000 are worth 1,200, and 200 are left: a sixth of the exposure."""
-
-
-@pytest.fixture(autouse=True, params=SIMULATORS)
-def _simulator(request, monkeypatch):
-    monkeypatch.setitem(chosen, "simulate", SIMULATORS[request.param])
 
 
 def test_below_the_maintenance_margin_everything_is_sold_at_the_next_open():

@@ -21,25 +21,10 @@ from framework.strategy import (
     place_stop_limit,
 )
 from tests.reference import ReferenceStrategy, Settings
-from tests.reference.hand import (
-    FLAT,
-    SIMULATORS,
-    chosen,
-    follow,
-    refusals,
-    rows,
-    run,
-    simulate,
-    slip,
-    sort_events,
-    statuses,
-)
+from tests.reference.hand import FLAT, follow, refusals, rows, run, simulate, slip, sort_events, statuses
 from tests.reference.tapes import instrument, tape_of
 
-
-@pytest.fixture(autouse=True, params=SIMULATORS)
-def _simulator(request, monkeypatch):
-    monkeypatch.setitem(chosen, "simulate", SIMULATORS[request.param])
+pytestmark = pytest.mark.usefixtures("both_simulators")
 
 
 # --- stop-limit -------------------------------------------------------------------------------------------------------

@@ -344,7 +344,7 @@ def test_sleeping_between_alarms_changes_nothing(rule: type[RiskRule], params: d
         logs = logs_of(simulation)
         state = simulation.checks.record(1, simulation.plugs[-1].dtype if len(rules) == 1 else
                                          next(p.dtype for p in simulation.plugs if p.owner == f"{rule.name}.watch"))
-        ended.append((logs, state["state"].tolist(), simulation.notes))
+        ended.append((logs, state["state"].tobytes(), simulation.notes))
     assert not difference(ended[0][0], ended[1][0], ("A",), ("asleep", "awake"))
     assert ended[0][1:] == ended[1][1:]
     assert ended[0][0]["refusals"].size or ended[0][0]["fills"].size != 80

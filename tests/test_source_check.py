@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from framework import ConfigError, Now, Param, SlippageModel, Strategy, buy, cancel, compiled, sell
+from framework.backtest.compose import shown_to_rule
 from framework.boundary.adapter import RECORDS
+from framework.engine import layout
 from framework.indicators import sma
 from framework.model.enums import Side
 from framework.risk import RiskRule, check_dtype, reduce, refuse
@@ -189,11 +191,26 @@ def test_rules_and_slippage_models_are_checked_like_decisions() -> None:
         def price(fill: Any) -> float:
             return fill.reference + fill.bar.hgh  # type: ignore[no-any-return]
 
-    with pytest.raises(ConfigError, match=r"rule\.check: order has no 'quantity'; it has: .*qty, reference, entry"):
-        check_names(Rule.check, check_dtype(Rule(), ()), owner="rule.check")
+    with pytest.raises(ConfigError, match=r"rule\.check: order has no 'quantity'; it has: qty, reference, entry, stop, "
+                                          "target, side, kind, position_qty"):
+        check_names(Rule.check, shown_to_rule(check_dtype(Rule(), ()), layout.FAULT_RULE), owner="rule.check")
     with pytest.raises(ConfigError, match=r"model\.price: fill\.bar has no 'hgh'; did you mean 'high'\?"):
         check_names(Model.price, fill_dtype(Model()), owner="model.price")
     reduce(SimpleNamespace(allowed=1.0), 0.5, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("name", ["trail", "trail_after", "held_stop", "held_target", "partial_distance",
+                                  "partial_share"])
+def test_what_belongs_to_protection_is_nothing_that_check_can_read(name: str) -> None:
+    """And `protect` is told of the first four, which are filled in for it; what `take_partial` writes, of nobody."""
+    reads = function_of(f"x = order.{name} + order.nothing", "order")
+    dtype = check_dtype(RiskRule(), ())
+    with pytest.raises(ConfigError, match=f"order has no '{name}'"):
+        check_names(reads, shown_to_rule(dtype, layout.FAULT_RULE), owner="rule.check")
+    unknown = "nothing" if not name.startswith("partial") else name
+    listed = "it has: reference, entry, stop, target, trail, trail_after, held_stop, held_target, side, kind"
+    with pytest.raises(ConfigError, match=f"order has no '{unknown}'; {listed}"):
+        check_names(reads, shown_to_rule(dtype, layout.FAULT_PROTECT), owner="rule.protect")
 
 
 def test_a_function_without_source_is_skipped() -> None:

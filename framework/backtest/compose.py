@@ -39,6 +39,9 @@ COSTLY = {
 OF_PROTECTION = ("trail", "trail_after", "held_stop", "held_target")
 """Parts of an order's record that only `protect` is shown."""
 
+OF_PARTIAL = ("partial_distance", "partial_share")
+"""Parts of an order's record that `take_partial` writes and no rule is shown."""
+
 SHOWN = {
     layout.FAULT_WATCH: ("account", "past", "clock", "p", "state"),
     layout.FAULT_PROTECT: ("reference", "entry", "stop", "target", *OF_PROTECTION, "side", "kind", "position_qty",
@@ -365,7 +368,7 @@ def shown_dtype(plug: Plug) -> np.dtype:
 def shown_to_rule(dtype: np.dtype, kind: int) -> np.dtype:
     """Return of an order's record what is filled in for a rule's function of this kind."""
     fields: Mapping[str, Any] = dtype.fields or {}
-    names = SHOWN.get(kind, tuple(name for name in fields if name not in OF_PROTECTION))
+    names = SHOWN.get(kind, tuple(name for name in fields if name not in (*OF_PROTECTION, *OF_PARTIAL)))
     return record(*((name, fields[name][0]) for name in names if name in fields))
 
 

@@ -14,23 +14,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from framework.backtest.compose import WAKES, names_of, wake_of
+from framework.backtest.explain_orders import (
+    Working,
+    fills_of_bar,
+    lifetime_of,
+    name_of,
+    orders_ended,
+    orders_made,
+    orders_placed,
+    refusals_of,
+    set_numbers,
+    tag_of,
+)
 from framework.backtest.explain_text import lines, verdict_of_slot
 from framework.backtest.plain import plain
 from framework.backtest.recorded import Recorded, of_result, open_run
 from framework.backtest.replay import Asked, Moment, replay
 from framework.data.series import FIELDS, format_time
 from framework.data.tape import Tape
-from framework.engine.state import used_logs
-from framework.model.enums import OrderKind, OrderStatus, Role, Side, Verb
+from framework.model.enums import OrderKind, Role, Side, Status, Verb
 from framework.model.records import UNSET
 
 if TYPE_CHECKING:
     from framework.backtest.result import Result
 
-OVER, WINDOW, WARM_UP, ASLEEP, ASKED = "over", "window", "warm-up", "asleep", "asked"
+OVER, RUINED, WINDOW, WARM_UP, ASLEEP, ASKED = "over", "ruined", "window", "warm-up", "asleep", "asked"
 """Why a strategy was or was not asked."""
 
-NUMBERS = ("qty", "weight", "price", "stop", "stop_offset", "target", "target_offset", "trail", "trail_after")
+NUMBERS = ("qty", "weight", "price", "limit", "stop", "stop_offset", "target", "target_offset", "trail", "trail_after")
 """The optional numbers of an intent."""
 
 Progress = Callable[[int, int], None]
@@ -97,7 +108,6 @@ def slot_facts(run: Recorded, moment: Moment, slot: int) -> dict[str, Any]:
     """Return what one strategy knew, intended and got at the bar."""
     reason, told = why_asked(moment, slot)
     kept = moment.asked.get(slot)
-    placed = orders_placed(run, moment, slot)
     return {
         "strategy": moment.namer.slots[slot][0],
         "was_asked": kept is not None,
@@ -107,12 +117,13 @@ def slot_facts(run: Recorded, moment: Moment, slot: int) -> dict[str, Any]:
         **({"state": fields_of(kept.before, "state"), "parameters": fields_of(kept.before, "p")} if kept else {}),
         **({"buying_power": float(kept.before["account"]["buying_power"])} if kept else {}),
         "position": position_of(moment, slot),
-        "working": [working_order(moment, order, slot) for order in moment.working[slot]],
-        "fills": fills_of_bar(run, moment, slot),
+        "working": Working(moment, slot).orders(),
+        "fills": fills_of_bar(moment, slot),
+        "made": orders_made(moment, slot),
         "intents": intents_of(kept, moment.namer.tags[slot]) if kept else [],
         "refusals": refusals_of(moment, slot),
-        "orders": placed,
-        "ended": orders_ended(run, moment, slot),
+        "orders": orders_placed(run, moment, slot),
+        "ended": orders_ended(moment, slot),
     }
 
 
@@ -124,6 +135,8 @@ def why_asked(moment: Moment, slot: int) -> tuple[str, str]:
         status = simulation.status.name.lower()
         ended = f"the account was {status}" if status == "ruined" else "it was past the end of the run"
         return OVER, f"the run had ended before: {ended}"
+    if simulation.status == Status.RUINED:
+        return RUINED, f"the account was ruined at this mark: equity {float(simulation.state.account['equity'][0]):g}"
     for limit, is_outside, word in ((moment.start, moment.start is not None and time < moment.start, "start"),
                                     (moment.end, moment.end is not None and time >= moment.end, "end")):
         if is_outside and limit is not None:
@@ -189,52 +202,12 @@ def position_of(moment: Moment, slot: int) -> dict[str, Any]:
     if qty == 0.0:
         return {"qty": 0.0}
     levels = {Role(int(order["role"])).name.lower(): float(order["price"])
-              for order in moment.working[slot] if order["role"] in (Role.STOP, Role.TARGET, Role.TRAIL)
-              if order["price"] != UNSET}
+              for order in state.working[slot, : int(record["working"])]
+              if order["role"] in (Role.STOP, Role.TARGET, Role.TRAIL) and order["price"] != UNSET}
     pnl = qty * (float(symbol["mark"]) - float(record["entry_price"])) * float(symbol["multiplier"])
     entered = format_time(int(record["entry_time"]))
     return {"qty": qty, "entry_price": float(record["entry_price"]), "entry_time": entered,
             "bars_held": int(record["bars_held"]), "pnl": pnl, **levels}
-
-
-def name_of(vocabulary: type[Any], value: Any) -> str:
-    """Return the lower-case name of a member of a vocabulary, its number when it has none."""
-    try:
-        return str(vocabulary(int(value)).name.lower())
-    except ValueError:
-        return str(int(value))
-
-
-def tag_of(tags: Any, number: Any) -> dict[str, str]:
-    """Return the name of a tag under its key; nothing for no tag."""
-    return {"tag": tags[int(number)]} if 0 < int(number) < len(tags) else {}
-
-
-def set_numbers(record: np.void, names: tuple[str, ...]) -> dict[str, float]:
-    """Return the optional numbers of a record that are set."""
-    return {name: float(record[name]) for name in names if float(record[name]) != UNSET}
-
-
-def working_order(moment: Moment, order: np.void, slot: int) -> dict[str, Any]:
-    """Return an order that worked before the close, and whether the bar's range reached it."""
-    found = {"id": int(order["id"]), "side": name_of(Side, order["side"]), "kind": name_of(OrderKind, order["kind"]),
-             "role": name_of(Role, order["role"]), "qty": float(order["remaining"]),
-             **set_numbers(order, ("price",)), **tag_of(moment.namer.tags[slot], order["tag"])}
-    reached = is_reached(moment, order)
-    return found if reached is None else found | {"is_reached": reached}
-
-
-def is_reached(moment: Moment, order: np.void) -> bool | None:
-    """Return whether the bar's range touched the price of a limit or a stop; None for other orders."""
-    price, is_buy = float(order["price"]), order["side"] == Side.BUY
-    if price == UNSET or order["kind"] not in (OrderKind.LIMIT, OrderKind.STOP):
-        return None
-    low, high = float(moment.tape.low[moment.bar]), float(moment.tape.high[moment.bar])
-    state = moment.simulation.state
-    if order["kind"] == OrderKind.STOP:
-        return high >= price if is_buy else low <= price
-    through = float(state.settings["limit_through"][0]) * float(state.symbols["tick"][moment.symbol])
-    return low <= price - through if is_buy else high >= price + through
 
 
 def intents_of(kept: Asked, tags: Any) -> list[dict[str, Any]]:
@@ -250,75 +223,9 @@ def intents_of(kept: Asked, tags: Any) -> list[dict[str, Any]]:
         if verb == Verb.CLOSE and "weight" in numbers:
             numbers["fraction"] = numbers.pop("weight")
         one |= numbers | tag_of(tags, intent["tag"])
-        one |= {name: float(intent[name]) for name in ("priority", "group") if intent[name] != 0}
+        one |= {name: float(intent[name]) for name in ("priority", "group", "oco") if intent[name] != 0}
+        one |= lifetime_of(intent["tif"], intent["until"])
         if verb == Verb.ORDER and intent["reduce_only"]:
             one["reduce_only"] = True
         found.append(one)
     return found
-
-
-def refusals_of(moment: Moment, slot: int) -> list[dict[str, Any]]:
-    """Return what was refused or reduced at this close, with rule, value and limit."""
-    rows = used_logs(moment.simulation.state)["refusals"]
-    rows = rows[(rows["slot"] == slot) & (rows["time"] == moment.close_time)]
-    return frame_rows(moment.namer.refusals(rows), ("side", "verb", "rule", "asked", "allowed", "value", "limit"))
-
-
-def frame_rows(frame: Any, columns: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the rows of a frame as dicts, without what is null."""
-    return [{name: value for name, value in row.items() if value is not None}
-            for row in frame.select(columns).iter_rows(named=True)]
-
-
-FILL_COLUMNS = ("id", "order_id", "time", "side", "role", "qty", "price", "reference", "slippage", "fee", "position",
-                "is_gapped", "is_cross")
-
-
-def fills_of_bar(run: Recorded, moment: Moment, slot: int) -> list[dict[str, Any]]:
-    """Return the fills of the slot in this bar, at its open or within its range."""
-    rows = used_logs(moment.simulation.state)["fills"]
-    rows = rows[(rows["slot"] == slot) & (rows["bar"] == moment.bar)]
-    found = frame_rows(moment.namer.fills(rows), FILL_COLUMNS)
-    for fill, row in zip(found, rows, strict=True):
-        fill["phase"] = "open" if int(row["time"]) == moment.open_time else "range"
-        fill["time"] = format_time(int(row["time"]))
-    return found
-
-
-ORDER_COLUMNS = ("id", "side", "kind", "role", "status", "qty", "filled", "average_price", "price", "stop", "target",
-                 "tag")
-
-
-def order_rows(orders: Any) -> list[dict[str, Any]]:
-    """Return orders as dicts, with the time of their end as text."""
-    found = frame_rows(orders, ORDER_COLUMNS)
-    ends = orders["ended_time"].dt.timestamp("ns").to_list()
-    return [row | ({} if end is None else {"ended_time": format_time(end)})
-            for row, end in zip(found, ends, strict=True)]
-
-
-def orders_placed(run: Recorded, moment: Moment, slot: int) -> list[dict[str, Any]]:
-    """Return the orders that the close gave rise to, with what became of each and its fills, as recorded."""
-    import polars as pl
-
-    rows = used_logs(moment.simulation.state)["orders"]
-    rows = rows[(rows["slot"] == slot) & (rows["placed_time"] == moment.close_time) & (rows["parent"] == 0)]
-    ids = rows["id"].tolist()
-    if not ids:
-        return []
-    orders = order_rows(run.table("orders").filter(pl.col("id").is_in(ids)))
-    fills = run.table("fills").filter(pl.col("order_id").is_in(ids))
-    times = fills["time"].dt.timestamp("ns").to_list()
-    told = [row | {"time": format_time(time)}
-            for row, time in zip(frame_rows(fills, FILL_COLUMNS), times, strict=True)]
-    return [order | {"fills": [fill for fill in told if fill["order_id"] == order["id"]]} for order in orders]
-
-
-def orders_ended(run: Recorded, moment: Moment, slot: int) -> list[dict[str, Any]]:
-    """Return the orders that ended in this bar otherwise than by being filled."""
-    rows: Mapping[str, Any] = used_logs(moment.simulation.state)
-    orders = rows["orders"]
-    is_here = (orders["slot"] == slot) & (orders["ended_time"] > 0) & (orders["status"] != OrderStatus.FILLED)
-    is_cancelled = orders["status"] == OrderStatus.CANCELED
-    is_now = (orders["ended_time"] == moment.close_time) | (orders["ended_time"] == moment.open_time) & ~is_cancelled
-    return order_rows(moment.namer.orders(orders[is_here & is_now]))

@@ -19,6 +19,9 @@ MEANING = {
     "shorts_not_allowed": "[account] shorts = false",
     "unknown_tag": "no working order has this tag",
     "group_refused": "another leg of the group was refused",
+    "wrong_terms": "a time in force that there is not, or an `until` that it does not take or that is over",
+    "symbol_ended": "the symbol had its last close",
+    "margin_call": "the account is below its maintenance margin",
 }
 """The reasons of the core in words; whatever else refuses is a rule of the configuration."""
 
@@ -42,7 +45,8 @@ def intent_told(intent: Facts) -> str:
     rest = {name: value for name, value in intent.items() if name not in ("verb", "side", "kind", "qty", "price")}
     amount = f" {number(intent['qty'])}" if "qty" in intent else ""
     if intent["verb"] == "order":
-        at = f" {intent['kind']} {number(intent['price'])}" if "price" in intent else ""
+        kind = str(intent["kind"]).replace("_", " ")
+        at = f" {kind} {number(intent['price'])}" if "price" in intent else "" if kind == "market" else f" {kind}"
         head = f"{intent['side']}{amount}{at}"
     else:
         price = f" {number(intent['price'])}" if "price" in intent else ""
@@ -61,7 +65,8 @@ def refusal_told(refusal: Facts) -> str:
         return f"reduced from {number(refusal['asked'])} to {number(refusal['allowed'])} by {by}"
     asked = f" {number(refusal['asked'])}" if refusal["asked"] > 0 else ""
     side = f" {refusal['side']}" if refusal.get("side") else f" {str(refusal['verb']).replace('_', ' ')}"
-    return f"refused{side}{asked} by {by}"
+    when = f" at {refusal['time']}" if refusal.get("time") else ""
+    return f"refused{side}{asked}{when} by {by}"
 
 
 def fill_told(fill: Facts) -> str:
@@ -76,10 +81,16 @@ def fill_told(fill: Facts) -> str:
 
 def order_told(order: Facts) -> str:
     """Return an order as words: `order 12: sell stop 95, the whole position`."""
+    kind = str(order["kind"]).replace("_", " ")
     price = f" {number(order['price'])}" if order.get("price") is not None else ""
+    has_limit = order.get("limit") is not None
+    limit = f" for {number(order['limit'])}" if has_limit and order["kind"] == "stop_limit" else ""
     role = f" ({order['role']})" if order["role"] not in ("entry", order["kind"]) else ""
-    tag = f", tag {order['tag']}" if order.get("tag") else ""
-    return f"order {order['id']}: {order['side']} {order['kind']}{price}{role}, {quantity(order)}{tag}"
+    rest = ["once a stop limit"] if has_limit and order["kind"] == "limit" else []
+    rest += [f"tag {order['tag']}"] if order.get("tag") else []
+    rest += [str(order["time_in_force"]).upper()] if order.get("time_in_force") else []
+    rest += [f"oco {order['oco']}"] if order.get("oco") else []
+    return f"order {order['id']}: {order['side']} {kind}{price}{limit}{role}, {', '.join([quantity(order), *rest])}"
 
 
 def fate_told(order: Facts) -> str:
@@ -95,20 +106,27 @@ def fate_told(order: Facts) -> str:
 
 def verdict_of_slot(slot: Facts) -> str:
     """Return in a line why one strategy did or did not trade at the bar."""
-    parts = [f"in this bar it {fill_told(fill)}" for fill in slot["fills"]]
+    parts = [f"in this bar it {fill_told(fill)}, order {fill['order_id']}: {fill['because']}" for fill in slot["fills"]]
+    parts += [f"order {order['id']} ended: {order['because']}" for order in slot["ended"]]
+    parts += [f"order {order['id']}: {order['outcome']}" for order in slot["working"]
+              if not order["outcome"].startswith(("filled", "ended"))]
     if not slot["was_asked"]:
-        return "; ".join([*parts, f"not asked, {slot['because']}"])
-    if not slot["intents"]:
-        return "; ".join([*parts, "asked, and intended nothing"])
-    parts.append("intended " + " and ".join(intent_told(intent) for intent in slot["intents"]))
+        parts.append(f"not asked, {slot['because']}")
+    elif not slot["intents"]:
+        parts.append("asked, and intended nothing")
+    else:
+        parts.append("intended " + " and ".join(intent_told(intent) for intent in slot["intents"]))
     parts += [refusal_told(refusal) for refusal in slot["refusals"]]
-    parts += [f"order {order['id']} {fate_told(order)}" for order in slot["orders"]]
-    cancelled = [str(order["id"]) for order in slot["ended"] if order["status"] == "canceled"]
-    if cancelled:
-        parts.append(f"cancelled order {', '.join(cancelled)}")
-    if not (slot["refusals"] or slot["orders"] or cancelled):
+    parts += [f"order {order['id']}{purpose_told(order)} {fate_told(order)}" for order in slot["orders"]]
+    cancelled = any(order["status"] == "canceled" for order in slot["ended"])
+    if slot["intents"] and not (slot["refusals"] or slot["orders"] or cancelled):
         parts.append("no order came of it: what it wants is held or under way already")
     return "; ".join(parts)
+
+
+def purpose_told(order: Facts) -> str:
+    """Return what an order is for that no strategy placed, "" for others."""
+    return ", which sells what the account can no longer carry," if order["role"] == "liquidation" else ""
 
 
 def lines(document: Facts) -> list[str]:
@@ -122,13 +140,13 @@ def lines(document: Facts) -> list[str]:
         f"{number(account['exposure'])}, drawdown {account['drawdown']:.2%}, {account['open_positions']} open",
     ]
     for slot in document["slots"]:
-        told += ["", slot["strategy"], *slot_lines(slot, bar)]
+        told += ["", slot["strategy"], *slot_lines(slot)]
     told += ["", f"why      {document['verdict']}"]
     return told + [f"* {note}" for note in document["notes"]]
 
 
-def slot_lines(slot: Facts, bar: Facts) -> Iterable[str]:
-    """Yield the lines of one strategy: asked, known, worked, filled, intended, refused, ordered."""
+def slot_lines(slot: Facts) -> Iterable[str]:
+    """Yield the lines of one strategy: asked, known, worked, filled, made, ended, intended, refused, ordered."""
     yield f"asked    {'yes' if slot['was_asked'] else 'no'}: {slot['because']}"
     for name, value in slot["indicators"].items():
         yield f"known    {name} {number(value)}, the bar before {number(slot['indicators_before'][name])}"
@@ -142,25 +160,17 @@ def slot_lines(slot: Facts, bar: Facts) -> Iterable[str]:
                f"{number(position['entry_price'])}, {bars}, P&L {number(position['pnl'])}{rest}")
     else:
         yield "held     no position"
-    filled = {fill["order_id"] for fill in slot["fills"]}
     for order in slot["working"]:
-        yield f"worked   {order_told(order)}{worked_told(order, bar, order['id'] in filled)}"
+        yield f"worked   {order_told(order)}; {order['outcome']}"
     for fill in slot["fills"]:
-        yield f"filled   order {fill['order_id']}, {fill['phase']}: {fill_told(fill)}"
+        yield f"filled   order {fill['order_id']}, {fill['phase']}: {fill_told(fill)}; {fill['because']}"
+    for order in slot["made"]:
+        yield f"made     {order_told(order)}, at {order['placed_time']}"
     for order in slot["ended"]:
-        yield f"ended    {order_told(order)}: {order['status'].replace('_', ' ')}"
+        yield f"ended    {order_told(order)}: {order['because']}"
     for intent in slot["intents"]:
         yield f"intended {intent_told(intent)}"
     for refusal in slot["refusals"]:
         yield f"risk     {refusal_told(refusal)}"
     for order in slot["orders"]:
         yield f"placed   {order_told(order)}: {fate_told(order)}"
-
-
-def worked_told(order: Facts, bar: Facts, is_filled: bool) -> str:
-    """Return whether the bar reached an order, and what came of it."""
-    if "is_reached" not in order:
-        return "" if is_filled or order["kind"] == "market" else "; it has no price yet"
-    if not order["is_reached"]:
-        return f"; not reached by {number(bar['low'])} to {number(bar['high'])}"
-    return "; reached" if is_filled else "; reached, and nothing of it was filled in this bar"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from framework.engine import layout
 from framework.engine.simulation import Plug, Simulation
 from framework.engine.state import used_logs
 from framework.errors import ConfigError, did_you_mean
-from framework.model.enums import Status
+from framework.model.enums import EventKind, Status
 
 DAY = 86_400_000_000_000
 
@@ -45,18 +45,31 @@ class Asked:
 
 
 @attrs.frozen(eq=False)
-class Moment:
-    """A simulation just after the close of one bar, and what was kept of that close.
+class Book:
+    """What there was at one point of a run.
 
-    bar: its row in the tape.  working: per slot the orders that worked before the close, WORK rows.  asleep: per slot
-    the row of the bar at which it is asked next.  asked: by slot.  was_over: whether the run had ended before.
+    orders: the working ones by slot, WORK rows.  logged: how many rows the logs of orders, fills and refusals had.
+    """
+
+    orders: dict[int, np.ndarray]
+    logged: Mapping[str, int]
+
+
+@attrs.frozen(eq=False)
+class Moment:
+    """A simulation just after the close of one bar, and what was kept on the way through the bar.
+
+    bar: its row in the tape.  earlier: what there was behind the close of the symbol's bar before; at_close: before the
+    close of this one.  asleep: per slot the row of the bar at which it is asked next.  asked: by slot.  was_over:
+    whether the run had ended before.
     """
 
     parts: Parts
     namer: Namer
     symbol: int
     bar: int
-    working: dict[int, np.ndarray]
+    earlier: Book
+    at_close: Book
     asleep: dict[int, int]
     asked: dict[int, Asked]
     was_over: bool
@@ -112,13 +125,14 @@ def replay(run: Recorded, symbol: str, at: str, *, data_folder: Path | None = No
     close = int(np.searchsorted(parts.tape.event_time, int(parts.tape.close_time[bar]), side="left"))
     end = parts.last
     last = min(close, end)
-    for done in simulation.chunks(last):
-        if progress is not None:
-            progress(done, last)
+    slots = [int(slot) for slot in np.flatnonzero(simulation.state.slots["symbol"] == number)]
+    books = []
+    for point in (min(beginning_of(parts.tape, number, bar), last), last):
+        for done in simulation.chunks(point):
+            if progress is not None:
+                progress(done, last)
+        books.append(book_of(simulation, slots))
     was_over = simulation.status != Status.RUNNING or end <= close
-    state = simulation.state
-    slots = [int(slot) for slot in np.flatnonzero(state.slots["symbol"] == number)]
-    working = {slot: state.working[slot, : int(state.slots["working"][slot])].copy() for slot in slots}
     asked: dict[int, Asked] = {}
     if not was_over:
         for place, plug in enumerate(simulation.plugs):
@@ -131,9 +145,25 @@ def replay(run: Recorded, symbol: str, at: str, *, data_folder: Path | None = No
               for slot in simulation.state.slots]
     multipliers = np.array([instrument.multiplier for instrument in parts.tape.instruments])
     namer = Namer(parts.tape.symbols, owners, tags, [rule.name for rule in parts.rules[1:]], multipliers)
-    moment = Moment(parts, namer, number, bar, working, asleep, asked, was_over, config.run.start_ns,
+    moment = Moment(parts, namer, number, bar, books[0], books[1], asleep, asked, was_over, config.run.start_ns,
                     config.run.end_ns, tuple(notes))
     return attrs.evolve(moment, notes=(*notes, *unfaithful(run, moment)))
+
+
+def beginning_of(tape: Tape, symbol: int, bar: int) -> int:
+    """Return the event behind the close of the symbol's bar before, 0 for its first bar."""
+    if bar == int(tape.series[symbol]):
+        return 0
+    time = int(tape.close_time[bar - 1])
+    first, last = (int(np.searchsorted(tape.event_time, time, side)) for side in ("left", "right"))
+    return first + int(np.count_nonzero(tape.event_kind[first:last] == EventKind.CLOSE))
+
+
+def book_of(simulation: Simulation, slots: Sequence[int]) -> Book:
+    """Return what there is now in some slots."""
+    state = simulation.state
+    return Book({slot: state.working[slot, : int(state.slots["working"][slot])].copy() for slot in slots},
+                {name: int(state.account[name][0]) for name in ("orders", "fills", "refusals")})
 
 
 def watched(plug: Plug, simulation: Simulation, asked: dict[int, Asked]) -> Plug:

@@ -136,14 +136,21 @@ class Tape:
 
         Cost: O(bars) time and memory.
         """
-        keep = self.close_time <= until_ns
+        flows = {name: getattr(self, name)[self.flow_time <= until_ns] for name in FLOW_COLUMNS}
+        return attrs.evolve(self.only(self.close_time <= until_ns), **flows)
+
+    def only(self, keep: NDArray[np.bool_]) -> Tape:
+        """Return the tape of some bars and all cash flows; a symbol may be left without any bars.
+
+        keep: bool[n_bars], true for the bars that stay.
+        Cost: O(bars) time and memory.
+        """
         new_row = np.cumsum(keep) - 1
         kept_before = np.concatenate(([0], new_row + 1))
         events = keep[self.event_bar]
         arrays: dict[str, Any] = {name: getattr(self, name)[keep] for name in (*BAR_COLUMNS, *CLOCK_COLUMNS)}
         arrays |= {name: getattr(self, name)[events] for name in EVENT_COLUMNS}
         arrays["event_bar"] = new_row[arrays["event_bar"]]
-        arrays |= {name: getattr(self, name)[self.flow_time <= until_ns] for name in FLOW_COLUMNS}
         return attrs.evolve(self, series=kept_before[self.series], **arrays)
 
 

@@ -26,11 +26,11 @@ from framework.backtest.config import Config
 from framework.backtest.duration import utc
 from framework.backtest.result import Result
 from framework.backtest.run import Parts, known_symbols, load, put_together, run
-from framework.data.tape import BAR_COLUMNS, CLOCK_COLUMNS, EVENT_COLUMNS, Tape
+from framework.data.tape import Tape
 from framework.indicators import ColumnCache, Expression, evaluate, first_ready
 from framework.parameters import Value
 from framework.research.objective import make_objective
-from framework.research.stability import number
+from framework.research.stability import finite, number
 from framework.research.study import known_statistics
 from framework.research.subject import Subject, Target
 from framework.research.trial import COMPLETE, Outcome, Setup, Stage, Trial, longest_warm_up
@@ -224,7 +224,7 @@ class _Work:
         """A column over data that begins later comes to agree with the one over all data."""
         times = np.unique(self.tape.close_time)
         begin = int(times[times.size // 3])
-        shorter = begun_later(self.tape, begin)
+        shorter = self.tape.only(self.tape.open_time >= begin)
         findings, figures = [], []
         for name, expression in self.expressions.items():
             warm_up = settled = 0
@@ -348,23 +348,3 @@ def settles(full: np.ndarray, late: np.ndarray, ready: int) -> int:
     apart |= np.isfinite(one) != np.isfinite(other)
     places = np.flatnonzero(apart)
     return int(places[-1]) + 1 if places.size else 0
-
-
-def begun_later(tape: Tape, from_ns: int) -> Tape:
-    """Return the tape of the bars that open at a time or later; a symbol may be left without any."""
-    keep = tape.open_time >= from_ns
-    new_row = np.cumsum(keep) - 1
-    before = np.concatenate(([0], new_row + 1))
-    events = keep[tape.event_bar]
-    arrays: dict[str, Any] = {name: getattr(tape, name)[keep] for name in (*BAR_COLUMNS, *CLOCK_COLUMNS)}
-    arrays |= {name: getattr(tape, name)[events] for name in EVENT_COLUMNS}
-    arrays["event_bar"] = new_row[arrays["event_bar"]]
-    return attrs.evolve(tape, series=before[tape.series], **arrays)
-
-
-def finite(value: object) -> float | None:
-    """Return a statistic as a number, None where it is not defined."""
-    found = number(value)
-    return found if np.isfinite(found) else None
-
-

@@ -48,15 +48,20 @@ def uniform(a, b, c, count):
 
 
 @inlined
-def normal(a, b, c, count):
-    """Return a standard normal number and the next state."""
-    bits, a, b, c, count = next_bits(a, b, c, count)
+def candidate(bits):
+    """Return the point that random bits name, its distance from the middle in steps, and its layer."""
     layer = np.int64(bits & LAYER)
     bits >>= U8
     distance = np.int64((bits >> U1) & MANTISSA)
     x = distance * WIDTH[layer]
-    if bits & U1:
-        x = -x
+    return -x if bits & U1 else x, distance, layer
+
+
+@inlined
+def normal(a, b, c, count):
+    """Return a standard normal number and the next state."""
+    bits, a, b, c, count = next_bits(a, b, c, count)
+    x, distance, layer = candidate(bits)
     if distance < INSIDE[layer]:
         return x, a, b, c, count
     return edge(x, distance, layer, a, b, c, count)
@@ -78,11 +83,6 @@ def edge(x, distance, layer, a, b, c, count):
         if (HEIGHT[layer - 1] - HEIGHT[layer]) * up + HEIGHT[layer] < math.exp(-0.5 * x * x):
             return x, a, b, c, count
         bits, a, b, c, count = next_bits(a, b, c, count)
-        layer = np.int64(bits & LAYER)
-        bits >>= U8
-        distance = np.int64((bits >> U1) & MANTISSA)
-        x = distance * WIDTH[layer]
-        if bits & U1:
-            x = -x
+        x, distance, layer = candidate(bits)
         if distance < INSIDE[layer]:
             return x, a, b, c, count

@@ -11,6 +11,9 @@ from framework.risk import UNSET, Param, RiskRule, call_again, compiled, measure
 NEVER = -(1 << 62)
 """No day, week or month has this number."""
 
+DAY, WEEK, MONTH = 0, 1, 2
+"""The places of the periods in the state of `LossLimits`."""
+
 
 @compiled
 def risk_each(order: Any) -> float:
@@ -26,6 +29,25 @@ def risk_each(order: Any) -> float:
 def level_below(start: float, loss: float) -> float:
     """Return the equity at which a loss is reached; a shade above it, for the rounding of the loss itself."""
     return start - loss + 1e-9 * (abs(start) + loss)
+
+
+@compiled
+def watch_period(order: Any, place: int, number: int, start: float, most: float) -> float:
+    """Begin the halt of a period when its loss has reached `most`; return the equity at which it would, else -inf.
+
+    number: of the day, week or month.  start: its equity at the beginning, currency.
+    """
+    state = order.state
+    loss = start - order.account.equity
+    measured(order, loss, most)
+    if state.halted[place] == number:
+        return -math.inf
+    if loss < most:
+        level: float = level_below(start, most)
+        return level
+    state.halted[place], state.loss[place] = number, loss
+    state.count[place] += 1
+    return -math.inf
 
 
 class LossLimits(RiskRule):
@@ -45,41 +67,16 @@ class LossLimits(RiskRule):
     max_monthly_loss = Param(50_000.0, low=0.0, doc="currency")
     drawdown_threshold_percent = Param(10.0, low=1.0, high=100.0, unit="percent", doc="percent of the account's peak")
     drawdown_reduction = Param(0.5, low=0.0, high=1.0, unit="fraction", doc="of the size, from the threshold on")
-    state: ClassVar[Mapping[str, Any]] = {
-        "day": NEVER, "week": NEVER, "month": NEVER, "day_loss": 0.0, "week_loss": 0.0, "month_loss": 0.0,
-        "days": 0, "weeks": 0, "months": 0,
-    }  # fmt: skip
+    state: ClassVar[Mapping[str, Any]] = {"halted": (NEVER,) * 3, "loss": (0.0,) * 3, "count": (0,) * 3}
     alert_kind = "loss"
 
     @staticmethod
     def watch(order: Any) -> None:
-        """Begin the halts of this day, week and month."""
-        p, state, past, account = order.p, order.state, order.past, order.account
-        level = -math.inf
-        loss = account.day_start_equity - account.equity
-        measured(order, loss, p.max_daily_loss)
-        if state.day != past.day:
-            if loss >= p.max_daily_loss:
-                state.day, state.day_loss = past.day, loss
-                state.days += 1
-            else:
-                level = max(level, level_below(account.day_start_equity, p.max_daily_loss))
-        loss = past.week_start_equity - account.equity
-        measured(order, loss, p.max_weekly_loss)
-        if state.week != past.week:
-            if loss >= p.max_weekly_loss:
-                state.week, state.week_loss = past.week, loss
-                state.weeks += 1
-            else:
-                level = max(level, level_below(past.week_start_equity, p.max_weekly_loss))
-        loss = past.month_start_equity - account.equity
-        measured(order, loss, p.max_monthly_loss)
-        if state.month != past.month:
-            if loss >= p.max_monthly_loss:
-                state.month, state.month_loss = past.month, loss
-                state.months += 1
-            else:
-                level = max(level, level_below(past.month_start_equity, p.max_monthly_loss))
+        """Begin the halts of this day, week and month; look again where the next one would begin."""
+        p, past, account = order.p, order.past, order.account
+        level = max(watch_period(order, DAY, past.day, account.day_start_equity, p.max_daily_loss),
+                    watch_period(order, WEEK, past.week, past.week_start_equity, p.max_weekly_loss),
+                    watch_period(order, MONTH, past.month, past.month_start_equity, p.max_monthly_loss))
         call_again(order, level, math.inf)
 
     @staticmethod
@@ -89,12 +86,12 @@ class LossLimits(RiskRule):
         measured(order, account.day_start_equity - account.equity, p.max_daily_loss)
         measured(order, past.week_start_equity - account.equity, p.max_weekly_loss)
         measured(order, past.month_start_equity - account.equity, p.max_monthly_loss)
-        if state.month == past.month:
-            refuse(order, state.month_loss, p.max_monthly_loss)
-        elif state.week == past.week:
-            refuse(order, state.week_loss, p.max_weekly_loss)
-        elif state.day == past.day:
-            refuse(order, state.day_loss, p.max_daily_loss)
+        if state.halted[MONTH] == past.month:
+            refuse(order, state.loss[MONTH], p.max_monthly_loss)
+        elif state.halted[WEEK] == past.week:
+            refuse(order, state.loss[WEEK], p.max_weekly_loss)
+        elif state.halted[DAY] == past.day:
+            refuse(order, state.loss[DAY], p.max_daily_loss)
         else:
             drawdown = 100.0 * (account.peak - account.equity) / account.peak
             if drawdown >= p.drawdown_threshold_percent:
@@ -107,7 +104,7 @@ class LossLimits(RiskRule):
 
     def outcome(self, state: Any) -> list[str]:
         """Say how many days, weeks and months were halted."""
-        counts = [(int(state[f"{name}s"]), name) for name in ("day", "week", "month")]
+        counts = [(int(count), name) for count, name in zip(state["count"], ("day", "week", "month"), strict=True)]
         halted = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count)
         return [f"{self.name}: openings were halted for the rest of {halted}"] if halted else []
 

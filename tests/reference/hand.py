@@ -14,7 +14,7 @@ from tests.reference.tapes import PERIOD, instrument, tape_of
 
 SIMULATORS = {"reference": simulator.simulate, "engine": engine.simulate}
 chosen = {"simulate": simulator.simulate}
-"""Which of them runs; a fixture of the tests sets it."""
+"""Which of them runs; the fixture `both_simulators` sets it."""
 
 
 def simulate(tape: Any, strategies: Any, settings: Settings) -> Any:
