@@ -17,7 +17,8 @@ def exposure_after(order: Any) -> float:
     unit = order.entry * order.instrument.multiplier
     covering = max(0.0, -order.side * (order.symbol_qty + order.symbol_pending))
     before: float = order.carried + order.working_notional - order.proceeds
-    return before + (order.qty - covering) * unit
+    after: float = before + (order.qty - covering) * unit
+    return after
 
 
 class Leverage(RiskRule):
