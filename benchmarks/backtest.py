@@ -43,6 +43,7 @@ def ours(way: str, strategy: str, slippage: str = "both", repeats: int = 5) -> S
     return Side("with_framework.py", (way, strategy, slippage), repeats=repeats)
 
 
+PUBLIC = "framework, by `framework.backtest`"
 OURS, ASKED = "framework", "framework, no `wake`"
 GUARDED, ASKED_GUARDED = "framework, stops and ten rules", "framework, stops and ten rules, no `wake`"
 ENTRY = "framework, slippage at entry"
@@ -59,16 +60,17 @@ SIDES: dict[str, Side] = {
     ASKED_GUARDED: ours("compiled", "asked_guarded"),
     "backtesting.py": Side("with_backtesting.py", (), "backtesting", bars=200_000),
     ENTRY: ours("compiled", "wake", "entry"),
-    "backtrader": Side("with_backtrader.py", (), "backtrader", bars=50_000),
+    PUBLIC: ours("public", "wake"),
+    "backtrader": Side("with_backtrader.py", (), "backtrader", bars=100_000),
     INTERPRETED: ours("interpreted", "wake", repeats=1),
-    "nautilus_trader": Side("with_nautilus.py", (), "nautilus", bars=50_000),
+    "nautilus_trader": Side("with_nautilus.py", (), "nautilus", bars=100_000),
     f"{INTERPRETED}, no `wake`": ours("interpreted", "asked", repeats=1),
 }
 """In the order in which they run: ours between the others."""
 
 SAME_TRADES = {
-    ASKED: OURS, INTERPRETED: OURS, f"{INTERPRETED}, no `wake`": OURS, ASKED_GUARDED: GUARDED, IDIOMATIC: OURS,
-    NUMBA: OURS, RUST: OURS, "backtesting.py": ENTRY, "backtrader": OURS, "nautilus_trader": OURS,
+    PUBLIC: OURS, ASKED: OURS, INTERPRETED: OURS, f"{INTERPRETED}, no `wake`": OURS, ASKED_GUARDED: GUARDED,
+    IDIOMATIC: OURS, NUMBA: OURS, RUST: OURS, "backtesting.py": ENTRY, "backtrader": OURS, "nautilus_trader": OURS,
 }
 """side -> which of ours has to make the same trades."""
 
@@ -92,8 +94,8 @@ BARS = (
     Bar(ASKED_GUARDED, ASKED, 0.5),
 )
 
-AGAINST = (OURS, ASKED)
-"""Those of ours whose ratios to all sides stand in the table."""
+AGAINST = {OURS: "framework over it", ASKED: "no `wake` over it", PUBLIC: "public call over it"}
+"""Those of ours whose ratios to all sides stand in the table, with the head of the column."""
 
 
 def bars_of(told: Told) -> float:
@@ -153,9 +155,9 @@ def text_of(told: dict[str, Any]) -> str:
     versions = {SIDES[name].environment or "": f"{name.partition(',')[0]} {side['version']}"
                 for name, side in sides.items() if SIDES[name].environment}
     parts = [
-        f"{told['bars']:,} bars, {told['rounds']} rounds; {told['machine']}; kernel {told['kernel']}, "
+        f"{told['bars']:,} bars, rounds: {told['rounds']}; {told['machine']}; kernel {told['kernel']}, "
         f"{', '.join(versions.values())}.",
-        table(["side", "bars", "bars/s", "s a run", "trades", "peak MiB", *(f"{mine} over it" for mine in AGAINST)],
+        table(["side", "bars", "bars/s", "s a run", "trades", "peak MiB", *AGAINST.values()],
               [[name, f"{side['bars']:,}", digits(side["units_per_second"]), spread_text(side["seconds"]),
                 f"{side['trades']:,}", f"{side['peak_bytes'] / 2**20:,.0f}",
                 *("1" if name == mine else spread_text(told["ratios"][mine][name]) for mine in AGAINST)]

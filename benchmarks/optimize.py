@@ -96,7 +96,7 @@ def text_of(told: dict[str, Any]) -> str:
     """Return the comparison as tables."""
     memory = told["memory"]
     return "\n\n".join([
-        f"{ALL_PAIRS} pairs x {told['bars']:,} bars, {told['rounds']} rounds; {told['machine']}; kernel "
+        f"{ALL_PAIRS} pairs x {told['bars']:,} bars, rounds: {told['rounds']}; {told['machine']}; kernel "
         f"{told['kernel']}; ours computed {told['columns']} columns and conditions.",
         table(["side", "pairs", "bars/s", "s a run", "peak MiB", *(f"{mine} over it" for mine in told["ratios"])],
               [[name, str(side["pairs"]), digits(side["units_per_second"]), spread_text(side["seconds"]),

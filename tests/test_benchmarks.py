@@ -195,11 +195,11 @@ def run_ours(name: str, folder: Path) -> comparison.Told:
 
 
 def test_our_sides_make_the_trades_that_they_are_held_to(bars: Path, plain: comparison.Told) -> None:
-    """Asked at every close and interpreted; memory, times and version are told."""
+    """By the public call, asked at every close and interpreted; memory, times and version are told."""
     assert plain["found"]["entry_bar"].size > 20
     assert plain["peak"] > 10 << 20
     assert len(plain["wall"]) == 1
-    for name in (backtest.ASKED, backtest.INTERPRETED):
+    for name in (backtest.PUBLIC, backtest.ASKED, backtest.INTERPRETED):
         assert compare_trades(plain, run_ours(name, bars))["same"]
 
 

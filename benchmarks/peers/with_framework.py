@@ -1,6 +1,7 @@
 """The scenario here: python with_framework.py FOLDER BARS REPEATS OUT WAY STRATEGY SLIPPAGE.
 
-WAY: compiled or interpreted.  STRATEGY: a name of STRATEGIES.  SLIPPAGE: of both fills or of the entry.
+WAY: compiled or interpreted, for the simulation with its tables; public, for `framework.backtest` with the result's
+frames of trades and equity.  STRATEGY: a name of STRATEGIES.  SLIPPAGE: of both fills or of the entry.
 
 The whole step runs: working orders, ledger, sizing and risk, every mark of the account; nothing is left out for speed.
 Each repetition computes the indicators again.
@@ -11,12 +12,15 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from scenario import BAR_NS, CAPITAL, FAST, FEE, QTY, SLIPPAGE, SLOW, Clock, load_bars, tell
 
+import framework
 from framework import Param, RiskRule, SlippageModel, Strategy, buy, close_position
 from framework.backtest.compose import Plan, Terms, compose
 from framework.backtest.config import Fees
@@ -159,6 +163,10 @@ class Entry(SlippageModel):
         return fill.reference * (1.0 + fill.p.rate) if fill.qty > 0 else fill.reference
 
 
+TRADE_COLUMNS = ("entry_time", "exit_time", "entry_price", "exit_price")
+SLIPPAGES: dict[str, type[SlippageModel]] = {"both": Both, "entry": Entry}
+
+
 def tape_of(bars: dict[str, np.ndarray]) -> Tape:
     """Return the bars of one symbol as a tape."""
     series = BarSeries(Instrument("A"), "5m", bars["open_time"], bars["open_time"] + BAR_NS,
@@ -167,31 +175,44 @@ def tape_of(bars: dict[str, np.ndarray]) -> Tape:
 
 
 def simulate(tape: Tape, way: str, strategy: str, slippage: str) -> Simulation:
-    """Return a finished simulation."""
+    """Return a finished simulation; its tables hold the trades and the equity at every bar."""
     kind, rules = STRATEGIES[strategy]
-    made = compose(tape, [Plan(kind())], PercentOfEquity(), rules(), Both() if slippage == "both" else Entry(),
+    made = compose(tape, [Plan(kind())], PercentOfEquity(), rules(), SLIPPAGES[slippage](),
                    Terms(capital=CAPITAL, fees=Fees(taker_bps=FEE * 10_000.0)), interpreted=way == "interpreted")
     for _ in made.chunks():
         pass
     return made
 
 
+def publicly(tape: Tape, strategy: str, slippage: str) -> tuple[framework.Result, pl.DataFrame, pl.DataFrame]:
+    """Return the result of a strategy without rules, its trades and its equity by bar, as a user gets them."""
+    kind, _ = STRATEGIES[strategy]
+    result = framework.backtest(data=tape, strategy=kind, slippage=SLIPPAGES[slippage], capital=CAPITAL,
+                                fees={"taker_bps": FEE * 10_000.0})
+    return result, result.trades, result.equity
+
+
 def main(folder: Path, count: int, repeats: int, out: Path, way: str, strategy: str, slippage: str) -> None:
     """Run, then tell times, trades and the final equity."""
     tape = tape_of(load_bars(folder, count))
+    work = partial(publicly, tape) if way == "public" else partial(simulate, tape, way)
     clock = Clock()
     for _ in range(repeats + 1):
         clock.start()
-        made = simulate(tape, way, strategy, slippage)
+        made = work(strategy, slippage)
         clock.stop()
-    assert not made.notes, made.notes
-    logs = used_logs(made.state)
-    trades = logs["trades"]
+    if isinstance(made, Simulation):
+        assert not made.notes, made.notes
+        logs = used_logs(made.state)
+        trades, refused, equity = logs["trades"], len(logs["refusals"]), float(made.state.account["equity"][0])
+    else:
+        result, frame, marks = made
+        trades = {name: frame[name].to_physical().to_numpy() for name in TRADE_COLUMNS}
+        refused, equity = len(result.refusals), float(marks["equity"][-1])
     entry, leave = (np.searchsorted(tape.open_time, trades[name]) for name in ("entry_time", "exit_time"))
     tell(out, {"entry_bar": entry, "exit_bar": leave, "entry_price": trades["entry_price"],
                "exit_price": trades["exit_price"]},
-         **clock.told(), equity=float(made.state.account["equity"][0]), refused=len(logs["refusals"]),
-         version=engine_key())
+         **clock.told(), equity=equity, refused=refused, version=engine_key())
 
 
 if __name__ == "__main__":
