@@ -38,8 +38,8 @@ from comparison import (
 )
 
 
-def ours(way: str, strategy: str, slippage: str = "both", repeats: int = 5) -> Side:
-    """Return one of our own sides."""
+def ours(way: str, strategy: str, slippage: str = "both", repeats: int = 15) -> Side:
+    """Return one of our own sides; a repetition is short, so that there are more of them."""
     return Side("with_framework.py", (way, strategy, slippage), repeats=repeats)
 
 
