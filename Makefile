@@ -4,7 +4,7 @@
 # make slow    all slow tests: wheels, 1,200 random markets against the reference, ten million bars, bounds checks
 # make check   ruff, mypy, import contract
 # make docs    run every block of README.md and docs/
-# make bench   compare speed and trades with other backtesters, in environments of their own
+# make bench   compare speed, memory and trades with other backtesters, in environments of their own; options: BENCH="--rounds 3"
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -49,7 +49,7 @@ docs: $(VENV)/.test
 	$(BIN)/python -m pytest -q tests/test_docs.py $(wildcard tests/test_*_docs.py)
 
 bench: $(VENV)/.test
-	$(BIN)/python benchmarks/backtest.py
+	$(BIN)/python benchmarks/backtest.py $(BENCH)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

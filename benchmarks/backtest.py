@@ -1,165 +1,189 @@
-"""Compare the speed and the trades of this framework with vectorbt's and backtesting.py's, in one run.
+"""Compare the speed, memory and trades of this framework with other backtesters', in one run.
 
-    python benchmarks/backtest.py [--bars 1000000] [--rounds 5] [--json] [--scaling]
+    python benchmarks/backtest.py [--bars 1000000] [--rounds 5] [--json] [--write docs/benchmarks.md] [--scaling]
 
 One symbol, one-in one-out moving-average cross 20/50, fixed quantity, fee and slippage, indicators computed in each
 repetition.  Every side is a process of its own in an environment of its own; the sides alternate, round by round, and
-each warms up before it is timed, so that compiling and importing are left out (`first` tells them).  The clock starts
-with the prices in memory and stops with the list of trades and the equity at every bar; backtesting.py's statistics
-are not counted.  Other work on the machine disturbs the wall clock, so the processor's time is told as well.  The
-trades of every side must be the same ones: entry and exit bars, prices and final equity.
+each warms up before it is timed, so that compiling and importing are left out (`first` in the document tells them).
+The clock starts with the prices in memory, in the form that the side wants them, and stops with the list of trades and
+the equity at every bar; backtesting.py's statistics are not counted, and backtrader and nautilus_trader keep only the
+last equity.  Slow sides are given fewer bars; their rates at half as many, and ours at as many, are told as well.
 
-vectorbt runs in three variants: as documented (pandas), and with bare arrays on its numba and its Rust engine.
+The trades of every side must be the same ones: their number, entry and exit bars, prices, and the final equity.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
-import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-from environments import HERE, environment
+from comparison import (
+    Side,
+    Told,
+    compare_trades,
+    digits,
+    machine,
+    options_of,
+    run_rounds,
+    run_side,
+    show,
+    spread_text,
+    summary,
+    table,
+    times_faster,
+    unit_seconds,
+    write_bars,
+)
 
-from framework.data import load_tape
 
-PEERS = HERE / "peers"
-PRICES = ("open", "high", "low", "close", "volume")
-TOLERANCE = 1e-9
+def ours(way: str, strategy: str, slippage: str = "both", repeats: int = 15) -> Side:
+    """Return one of our own sides; a repetition is short, so that there are more of them."""
+    return Side("with_framework.py", (way, strategy, slippage), repeats=repeats)
 
-SIDES: dict[str, tuple[str | None, str, tuple[str, ...], int]] = {
-    "framework compiled": (None, "with_framework.py", ("compiled", "both"), 5),
-    "vectorbt as documented": ("vectorbt", "with_vectorbt.py", ("idiomatic",), 5),
-    "framework compiled, slippage at entry": (None, "with_framework.py", ("compiled", "entry"), 5),
-    "vectorbt bare arrays": ("vectorbt", "with_vectorbt.py", ("numba",), 5),
-    "vectorbt bare arrays, Rust": ("vectorbt", "with_vectorbt.py", ("rust",), 5),
-    "framework interpreted": (None, "with_framework.py", ("interpreted", "both"), 1),
-    "backtesting.py": ("backtesting", "with_backtesting.py", (), 1),
+
+PUBLIC = "framework, by `framework.backtest`"
+OURS, ASKED = "framework", "framework, no `wake`"
+GUARDED, ASKED_GUARDED = "framework, stops and ten rules", "framework, stops and ten rules, no `wake`"
+ENTRY = "framework, slippage at entry"
+INTERPRETED = "framework, interpreted"
+IDIOMATIC, NUMBA, RUST = "vectorbt, as documented", "vectorbt, bare arrays, numba", "vectorbt, bare arrays, Rust"
+
+SIDES: dict[str, Side] = {
+    OURS: ours("compiled", "wake"),
+    IDIOMATIC: Side("with_vectorbt.py", ("idiomatic",), "vectorbt", repeats=5),
+    ASKED: ours("compiled", "asked"),
+    NUMBA: Side("with_vectorbt.py", ("numba",), "vectorbt", repeats=5),
+    GUARDED: ours("compiled", "guarded"),
+    RUST: Side("with_vectorbt.py", ("rust",), "vectorbt", repeats=5),
+    ASKED_GUARDED: ours("compiled", "asked_guarded"),
+    "backtesting.py": Side("with_backtesting.py", (), "backtesting", bars=200_000),
+    ENTRY: ours("compiled", "wake", "entry"),
+    PUBLIC: ours("public", "wake"),
+    "backtrader": Side("with_backtrader.py", (), "backtrader", bars=100_000),
+    INTERPRETED: ours("interpreted", "wake", repeats=1),
+    "nautilus_trader": Side("with_nautilus.py", (), "nautilus", bars=100_000),
+    f"{INTERPRETED}, no `wake`": ours("interpreted", "asked", repeats=1),
 }
-"""name -> (environment or None for this one, script, its arguments, repetitions a round)."""
+"""In the order in which they run: ours between the others."""
 
-SAME_TRADES = [(ours, theirs) for ours, theirs in (
-    ("framework compiled", "framework interpreted"),
-    ("framework compiled", "vectorbt as documented"),
-    ("framework compiled", "vectorbt bare arrays"),
-    ("framework compiled", "vectorbt bare arrays, Rust"),
-    ("framework compiled, slippage at entry", "backtesting.py"))]
-
-TARGETS = (("framework compiled", "vectorbt as documented", 5.0),
-           ("framework compiled", "backtesting.py", 100.0),
-           ("framework interpreted", "backtesting.py", 8.0))
-"""(ours, theirs, wanted ratio of rates)."""
+SAME_TRADES = {
+    PUBLIC: OURS, ASKED: OURS, INTERPRETED: OURS, f"{INTERPRETED}, no `wake`": OURS, ASKED_GUARDED: GUARDED,
+    IDIOMATIC: OURS, NUMBA: OURS, RUST: OURS, "backtesting.py": ENTRY, "backtrader": OURS, "nautilus_trader": OURS,
+}
+"""side -> which of ours has to make the same trades."""
 
 
-def write_bars(folder: Path, count: int) -> None:
-    """Write seeded random five-minute bars for all sides."""
-    tape = load_tape("synthetic", {"bars": count, "seed": 1}, ["A"], "5m")
-    np.savez(folder / "bars.npz", open_time=tape.open_time, **{name: getattr(tape, name) for name in PRICES})
+class Bar(NamedTuple):
+    """A ratio of rates that is wanted."""
+
+    fast: str
+    slow: str
+    least: float
+    aim: float | None = None
 
 
-def run_side(name: str, folder: Path) -> dict[str, Any]:
-    """Run one side once and return what it tells, its trades under "trades"."""
-    where, script, arguments, repeats = SIDES[name]
-    python = Path(sys.executable) if where is None else environment(where)
-    out = folder / "trades.npz"
-    done = subprocess.run([python, PEERS / script, folder, str(repeats), out, *arguments], capture_output=True,
-                          text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{name} failed:\n{done.stderr}")
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    with np.load(out) as saved:
-        told["trades"] = {key: saved[key] for key in saved.files}
-    return told
+BARS = (
+    Bar(OURS, IDIOMATIC, 8.0, 20.0),
+    Bar(OURS, "backtesting.py", 150.0),
+    Bar(OURS, "backtrader", 500.0),
+    Bar(OURS, "nautilus_trader", 500.0),
+    Bar(INTERPRETED, "backtesting.py", 8.0),
+    Bar(GUARDED, OURS, 0.5),
+    Bar(ASKED_GUARDED, ASKED, 0.5),
+)
+
+AGAINST = {OURS: "framework over it", ASKED: "no `wake` over it", PUBLIC: "public call over it"}
+"""Those of ours whose ratios to all sides stand in the table, with the head of the column."""
 
 
-def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
-    """Return whether two sides made the same trades, and the largest relative differences."""
-    counts = [int(side["trades"]["entry_bar"].size) for side in (ours, theirs)]
-    told: dict[str, Any] = {"trades": counts, "equity": [ours["equity"], theirs["equity"]],
-                            "equity_difference": abs(theirs["equity"] / ours["equity"] - 1.0)}
-    same = counts[0] == counts[1] > 0 and told["equity_difference"] <= TOLERANCE
-    if counts[0] == counts[1]:
-        for key in ("entry_bar", "exit_bar"):
-            told[f"{key}s_equal"] = bool(np.array_equal(ours["trades"][key], theirs["trades"][key]))
-            same = same and told[f"{key}s_equal"]
-        for key in ("entry_price", "exit_price"):
-            difference = float(np.abs(theirs["trades"][key] / ours["trades"][key] - 1.0).max(initial=0.0))
-            told[f"{key}_difference"], same = difference, same and difference <= TOLERANCE
-    return {**told, "same": same}
+def bars_of(told: Told) -> float:
+    """Return the bars of a run, the unit of this comparison."""
+    return float(told["bars"])
 
 
-def summary(rounds: list[dict[str, Any]], bars: int) -> dict[str, Any]:
-    """Return one side's seconds over all rounds and its rate."""
-    wall, processor = ([value for one in rounds for value in one[key]] for key in ("wall", "processor"))
-    told = {"seconds_median": statistics.median(wall), "seconds_best": min(wall), "seconds_worst": max(wall),
-            "seconds_processor": statistics.median(processor), "repetitions": len(wall),
-            "bars_per_second": bars / statistics.median(wall), "first": rounds[0]["first"],
-            "version": rounds[0]["version"]}
-    simulation = [value for one in rounds for value in one.get("simulation_only", ())]
-    if simulation:
-        told["seconds_simulation_only_median"] = statistics.median(simulation)
-    return told
+def checked(name: str, rounds: list[Told], reference: list[Told]) -> dict[str, Any]:
+    """Return the comparison of a side's trades with ours; they have to be the same in each round."""
+    compared = [compare_trades(reference[0], one) for one in rounds]
+    different = [one for one in compared if not one["same"]]
+    return {"side": name, "bars": rounds[0]["bars"], **(different or compared)[0]}
 
 
-def ratio(sides: dict[str, dict[str, Any]], ours: str, theirs: str) -> dict[str, float]:
-    """Return how many times faster ours is, by medians, by best runs and by medians of processor time."""
-    return {kind: sides[theirs][f"seconds_{kind}"] / sides[ours][f"seconds_{kind}"]
-            for kind in ("median", "best", "processor")}
+def rates_by_length(told: dict[str, list[Told]], extra: dict[tuple[str, int], Told]) -> dict[str, dict[int, float]]:
+    """Return bars a second by side and number of bars, of the sides that ran on several."""
+    rates: dict[str, dict[int, float]] = {}
+    for (name, bars), one in extra.items():
+        rates.setdefault(name, {})[bars] = 1.0 / unit_seconds([one], "wall", bars_of)[0]
+    for name, lengths in rates.items():
+        lengths[told[name][0]["bars"]] = summary(told[name], bars_of)["units_per_second"]
+    return {name: dict(sorted(lengths.items())) for name, lengths in rates.items()}
 
 
 def measure(bars: int, rounds: int) -> dict[str, Any]:
-    """Run all sides in turn, `rounds` times, and return rates, ratios, targets and the comparison of trades."""
-    told: dict[str, list[dict[str, Any]]] = {name: [] for name in SIDES}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    """Run all sides and return rates, ratios, bars that are wanted and the comparison of trades."""
+    extra: dict[tuple[str, int], Told] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         write_bars(folder, bars)
-        for number in range(rounds):
-            for side in SIDES:
-                sys.stderr.write(f"round {number + 1} of {rounds}: {side}\n")
-                told[side].append(run_side(side, folder))
-    sides = {side: summary(answers, bars) for side, answers in told.items()}
-    ratios = {f"{ours} / {theirs}": ratio(sides, ours, theirs) for ours in SIDES for theirs in SIDES
-              if ours in ("framework compiled", "framework interpreted") and not theirs.startswith("framework")}
-    targets = [{"ours": ours, "theirs": theirs, "wanted_at_least": wanted, **ratio(sides, ours, theirs),
-                "met": ratio(sides, ours, theirs)["median"] >= wanted} for ours, theirs, wanted in TARGETS]
-    return {"bars": bars, "rounds": rounds, "kernel": sides["framework compiled"]["version"],
-            "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-            "sides": sides, "ratios": ratios, "targets": targets,
-            "trades": {f"{ours} = {theirs}": compare(told[ours][0], told[theirs][0]) for ours, theirs in SAME_TRADES}}
+        told = run_rounds(SIDES, folder, bars, rounds)
+        wanted = [(mine, SIDES[name].bars_of(bars)) for name, mine in SAME_TRADES.items()]
+        halves = [(name, side.bars // 2) for name, side in SIDES.items() if 0 < side.bars <= bars]
+        for name, count in [*wanted, *halves]:
+            if count < SIDES[name].bars_of(bars) and (name, count) not in extra:
+                sys.stderr.write(f"{count:,} bars: {name}\n")
+                extra[name, count] = run_side(name, SIDES[name], folder, count, SIDES[name].repeats)
+    ratios = {mine: {name: times_faster(told[mine], rounds, bars_of) for name, rounds in told.items()}
+              for mine in AGAINST}
+    wishes = []
+    for bar in BARS:
+        found = times_faster(told[bar.fast], told[bar.slow], bars_of)
+        wishes.append({**bar._asdict(), **found, "met": found["median"] >= bar.least})
+    return {
+        "bars": bars, "rounds": rounds, "machine": machine(), "kernel": told[OURS][0]["version"],
+        "sides": {name: {**summary(answers, bars_of), "trades": int(answers[0]["found"]["entry_bar"].size),
+                         "refused": answers[0].get("refused")} for name, answers in told.items()},
+        "ratios": ratios, "wanted": wishes, "rates_by_length": rates_by_length(told, extra),
+        "trades": [checked(name, told[name], [extra[mine, count]] if (mine, count) in extra else told[mine])
+                   for (name, mine), (_, count) in zip(SAME_TRADES.items(), wanted, strict=True)],
+    }
 
 
-def show(told: dict[str, Any]) -> None:
-    """Print the comparison as tables."""
-    print(f"{told['bars']:,} bars, {told['rounds']} rounds, kernel {told['kernel']}\n")
-    print(f"{'side':<40}{'median s':>10}{'best':>9}{'worst':>9}{'processor':>11}{'M bars/s':>10}{'first s':>9}")
-    for name, side in told["sides"].items():
-        print(f"{name:<40}{side['seconds_median']:>10.4f}{side['seconds_best']:>9.4f}{side['seconds_worst']:>9.4f}"
-              f"{side['seconds_processor']:>11.4f}{side['bars_per_second'] / 1e6:>10.2f}{side['first']:>9.2f}")
-    print(f"\n{'times faster':<66}{'median':>8}{'best':>8}{'processor':>11}")
-    for name, values in told["ratios"].items():
-        print(f"{name:<66}{values['median']:>8.2f}{values['best']:>8.2f}{values['processor']:>11.2f}")
-    print()
-    for target in told["targets"]:
-        print(f"{'met' if target['met'] else 'MISSED':<7} {target['ours']} >= {target['wanted_at_least']:g} x "
-              f"{target['theirs']}: {target['median']:.2f}")
-    print()
-    for name, one in told["trades"].items():
-        print(f"{'same trades' if one['same'] else 'DIFFERENT TRADES':<17} {name}: {one['trades'][0]} and "
-              f"{one['trades'][1]}, final equity apart by {one['equity_difference']:.1e}")
+def text_of(told: dict[str, Any]) -> str:
+    """Return the comparison as tables."""
+    sides = told["sides"]
+    versions = {SIDES[name].environment or "": f"{name.partition(',')[0]} {side['version']}"
+                for name, side in sides.items() if SIDES[name].environment}
+    parts = [
+        f"{told['bars']:,} bars, rounds: {told['rounds']}; {told['machine']}; kernel {told['kernel']}, "
+        f"{', '.join(versions.values())}.",
+        table(["side", "bars", "bars/s", "s a run", "trades", "peak MiB", *AGAINST.values()],
+              [[name, f"{side['bars']:,}", digits(side["units_per_second"]), spread_text(side["seconds"]),
+                f"{side['trades']:,}", f"{side['peak_bytes'] / 2**20:,.0f}",
+                *("1" if name == mine else spread_text(told["ratios"][mine][name]) for mine in AGAINST)]
+               for name, side in sides.items()]),
+        table(["wanted", "ratio of rates", "in processor time", "at least", "aim", ""],
+              [[f"{one['fast']} / {one['slow']}", spread_text(one), digits(one["processor"]), f"{one['least']:g}",
+                f"{one['aim']:g}" if one["aim"] else "", "met" if one["met"] else "MISSED"] for one in told["wanted"]]),
+        table(["bars/s by the number of bars", *(f"{n:,}" for n in lengths_of(told))],
+              [[name, *(digits(rates[n]) if n in rates else "" for n in lengths_of(told))]
+               for name, rates in told["rates_by_length"].items()]),
+        table(["side", "its trades", "ours", "bars of entry and exit", "prices apart", "equity apart", "trades"],
+              [[one["side"], *(f"{count:,}" for count in reversed(one["trades"])),
+                "equal" if one["bars_equal"] else "DIFFERENT", f"{one['price_difference']:.0e}",
+                f"{one['equity_difference']:.0e}", "same" if one["same"] else "DIFFERENT"] for one in told["trades"]]),
+    ]
+    return "\n\n".join(parts)
+
+
+def lengths_of(told: dict[str, Any]) -> list[int]:
+    """Return the numbers of bars at which rates are known."""
+    return sorted({length for rates in told["rates_by_length"].values() for length in rates})
 
 
 def main() -> None:
     """Print tables, or one JSON document; exit with 1 when a side made other trades."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bars", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true", help="print one JSON document, nothing else")
+    parser = options_of(__doc__, bars=1_000_000, rounds=5)
     parser.add_argument("--scaling", action="store_true", help="measure how our step scales as well (scaling.py)")
     options = parser.parse_args()
     told = measure(options.bars, options.rounds)
@@ -167,13 +191,10 @@ def main() -> None:
         import scaling
 
         told["scaling"] = scaling.measure(10_000_000)
-    if options.json:
-        print(json.dumps(told))
-    else:
-        show(told)
-        if options.scaling:
-            scaling.show(told["scaling"])
-    sys.exit(0 if all(one["same"] for one in told["trades"].values()) else 1)
+    show(told, text_of(told), options, "backtest")
+    if options.scaling and not options.json:
+        scaling.show(told["scaling"])
+    sys.exit(0 if all(one["same"] for one in told["trades"]) else 1)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import resource
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scenario import tell
 
 LENGTHS = range(5, 99, 3)
 FIRST = max(LENGTHS)
@@ -17,13 +15,7 @@ FIRST = max(LENGTHS)
 PAIRS = [(fast, slow) for fast in LENGTHS for slow in LENGTHS if fast < slow]
 
 
-def peak_memory() -> int:
-    """Return the most memory that this process has held, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 def tell_search(out: Path, returns: dict[tuple[Any, Any], float], **facts: Any) -> None:
     """Write the total return (a fraction) of every pair that was run and print the facts."""
-    np.savez(out, pairs=np.array(list(returns), np.int64), returns=np.array(list(returns.values()), np.float64))
-    json.dump({**facts, "pairs": len(returns)}, sys.stdout)
-    sys.stdout.write("\n")
+    tell(out, {"pairs": np.array(list(returns), np.int64), "returns": np.array(list(returns.values()), np.float64)},
+         **facts, pairs=len(returns))

@@ -1,4 +1,4 @@
-"""The search in backtesting.py: python search_with_backtesting.py FOLDER REPEATS OUT PAIRS.
+"""The search in backtesting.py: python search_with_backtesting.py FOLDER BARS REPEATS OUT PAIRS.
 
 `Backtest.optimize` over the first lengths that give about PAIRS pairs: all of them would take many minutes; what is
 compared is the time a pair.  Slippage is its `spread`, paid at the entry, so that returns are not compared.
@@ -14,7 +14,7 @@ import backtesting
 import pandas as pd
 from backtesting import Backtest
 from scenario import CAPITAL, FEE, SLIPPAGE, Clock, load_bars
-from search_scenario import LENGTHS, peak_memory, tell_search
+from search_scenario import LENGTHS, tell_search
 from with_backtesting import Crossing, average
 
 
@@ -29,10 +29,10 @@ class Pair(Crossing):
         self.slow = self.I(average, self.data.Close, self.slow_length)
 
 
-def main(folder: Path, repeats: int, out: Path, pairs: int) -> None:
+def main(folder: Path, count: int, repeats: int, out: Path, pairs: int) -> None:
     """Run, then tell times, memory and the returns."""
     warnings.simplefilter("ignore")
-    bars = load_bars(folder)
+    bars = load_bars(folder, count)
     table = pd.DataFrame({name.title(): bars[name] for name in ("open", "high", "low", "close", "volume")},
                          index=pd.DatetimeIndex(bars["open_time"].view("M8[ns]")))
     test = Backtest(table, Pair, cash=CAPITAL, spread=SLIPPAGE, commission=FEE)
@@ -45,8 +45,8 @@ def main(folder: Path, repeats: int, out: Path, pairs: int) -> None:
                                 constraint=lambda one: one.fast_length < one.slow_length)
         clock.stop()
     returns = {tuple(pair): float(value) / 100.0 for pair, value in heat.dropna().items()}
-    tell_search(out, returns, **clock.told(warm_up=0), peak=peak_memory(), version=backtesting.__version__)
+    tell_search(out, returns, **clock.told(warm_up=0), version=backtesting.__version__)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))

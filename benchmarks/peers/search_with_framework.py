@@ -1,4 +1,4 @@
-"""The search here: python search_with_framework.py FOLDER REPEATS OUT WORKERS.
+"""The search here: python search_with_framework.py FOLDER BARS REPEATS OUT WORKERS.
 
 Everything that `framework.optimize` does is counted: the space, the forecast, the journal on disk, and the trials with
 the whole step.  Each repetition begins without a column.
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from scenario import CAPITAL, FEE, Clock, load_bars
-from search_scenario import LENGTHS, peak_memory, tell_search
+from search_scenario import LENGTHS, tell_search
 from with_framework import Both, Crossing, tape_of
 
 import framework
@@ -27,9 +27,9 @@ def work(tape: framework.Tape, workers: int) -> Search:
                               workers=workers)
 
 
-def main(folder: Path, repeats: int, out: Path, workers: int) -> None:
+def main(folder: Path, count: int, repeats: int, out: Path, workers: int) -> None:
     """Run, then tell times, memory and the return of every pair."""
-    tape = tape_of(load_bars(folder))
+    tape = tape_of(load_bars(folder, count))
     clock = Clock()
     for _ in range(repeats + 1):
         clock.start()
@@ -37,8 +37,8 @@ def main(folder: Path, repeats: int, out: Path, workers: int) -> None:
         clock.stop()
     pairs = {(one.params["fast"], one.params["slow"]): (one.values or (float("nan"),))[0] / 100.0
              for one in found.outcomes}
-    tell_search(out, pairs, **clock.told(), peak=peak_memory(), columns=found.work.computed, version=engine_key())
+    tell_search(out, pairs, **clock.told(), columns=found.work.computed, version=engine_key())
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))

@@ -1,4 +1,4 @@
-"""The search in vectorbt: python search_with_vectorbt.py FOLDER REPEATS OUT VARIANT (idiomatic, numba, rust).
+"""The search in vectorbt: python search_with_vectorbt.py FOLDER BARS REPEATS OUT VARIANT (idiomatic, numba, rust).
 
 `idiomatic` is written as in its documentation: all pairs at once, with pandas.  `numba` and `rust` hand bare arrays to
 the same functions of its two engines.  Only the total returns are asked for, which is the least that a search needs.
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import vectorbt as vbt
 from scenario import CAPITAL, FEE, QTY, SLIPPAGE, Clock, load_bars
-from search_scenario import FIRST, LENGTHS, PAIRS, peak_memory, tell_search
+from search_scenario import FIRST, LENGTHS, PAIRS, tell_search
 from vectorbt.generic import dispatch
 
 
@@ -44,9 +44,9 @@ def bare(close: np.ndarray, price: np.ndarray, engine: str) -> np.ndarray:
     return np.asarray(made.total_return())
 
 
-def main(folder: Path, repeats: int, out: Path, variant: str) -> None:
+def main(folder: Path, count: int, repeats: int, out: Path, variant: str) -> None:
     """Run, then tell times, memory and the return of every pair."""
-    bars = load_bars(folder)
+    bars = load_bars(folder, count)
     work: partial[Any]
     if variant == "idiomatic":
         index = pd.DatetimeIndex(bars["open_time"].view("M8[ns]"))
@@ -59,9 +59,9 @@ def main(folder: Path, repeats: int, out: Path, variant: str) -> None:
         clock.start()
         returns = work()
         clock.stop()
-    tell_search(out, dict(zip(PAIRS, returns.tolist(), strict=True)), **clock.told(), peak=peak_memory(),
+    tell_search(out, dict(zip(PAIRS, returns.tolist(), strict=True)), **clock.told(),
                 version=vbt.__version__)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]), sys.argv[5])

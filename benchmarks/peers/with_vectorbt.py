@@ -1,4 +1,4 @@
-"""The scenario in vectorbt: python with_vectorbt.py FOLDER REPEATS OUT VARIANT (idiomatic, numba, rust).
+"""The scenario in vectorbt: python with_vectorbt.py FOLDER BARS REPEATS OUT VARIANT (idiomatic, numba, rust).
 
 `idiomatic` is written as in its documentation, with pandas; `numba` and `rust` hand bare arrays to the same
 functions of its two engines, the fastest ways there are.  vectorbt makes its list of trades and its equity curve when
@@ -50,9 +50,9 @@ def bare(close: np.ndarray, price: np.ndarray, engine: str) -> Any:
     return portfolio(close, later(entries), later(exits), price, engine=engine)
 
 
-def main(folder: Path, repeats: int, out: Path, variant: str) -> None:
+def main(folder: Path, count: int, repeats: int, out: Path, variant: str) -> None:
     """Run, then tell times, trades and the final equity."""
-    bars = load_bars(folder)
+    bars = load_bars(folder, count)
     if variant == "idiomatic":
         index = pd.DatetimeIndex(bars["open_time"].view("M8[ns]"))
         close, price = pd.Series(bars["close"], index), pd.Series(bars["open"], index)
@@ -75,4 +75,4 @@ def main(folder: Path, repeats: int, out: Path, variant: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]), sys.argv[5])
