@@ -320,5 +320,7 @@ def orders_ended(run: Recorded, moment: Moment, slot: int) -> list[dict[str, Any
     orders = rows["orders"]
     is_here = (orders["slot"] == slot) & (orders["ended_time"] > 0) & (orders["status"] != OrderStatus.FILLED)
     is_cancelled = orders["status"] == OrderStatus.CANCELED
-    is_now = (orders["ended_time"] == moment.close_time) | (orders["ended_time"] == moment.open_time) & ~is_cancelled
+    ended = orders["ended_time"]
+    is_inside = (ended > moment.open_time) & (ended < moment.close_time) & (moment.tape.details is not None)
+    is_now = (ended == moment.close_time) | (ended == moment.open_time) & ~is_cancelled | is_inside
     return order_rows(moment.namer.orders(orders[is_here & is_now]))

@@ -359,7 +359,8 @@ def begun_later(tape: Tape, from_ns: int) -> Tape:
     arrays: dict[str, Any] = {name: getattr(tape, name)[keep] for name in (*BAR_COLUMNS, *CLOCK_COLUMNS)}
     arrays |= {name: getattr(tape, name)[events] for name in EVENT_COLUMNS}
     arrays["event_bar"] = new_row[arrays["event_bar"]]
-    return attrs.evolve(tape, series=before[tape.series], **arrays)
+    details = None if tape.details is None else tape.details.of_bars(keep)
+    return attrs.evolve(tape, series=before[tape.series], details=details, **arrays)
 
 
 def finite(value: object) -> float | None:
