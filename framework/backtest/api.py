@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]
 """progress(done, total): called now and then with the number of events processed and of all events."""
 
 _RUN_KEYS = tuple(field.name for field in attrs.fields(Run))
-_DATA_KEYS = ("symbols", "timeframe", *(field.name for field in attrs.fields(ReadOptions)))
+_DATA_KEYS = ("symbols", "timeframe", "detail_timeframe", *(field.name for field in attrs.fields(ReadOptions)))
 _SETTINGS = (*(name for name in KNOWN if name not in ("strategy", "data")), *_RUN_KEYS, *_DATA_KEYS, "params")
 
 
@@ -73,8 +73,8 @@ def settle(config: Any, data: Any, strategy: Any, settings: Mapping[str, Any]) -
     made = config_from_dict(document, folder)
     if data is None or section is not None:
         return made, None
-    tape = tape_from_frames(data, made.data.symbols, made.data.timeframe, instruments=made.instruments,
-                            account_calendar=made.account.calendar, **made.data.options)
+    tape = tape_from_frames(data, made.data.symbols, made.data.timeframe, detail_timeframe=made.data.detail_timeframe,
+                            instruments=made.instruments, account_calendar=made.account.calendar, **made.data.options)
     return attrs.evolve(made, data=attrs.evolve(made.data, symbols=tape.symbols)), tape
 
 

@@ -270,6 +270,7 @@ def set_terms(made: layout.State, tape: Tape, terms: Terms, rules: Sequence[Rule
     settings["volume_window"], settings["limit_through"] = terms.fills.volume_window, terms.fills.limit_through
     settings["start"], settings["end"] = terms.start, terms.end
     settings["watches"] = any(getattr(rule, "watch", None) is not None for rule in rules)
+    settings["has_details"] = tape.joined["detail"].size > 1
     settings["protects"] = any(getattr(rule, "protect", None) is not None for rule in rules)
     settings["trip_window"] = max(rule.trip_window for rule in rules)
     settings["correlation_days"] = max(rule.correlation_days for rule in rules)

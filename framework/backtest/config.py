@@ -36,10 +36,11 @@ from framework.backtest.monte_carlo_section import MonteCarlo
 from framework.backtest.overrides import apply_overrides
 from framework.backtest.sections import Optimize, WalkForward
 from framework.backtest.tax import TAX_DEFAULTS, Tax
+from framework.data.details import check_detail
 from framework.data.source import make_instrument
 from framework.errors import ConfigError, did_you_mean
 
-LATER_KEYS = {"fills": ("detail_timeframe", "volume_basis"), "tax": ("in_equity",)}
+LATER_KEYS = {"fills": ("volume_basis",), "tax": ("in_equity",)}
 """Keys that this version does not have, by section."""
 
 _SECRET = re.compile(r"(^|_)(api_?key|secret|password|passphrase|private_?key|token)(_|$)", re.IGNORECASE)
@@ -86,6 +87,8 @@ class Run:
 class Data:
     """Where the bars come from.
 
+    timeframe: of the bars; None leaves it to the source.  detail_timeframe: of finer bars inside them, which settle in
+    which order things happened within a bar; the source then holds bars of this timeframe or finer.
     dividends, funding: files of cash flows.  options: every other key of the section, checked by the source.
     """
 
@@ -96,6 +99,11 @@ class Data:
     options: dict[str, Any] = table(attrs.Factory(dict))
     dividends: str | None = text(None, optional=True)
     funding: str | None = text(None, optional=True)
+    detail_timeframe: str | None = text(None, optional=True)
+
+    def __attrs_post_init__(self) -> None:
+        if self.detail_timeframe is not None:
+            check_detail(self.timeframe, self.detail_timeframe)
 
 
 @attrs.frozen
@@ -340,7 +348,8 @@ def section_of(kind: type[Any], value: Any) -> Any:
         if key in LATER_KEYS.get(section, ()):
             raise ConfigError(f"[{section}] {key} is not available in this version; remove it")
         if key not in known:
-            raise ConfigError(f"[{section}]: unknown key {key!r}{did_you_mean(key, known)}; it has: {', '.join(known)}")
+            hint = "; it belongs in [data]" if key in _OWN_DATA_KEYS else did_you_mean(key, known)
+            raise ConfigError(f"[{section}]: unknown key {key!r}{hint}; it has: {', '.join(known)}")
     return kind(**values)
 
 

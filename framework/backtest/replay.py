@@ -212,6 +212,17 @@ def bar_at(tape: Tape, symbol: int, at: str) -> int:
                       f"{format_time(int(opens[0]))} to {format_time(int(closes[-1]))}, times are UTC")
 
 
+def written_until(moment: Moment) -> int:
+    """Return the time before which every fill has been written by the moment.
+
+    With finer bars this is the earliest open of a bar in progress: fills inside it come to light at its close.
+    """
+    tape, until = moment.tape, moment.close_time
+    if tape.details is None:
+        return until
+    return int(min(tape.open_time[(tape.open_time < until) & (tape.close_time > until)], default=until))
+
+
 def unfaithful(run: Recorded, moment: Moment) -> list[str]:
     """Return the note that the repetition is not what was recorded; none when fills, orders and refusals are."""
     import polars as pl
@@ -223,7 +234,7 @@ def unfaithful(run: Recorded, moment: Moment) -> list[str]:
     for name, made, is_due in (
         ("orders", namer.orders(logs["orders"]).select(fixed), (order_time <= until) & (pl.col("parent") == 0)),
         ("refusals", namer.refusals(logs["refusals"]), time <= until),
-        ("fills", namer.fills(logs["fills"]), time < until),
+        ("fills", namer.fills(logs["fills"]), time < pl.lit(written_until(moment))),
     ):
         recorded = run.table(name).select(made.columns)
         if recorded.head(len(made)).equals(made) and not recorded.slice(len(made)).filter(is_due).height:

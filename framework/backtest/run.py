@@ -96,7 +96,8 @@ def load(config: Config) -> Tape:
     """Return the tape that the configuration names."""
     source = plugins.find("data_source", config.data.source)
     tape = load_tape(config.data.source, config.data.options, config.data.symbols, config.data.timeframe,
-                     instruments=config.instruments, account_calendar=config.account.calendar, folder=config.folder,
+                     detail_timeframe=config.data.detail_timeframe, instruments=config.instruments,
+                     account_calendar=config.account.calendar, folder=config.folder,
                      sources={config.data.source: source})
     return with_cash_flows(tape, flows) if (flows := cash_flows_of(config, tape)) else tape
 
@@ -278,7 +279,9 @@ def window_closes(tape: Tape, config: Config) -> tuple[np.ndarray, np.ndarray]:
 
 def data_summary(tape: Tape) -> dict[str, object]:
     """Return what the data was, as plain values."""
-    return {"symbols": list(tape.symbols), "timeframes": list(tape.timeframes), "bars": tape.n_bars,
+    details = {} if tape.details is None else {"detail_timeframe": tape.details.timeframe,
+                                               "detail_bars": len(tape.details)}
+    return {"symbols": list(tape.symbols), "timeframes": list(tape.timeframes), "bars": tape.n_bars, **details,
             "account_calendar": tape.account_calendar, "fingerprint": tape.fingerprint}
 
 

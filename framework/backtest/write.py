@@ -123,10 +123,11 @@ def series_of(tape: Tape) -> list[dict[str, object]]:
     for number, symbol in enumerate(tape.symbols):
         rows = tape.rows(number)
         bars = {name: getattr(tape, name)[rows] for name in BAR_COLUMNS}
+        finer = {} if tape.details is None else {"details": bars_fingerprint(tape.details.of_rows(rows))}
         ends = [format_time(int(times[edge])) if len(times) else None
                 for times, edge in ((bars["open_time"], 0), (bars["close_time"], -1))]
         found.append({"symbol": symbol, "timeframe": tape.timeframes[number], "bars": len(bars["close"]),
-                      "first": ends[0], "last": ends[1], "fingerprint": bars_fingerprint(bars)})
+                      "first": ends[0], "last": ends[1], "fingerprint": bars_fingerprint(bars), **finer})
     return found
 
 

@@ -207,11 +207,14 @@ class CatalogueSource(DataSource):
             raise DataError(f"source catalogue: no series in {options.path}; mend: framework data import FILE "
                             f"--catalogue {options.path}")
         symbols = request.symbols or tuple(dict.fromkeys(entry.symbol for entry in entries))
-        return [kept.read(pick(entries, symbol, request.timeframe), request) for symbol in symbols]
+        return [kept.read(pick(entries, symbol, request.timeframe, request.or_finer), request) for symbol in symbols]
 
 
-def pick(entries: Iterable[Entry], symbol: str, timeframe: str | None) -> Entry:
-    """Return the entry of a symbol; DataError when it is not there, or in several timeframes of which none is named."""
+def pick(entries: Iterable[Entry], symbol: str, timeframe: str | None, or_finer: bool = False) -> Entry:
+    """Return the entry of a symbol; DataError when it is not there, or in several timeframes of which none is named.
+
+    or_finer: where there is none of the timeframe, the longest that divides it serves.
+    """
     entries = list(entries)
     of_symbol = [entry for entry in entries if entry.symbol == symbol]
     if not of_symbol:
@@ -227,4 +230,7 @@ def pick(entries: Iterable[Entry], symbol: str, timeframe: str | None) -> Entry:
     for entry in of_symbol:
         if parse_timeframe(entry.timeframe) == wanted:
             return entry
+    finer = [entry for entry in of_symbol if or_finer and wanted % parse_timeframe(entry.timeframe) == 0]
+    if finer:
+        return max(finer, key=lambda entry: parse_timeframe(entry.timeframe))
     raise DataError(f"source catalogue: {symbol} is not there in {timeframe}; there is: {there}")

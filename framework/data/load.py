@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from framework.data.catalogue import CatalogueSource
+from framework.data.details import check_detail
+from framework.data.resample import detailed_tape
 from framework.data.source import DataSource, Request
 from framework.data.sources.files import Csv, Parquet
 from framework.data.sources.sample import Sample
@@ -26,6 +28,7 @@ def load_tape(
     symbols: Sequence[str] = (),
     timeframe: str | None = None,
     *,
+    detail_timeframe: str | None = None,
     instruments: Mapping[str, Mapping[str, Any]] | None = None,
     account_calendar: str | None = None,
     folder: Path | str = ".",
@@ -34,6 +37,7 @@ def load_tape(
     """Return the tape that a source delivers.
 
     options: the keys of [data] that belong to the source.  symbols: empty means all that the source has.
+    detail_timeframe: the source delivers bars of this timeframe or finer, and the tape has them inside its bars.
     instruments: per symbol the fields of Instrument that the run sets.  folder: what relative paths start from.
     sources: further sources by name, from plug-ins.
     Raises ConfigError for an unknown source, option, timeframe or instrument, and DataError for refused data.
@@ -42,7 +46,10 @@ def load_tape(
     if source not in known:
         raise ConfigError(f"unknown data source {source!r}{did_you_mean(source, known)}; there are: {', '.join(known)}")
     overrides = instruments or {}
-    request = Request(tuple(symbols), timeframe, dict(options or {}), overrides, Path(folder))
+    if detail_timeframe is not None:
+        check_detail(timeframe, detail_timeframe)
+    read, has_details = detail_timeframe or timeframe, detail_timeframe is not None
+    request = Request(tuple(symbols), read, dict(options or {}), overrides, Path(folder), has_details)
     series = known[source]().load(request)
     loaded = [one.symbol for one in series]
     for symbol in overrides:
@@ -51,4 +58,6 @@ def load_tape(
                 f"[instruments.{symbol}]: no such symbol in the data{did_you_mean(symbol, loaded)}; there are: "
                 f"{', '.join(loaded)}"
             )
+    if detail_timeframe is not None:
+        return detailed_tape(series, timeframe, detail_timeframe, account_calendar)
     return build_tape(series, account_calendar)

@@ -7,12 +7,15 @@ unfinished bin does not appear.  Neither does the first one when the data begin 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 import numpy as np
 
+from framework.data.details import check_detail
 from framework.data.schedule import Schedule, schedule_around
 from framework.data.series import BarSeries, Floats, Ints, format_time
-from framework.data.tape import Tape
+from framework.data.tape import Tape, build_tape
 from framework.data.timeframe import DAY, parse_timeframe
 from framework.errors import DataError
 
@@ -117,6 +120,25 @@ def resample(series: BarSeries, timeframe: str) -> BarSeries:
         longer.volume,
         series.report,
     )
+
+
+def detailed_tape(
+    series: Sequence[BarSeries], timeframe: str | None, detail: str, account_calendar: str | None = None
+) -> Tape:
+    """Return the tape of bars of a timeframe with finer bars inside, both made of the series.
+
+    Raises ConfigError for a detail timeframe that is not finer than the timeframe or does not divide it, and DataError
+    for series of longer bars, or of too few.
+    """
+    check_detail(timeframe, detail)
+    for one in series:
+        if parse_timeframe(one.timeframe) > parse_timeframe(detail):
+            raise DataError(
+                f'{one.symbol}: detail_timeframe = "{detail}" asked of bars of {one.timeframe}; rule: the data hold '
+                f"bars of the detail timeframe or finer; mend: load bars of {detail}, or leave detail_timeframe out"
+            )
+    bars = [resample(one, str(timeframe)) for one in series]
+    return build_tape(bars, account_calendar, [resample(one, detail) for one in series])
 
 
 def check_fits(symbol: str, base: str, timeframe: str) -> None:

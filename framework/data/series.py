@@ -199,11 +199,13 @@ def check_series(series: BarSeries, where: str = "") -> None:
 def bars_fingerprint(bars: Mapping[str, NDArray[np.generic]]) -> str:
     """Return the SHA-256 of the times, prices and volume of one symbol's bars, as 64 hex digits.
 
-    bars: open_time, close_time (int64, ns UTC), open, high, low, close, volume (float64) by name.
+    bars: open_time, close_time (int64, ns UTC), open, high, low, close, volume (float64) by name; finer bars have no
+    volume of their own.
     """
     digest = hashlib.sha256()
     for name in ("open_time", "close_time", *FIELDS):
-        digest.update(np.ascontiguousarray(bars[name]).data)
+        if name in bars:
+            digest.update(np.ascontiguousarray(bars[name]).data)
     return digest.hexdigest()
 
 

@@ -21,6 +21,7 @@ class Request:
     """What a run asks a data source for.
 
     symbols: in the order of the run; empty asks for all there are.  timeframe: None leaves it to the source.
+    or_finer: bars of a shorter timeframe serve as well; the source may say which with those it returns.
     options: the keys of [data] that the framework does not know itself.
     instruments: per symbol the fields of Instrument that the run sets.
     folder: what relative paths are relative to.
@@ -31,6 +32,12 @@ class Request:
     options: Mapping[str, object] = attrs.field(factory=dict)
     instruments: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     folder: Path = attrs.field(factory=Path)
+    or_finer: bool = False
+
+    @property
+    def read_timeframe(self) -> str | None:
+        """Return the timeframe that a table is read in; None, for the spacing of its rows, when finer ones serve."""
+        return None if self.or_finer else self.timeframe
 
     def instrument(self, symbol: str, **defaults: Any) -> Instrument:
         """Return the instrument of a symbol: what the run sets, over the defaults of the source.

@@ -35,7 +35,7 @@ def split_table(
             )
         symbol = request.symbols[0] if request.symbols else only_symbol
         instrument = request.instrument(symbol, exchange=options.exchange)
-        return [read_series(table, instrument, request.timeframe, options, where)]
+        return [read_series(table, instrument, request.read_timeframe, options, where)]
     names = table[column].cast(pl.String)
     present = names.drop_nulls().unique(maintain_order=True).to_list()
     if names.has_nulls() or not present:
@@ -47,5 +47,5 @@ def split_table(
             raise DataError(f"{where}: no symbol {symbol!r}{near}; there are: {', '.join(present)}")
         place = np.flatnonzero((names == symbol).to_numpy())
         instrument = request.instrument(symbol, exchange=options.exchange)
-        series.append(read_series(table[place], instrument, request.timeframe, options, where, place + 1))
+        series.append(read_series(table[place], instrument, request.read_timeframe, options, where, place + 1))
     return series

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.data.calendars import account_days, clock_columns, sessions_around
+from framework.data.details import DETAIL_COLUMNS, Details, details_of
 from framework.data.series import FIELDS, BarSeries, Fault, RepairReport, check_series, refuse
 from framework.data.timeframe import DAY, parse_timeframe
 from framework.errors import DataError, did_you_mean
@@ -51,6 +52,10 @@ class Tape:
 
     Cash flows of the data, in order of time: flow_time in ns UTC, flow_symbol (its place), flow_kind (CashKind.DIVIDEND
     or FUNDING), flow_rate in currency per unit, or as a fraction of a position's value.
+
+    details: finer bars inside the bars, if there are any.  joined: what the step reads instead of columns of the same
+    name: `detail` (the rows of the finer bars of each bar; one element without any) and, with details, times and prices
+    of the bars with those of the finer bars behind them.  The bars' own columns are views of them: one copy in memory.
     """
 
     symbols: tuple[str, ...]
@@ -79,11 +84,41 @@ class Tape:
     flow_symbol: NDArray[np.int32] = attrs.field(factory=lambda: np.empty(0, np.int32))
     flow_kind: NDArray[np.uint8] = attrs.field(factory=lambda: np.empty(0, np.uint8))
     flow_rate: NDArray[np.float64] = attrs.field(factory=lambda: np.empty(0, np.float64))
+    details: Details | None = None
+    joined: dict[str, NDArray[Any]] = attrs.field(init=False, factory=lambda: {"detail": np.zeros(1, np.int64)})
 
     def __attrs_post_init__(self) -> None:
-        """Make the arrays read-only."""
+        """Join the details to the bars, and make the arrays read-only."""
+        if self.details is not None:
+            columns = {name: (getattr(self, name), getattr(self.details, name)) for name in DETAIL_COLUMNS}
+            joined: dict[str, NDArray[Any]] = {name: np.concatenate(parts) for name, parts in columns.items()}
+            self._show(self.details.timeframe, {"detail": self.details.first + self.n_bars, **joined})
         for name in ("series", *BAR_COLUMNS, *CLOCK_COLUMNS, *EVENT_COLUMNS, *FLOW_COLUMNS):
             getattr(self, name).flags.writeable = False
+
+    def _show(self, timeframe: str, joined: dict[str, NDArray[Any]]) -> None:
+        """Let the columns of bars and details be views of the joined ones, which nobody may write."""
+        for array in joined.values():
+            array.flags.writeable = False
+        n_bars = len(joined["detail"]) - 1
+        bars = {name: joined[name][:n_bars] for name in DETAIL_COLUMNS}
+        finer = {name: joined[name][n_bars:] for name in DETAIL_COLUMNS}
+        details = Details(timeframe, joined["detail"] - n_bars, **finer)
+        self.__dict__.update(joined=joined, details=details, **bars)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process is made from: joined columns once, without the views of them."""
+        state = dict(self.__dict__)
+        if self.details is not None:
+            state = {name: value for name, value in state.items() if name not in DETAIL_COLUMNS}
+            state["details"] = self.details.timeframe
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over what `__getstate__` returned."""
+        self.__dict__.update(state)
+        if self.details is not None:
+            self._show(state["details"], state["joined"])
 
     @property
     def n_symbols(self) -> int:
@@ -102,12 +137,16 @@ class Tape:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return the SHA-256 of symbols, instruments, timeframes, account calendar, bars and cash flows: 64 digits."""
+        """Return the SHA-256 of symbols, instruments, timeframes, calendar, all bars and cash flows: 64 digits."""
         digest = hashlib.sha256()
         described = (self.symbols, self.instruments, self.timeframes, self.account_calendar, self.series.tolist())
         digest.update(repr(described).encode())
         for name in (*BAR_COLUMNS, *FLOW_COLUMNS):
             digest.update(getattr(self, name).data)
+        if self.details is not None:
+            digest.update(self.details.timeframe.encode())
+            for name in ("first", *DETAIL_COLUMNS):
+                digest.update(getattr(self.details, name).data)
         return digest.hexdigest()
 
     def symbol_index(self, symbol: str) -> int:
@@ -151,15 +190,18 @@ class Tape:
         arrays: dict[str, Any] = {name: getattr(self, name)[keep] for name in (*BAR_COLUMNS, *CLOCK_COLUMNS)}
         arrays |= {name: getattr(self, name)[events] for name in EVENT_COLUMNS}
         arrays["event_bar"] = new_row[arrays["event_bar"]]
-        return attrs.evolve(self, series=kept_before[self.series], **arrays)
+        details = None if self.details is None else self.details.of_bars(keep)
+        return attrs.evolve(self, series=kept_before[self.series], details=details, **arrays)
 
 
-def build_tape(series: Sequence[BarSeries], account_calendar: str | None = None) -> Tape:
+def build_tape(series: Sequence[BarSeries], account_calendar: str | None = None,
+               finer: Sequence[BarSeries] = ()) -> Tape:
     """Return the tape of some series, in their order.
 
     account_calendar: "24/7" or an exchange; by default the exchange of all instruments, "24/7" if they differ.
-    Raises DataError for no series, a symbol that comes twice, and bars that break a rule of `check_series` or
-    lie outside the sessions of their exchange.
+    finer: series of the same symbols in a shorter timeframe, which make up the bars.
+    Raises DataError for no series, a symbol that comes twice, bars that break a rule of `check_series` or lie outside
+    the sessions of their exchange, and bars that the finer ones do not make up.
     Cost: O(bars log symbols) time, O(bars) memory.
     """
     if not series:
@@ -168,7 +210,7 @@ def build_tape(series: Sequence[BarSeries], account_calendar: str | None = None)
     double = sorted({symbol for symbol in symbols if symbols.count(symbol) > 1})
     if double:
         raise DataError(f"symbols that come more than once: {', '.join(double)}; rule: one series a symbol")
-    for one in series:
+    for one in (*series, *finer):
         check_series(one)
         check_sessions(one)
     exchanges = {s.instrument.exchange for s in series}
@@ -188,6 +230,7 @@ def build_tape(series: Sequence[BarSeries], account_calendar: str | None = None)
         **bars,
         **arrays,
         **_events(starts, bars["open_time"], bars["close_time"]),
+        details=details_of(series, finer) if finer else None,
     )
 
 

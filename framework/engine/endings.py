@@ -9,7 +9,7 @@ import numpy as np
 
 from framework.boundary.jit import kernel
 from framework.engine.layout import AT_CLOSE, FOREVER
-from framework.engine.ledger import MARKET, refresh
+from framework.engine.ledger import MARKET, refresh, see_rows
 from framework.engine.matching import RUNNING, fill_price, settle
 from framework.engine.orders import end_order, new_order
 from framework.engine.prices import charge
@@ -29,6 +29,9 @@ def end_symbols(s, t, first, last, time):
         if symbol.final == first:
             symbol.bar, symbol.ended = t.event_bar[event], 1
             for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
+                slot = s.slots[s.symbol_slots[i]]
+                if t.detail.size > 1 and slot.qty != 0.0 and slot.walked != symbol.bar:
+                    see_rows(s, t, s.symbol_slots[i], symbol.bar, t.detail[symbol.bar], t.detail[symbol.bar + 1] - 1)
                 end_slot(s, t, s.symbol_slots[i], time)
     account.final = FOREVER
     for other in range(s.symbols.size):

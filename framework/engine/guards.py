@@ -164,13 +164,17 @@ def side_of(s, t, slot_number, intent):
 
 
 @kernel
-def place_partials(s, time):
-    """Place the first targets of positions that began in the phase that is over, each for a share of the position."""
+def place_partials(s, t, time):
+    """Place the first targets of positions that began in the phase that is over, each for a share of the position.
+
+    One that began inside a bar, be it at the close of a finer one, has not been marked yet.
+    """
     for slot_number in range(s.slots.size):
         slot = s.slots[slot_number]
-        if slot.qty == 0.0 or slot.partial_share <= 0.0 or slot.entry_time != time or slot.working >= MAX_ORDERS:
-            continue
         symbol = s.symbols[slot.symbol]
+        has_begun = slot.entry_time == time or (slot.bars_held == 0 and slot.entry_time > t.open_time[symbol.bar])
+        if slot.qty == 0.0 or slot.partial_share <= 0.0 or not has_begun or slot.working >= MAX_ORDERS:
+            continue
         side = -1 if slot.qty > 0.0 else 1
         qty = down(abs(slot.qty) * min(1.0, slot.partial_share), symbol.lot)
         price = order_price(LIMIT, side, slot.entry_price * (1.0 - side * slot.partial_distance), symbol.tick)

@@ -39,6 +39,7 @@ SETTINGS = record(
     ("log_marks", "i8"), ("strict", "i8"),
     ("watches", "i8"), ("maintenance", "f8"), ("protects", "i8"), ("trip_window", "i8"), ("correlation_days", "i8"),
     ("accrues", "i8"), ("interest", "f8"), ("loan", "f8"), ("max_slippage", "f8"), ("max_slippage_rule", "i8"),
+    ("has_details", "i8"),
 )
 """taker, maker: fractions; participation: a fraction, 0 without a cap; start, end: decisions in [start, end), ns.
 
@@ -46,7 +47,8 @@ watches: whether a rule looks at marks; protects: whether one gives openings the
 trips that rules are shown in sums; correlation_days: daily returns in a correlation.
 maintenance: the least equity over exposure, 0 without one.  accrues: whether nights cost or earn anything; interest,
 loan: fractions a year of a cash balance above and below 0.  max_slippage: of an opening's fill, a fraction of its
-reference, inf without a limit; max_slippage_rule: the row of the rule that sets it.
+reference, inf without a limit; max_slippage_rule: the row of the rule that sets it.  has_details: whether bars have
+finer ones inside.
 """
 
 ACCOUNT = record(
@@ -128,14 +130,16 @@ SLOT = in_lines(record(
     ("qty_in", "f8"), ("cost_in", "f8"), ("qty_out", "f8"), ("value_out", "f8"), ("realised", "f8"), ("fees", "f8"),
     ("slippage", "f8"), ("cash_flows", "f8"), ("trade_fills", "i8"),
     ("partial_distance", "f8"), ("partial_share", "f8"), ("touch_low", "f8"), ("touch_high", "f8"),
+    ("walked", "i8"),
 ))
 """One strategy on one symbol: its position, the trade in progress and the totals of its working orders.
 
 What every bar of a position touches comes first, what a decision touches next.
 
 wake_flat, wake_held: addresses of bool columns, 0 for none; asleep_until: the row of the bar at which it is asked next.
+entry_bar: the bar in which the position began, or the last of which it has seen finer bars before the mark.
 partial_distance, partial_share: how far, a fraction of the entry price, a share of the next position is closed.
-touch_low, touch_high: as in SYMBOL, of its own orders.
+touch_low, touch_high: as in SYMBOL, of its own orders.  walked: the last bar whose finer bars were matched one by one.
 worst, best: excursions up to the last change of entry_price; lowest, highest: prices since then.
 """
 
@@ -194,6 +198,9 @@ class Tape(NamedTuple):
     weekday: np.ndarray
     bars_in_session: np.ndarray
     minutes_to_close: np.ndarray
+    detail: np.ndarray
+    """int64, (bars + 1): finer bars of bar i are rows detail[i]:detail[i + 1], at least one, of times and prices,
+    behind the bars themselves; one element when there are none."""
     flow_time: np.ndarray
     """int64: the cash flows of the data, in order of time."""
     flow_symbol: np.ndarray

@@ -100,7 +100,7 @@ def refresh(s, slot_number):
     slot.touch_low, slot.touch_high = -math.inf, math.inf
     for k in range(slot.working):
         order = s.working[slot_number, k]
-        note_touch(slot, order)
+        note_touch(slot, order, s.settings[0].has_details)
         if is_protective(order):
             continue
         if order.side > 0:
@@ -177,12 +177,13 @@ def proceeds_of(symbol):
 
 
 @kernel
-def note_touch(slot, order):
+def note_touch(slot, order, has_details):
     """Narrow by one order the prices between which a bar touches no order of the slot; a market order rests at none.
 
-    Orders that wait for something else than a price are told by the symbol's `waiting`.
+    Neither does a stop that trails from finer bar to finer bar: it may be touched where it was not.  Orders that wait
+    for something else than a price are told by the symbol's `waiting`.
     """
-    if order.kind == MARKET:
+    if order.kind == MARKET or (has_details and order.trail != UNSET):
         slot.touch_low = math.inf
     elif order.price != UNSET:
         if (order.kind == LIMIT) == (order.side > 0):
@@ -294,7 +295,8 @@ def write_trade(s, slot_number, side, role, time):
     row.pnl = slot.realised - slot.fees + slot.cash_flows
     row.fees, row.slippage, row.cash_flows = slot.fees, slot.slippage, slot.cash_flows
     row.mae, row.mfe = slot.worst, slot.best
-    account.last_exit_time = time
+    if time > account.last_exit_time or account.trades == 1:
+        account.last_exit_time = time
     if row.pnl < 0.0:
         account.losing_streak += 1
     elif row.pnl > 0.0:
@@ -345,20 +347,48 @@ def execute(s, slot_number, side, qty, price, fee, slippage, role, bar, time, ph
 
 
 @inlined
-def mark_slot(s, t, slot_number, bar):
-    """Let one slot's position see the bar that closed: age, excursions and high-water mark."""
-    slot = s.slots[slot_number]
-    slot.bars_held += 1
-    high, low, close = t.high[bar], t.low[bar], t.close[bar]
-    is_entry_bar = slot.entry_bar == bar
-    if is_entry_bar and slot.entered_inside:
+def see_range(t, slot, row, has_begun):
+    """Let a position's excursions and high-water mark see the range of a row; has_begun: it began in this row."""
+    high, low, close = t.high[row], t.low[row], t.close[row]
+    if has_begun and slot.entered_inside:
         offer(slot, close, close)
     else:
         offer(slot, low, high)
     if slot.qty > 0.0:
-        slot.high_water = max(slot.high_water, close if is_entry_bar else high)
+        slot.high_water = max(slot.high_water, close if has_begun else high)
     else:
-        slot.high_water = min(slot.high_water, close if is_entry_bar else low)
+        slot.high_water = min(slot.high_water, close if has_begun else low)
+
+
+@kernel
+def see_rows(s, t, slot_number, bar, first, last):
+    """Let one slot's position see the finer rows [first, last) of a bar, one after another."""
+    slot = s.slots[slot_number]
+    for row in range(first, last):
+        if slot.entered_inside:
+            has_begun = slot.entry_time >= t.close_time[row]
+        else:
+            has_begun = row == t.detail[bar] and slot.entry_time >= t.open_time[bar]
+        see_range(t, slot, row, has_begun)
+
+
+@kernel
+def see_unseen(s, t, slot_number, bar):
+    """Let one slot's position see what it has not seen of a bar with finer bars: the last of them, or all of them."""
+    first, last = t.detail[bar], t.detail[bar + 1]
+    see_rows(s, t, slot_number, bar, last - 1 if s.slots[slot_number].walked == bar else first, last)
+
+
+@inlined
+def mark_slot(s, t, slot_number, bar):
+    """Let one slot's position see the bar that closed: age, excursions and high-water mark."""
+    slot = s.slots[slot_number]
+    slot.bars_held += 1
+    is_entry_bar = slot.entry_bar == bar
+    if is_entry_bar and t.detail.size > 1:
+        see_unseen(s, t, slot_number, bar)
+    else:
+        see_range(t, slot, bar, is_entry_bar)
 
 
 @inlined

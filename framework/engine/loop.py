@@ -118,14 +118,14 @@ def close_group(s, t, first, last, time):
         for event in range(first, last):
             number = np.int64(t.event_symbol[event])
             if not rests(t, s.symbols[number], t.event_bar[event]):
-                match_range(s, t, number, t.event_bar[event], time)
+                match_range(s, t, number, t.event_bar[event])
                 waiting |= s.symbols[number].waiting
         if waiting & WAITS_CLOSE:
             match_close(s, t, first, last, time)
         if account.expiry <= time:
             expire(s, time, time)
         if account.begun != begun and s.settings[0].protects != 0:
-            place_partials(s, time)
+            place_partials(s, t, time)
     if first == account.final:
         end_symbols(s, t, first, last, time)
     awake = mark_group(s, t, first, last, time)
@@ -234,7 +234,7 @@ def advance(state, tape, first, last):
             begun = account.begun
             match_open(s, t, first, end, time)
             if account.begun != begun and s.settings[0].protects != 0:
-                place_partials(s, time)
+                place_partials(s, t, time)
         if account.status != RUNNING:
             return (first if account.status == FAULT else end), account.status
         first = end

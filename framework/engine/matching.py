@@ -1,14 +1,17 @@
 """Matching: one fill and its consequences, and what the range of a bar does to working orders.
 
-docs/fills.md tells the rules in words; the functions here follow its sections *Range*, *One fill* and
+docs/fills.md tells the rules in words; the functions here follow its sections *Range*, *Finer bars*, *One fill* and
 *Consequences of a fill*.
+
+`row` is the row of prices that is looked at: the bar itself, or one of the finer bars inside it; `symbol.bar` is the
+bar.
 """
 
 from __future__ import annotations
 
 from framework.boundary.jit import kernel
 from framework.engine.layout import IN_RANGE, WAITS_TRIGGER
-from framework.engine.ledger import MARKET, buying_power, execute, is_protective, refresh
+from framework.engine.ledger import MARKET, buying_power, execute, is_protective, refresh, see_rows
 from framework.engine.lifetime import FOK, has_one_chance
 from framework.engine.orders import (
     CANCELED,
@@ -23,6 +26,7 @@ from framework.engine.orders import (
     find_order,
     is_same_intent,
     make_bracket,
+    trail_stop,
     wake,
 )
 from framework.engine.prices import (
@@ -45,7 +49,7 @@ RUNNING = int(Status.RUNNING)
 STOPS, ENTRIES, BRACKET_STOPS, BRACKET_TARGETS, TARGETS = 0, 1, 2, 3, 4
 """The steps of the range phase, in their order."""
 STOP_TOUCHED, ENTRY_TOUCHED, TARGET_TOUCHED, SIBLINGS_TOUCHED = 1, 2, 4, 8 | 16
-"""What a bar touched of a slot's orders: two bits or more make it ambiguous."""
+"""What a row touched of a slot's orders: two bits or more make it ambiguous."""
 
 
 # --- one fill ---------------------------------------------------------------------------------------------------------
@@ -89,25 +93,25 @@ def fill_price(s, t, slot_number, order, reference, qty):
 
 
 @kernel
-def fill_order(s, t, slot_number, k, reference, bar, time, phase):
+def fill_order(s, t, slot_number, k, reference, row, time, phase):
     """Try to fill the slot's k-th working order; an entry beyond its own new stop is closed at once."""
     side = s.working[slot_number, k].side
-    stop_id, price = attempt(s, t, slot_number, k, reference, bar, time, phase, False)
+    stop_id, price = attempt(s, t, slot_number, k, reference, row, time, phase, False)
     if stop_id > 0:
-        exit_if_gapped(s, t, slot_number, stop_id, side, price, bar, time, phase)
+        exit_if_gapped(s, t, slot_number, stop_id, side, price, row, time, phase)
 
 
 @kernel
-def exit_if_gapped(s, t, slot_number, stop_id, side, price, bar, time, phase):
+def exit_if_gapped(s, t, slot_number, stop_id, side, price, row, time, phase):
     """Fill a new stop at once when its entry was filled at or beyond it: a gap never earns."""
     k = find_order(s, slot_number, stop_id)
     stop = s.working[slot_number, k]
     if is_set(stop.price) and side * (price - stop.price) <= 0.0:
-        attempt(s, t, slot_number, k, price, bar, time, phase, True)
+        attempt(s, t, slot_number, k, price, row, time, phase, True)
 
 
 @kernel
-def attempt(s, t, slot_number, k, reference, bar, time, phase, gapped):
+def attempt(s, t, slot_number, k, reference, row, time, phase, gapped):
     """Fill what can be filled of an order; return the id of the stop that this made (0: none) and the price."""
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
@@ -137,7 +141,7 @@ def attempt(s, t, slot_number, k, reference, bar, time, phase, gapped):
         return 0, 0.0
     symbol.budget -= qty
     fee = charge(s, order, qty, price, symbol.multiplier)
-    stop_id = settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, phase, gapped, False, is_cut)
+    stop_id = settle(s, t, slot_number, k, qty, price, reference, fee, row, time, phase, gapped, False, is_cut)
     return stop_id, price
 
 
@@ -167,14 +171,14 @@ def leave(s, slot_number, k, time):
 
 
 @kernel
-def settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, phase, gapped, is_cross, is_cut):
+def settle(s, t, slot_number, k, qty, price, reference, fee, row, time, phase, gapped, is_cross, is_cut):
     """Book a fill and its consequences: the order, its siblings, its bracket; return the id of a new stop, or 0."""
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     order = s.working[slot_number, k]
     slippage = abs(price - reference) * qty * symbol.multiplier
-    has_ended = execute(s, slot_number, order.side, qty, price, fee, slippage, order.role, bar, time, phase)
-    write_fill(s, slot_number, order, qty, price, reference, fee, slippage, bar, time, gapped, is_cross)
+    has_ended = execute(s, slot_number, order.side, qty, price, fee, slippage, order.role, symbol.bar, time, phase)
+    write_fill(s, slot_number, order, qty, price, reference, fee, slippage, time, gapped, is_cross)
     order.filled = 1
     order.remaining = on_lots(max(0.0, order.remaining - qty), symbol.lot)
     makes_bracket = not order.reduce_only and not order.bracketed and order.side * slot.qty > 0.0
@@ -196,21 +200,21 @@ def settle(s, t, slot_number, k, qty, price, reference, fee, bar, time, phase, g
             end_partial_openings(s, slot_number, POSITION_CLOSED, time)
     stop_id = 0
     if makes_bracket:
-        stop_id = make_bracket(s, t, slot_number, parent, price, bar, time, phase)
+        stop_id = make_bracket(s, t, slot_number, parent, price, row, time, phase)
         if phase == IN_RANGE:
-            note_touched(s, t, slot_number, bar, True)
+            note_touched(s, t, slot_number, row, True)
     refresh(s, slot_number)
     return stop_id
 
 
 @kernel
-def write_fill(s, slot_number, order, qty, price, reference, fee, slippage, bar, time, gapped, cross):
+def write_fill(s, slot_number, order, qty, price, reference, fee, slippage, time, gapped, cross):
     """Append a fill, and bring the order's row up to it."""
     slot = s.slots[slot_number]
     account = s.account[0]
     fill = s.fills[account.fills]
     account.fills += 1
-    fill.id, fill.order_id, fill.time, fill.bar = account.fills, order.id, time, bar
+    fill.id, fill.order_id, fill.time, fill.bar = account.fills, order.id, time, s.symbols[slot.symbol].bar
     fill.slot, fill.symbol, fill.side, fill.role, fill.tag = slot_number, slot.symbol, order.side, order.role, order.tag
     fill.qty, fill.price, fill.reference, fill.fee, fill.slippage = qty, price, reference, fee, slippage
     fill.previous = slot.last_fill
@@ -234,103 +238,109 @@ def meets_range(order):
 
 
 @kernel
-def touches(t, order, bar, through):
-    """Return whether the bar's range reaches a limit or stop order."""
+def touches(t, order, row, through):
+    """Return whether the range of a row reaches a limit or stop order."""
     if not is_set(order.price) or not meets_range(order):
         return False
     if order.kind == STOP:
-        return t.high[bar] >= order.price if order.side > 0 else t.low[bar] <= order.price
-    return t.low[bar] <= order.price - through if order.side > 0 else t.high[bar] >= order.price + through
+        return t.high[row] >= order.price if order.side > 0 else t.low[row] <= order.price
+    return t.low[row] <= order.price - through if order.side > 0 else t.high[row] >= order.price + through
 
 
 @kernel
-def step_of(order, bar):
+def step_of(order, row):
     """Return the step of the range phase that an order belongs to."""
     if not order.reduce_only:
         return ENTRIES
-    if order.born_inside == bar:
+    if order.born_inside == row:
         return BRACKET_STOPS if order.kind == STOP else BRACKET_TARGETS
     return STOPS if order.kind == STOP else TARGETS
 
 
 @kernel
-def is_touched_in(t, order, bar, through, step):
+def is_touched_in(t, order, row, through, step):
     """Return whether the order fills in this step: the target of a bracket needs the close beyond it."""
     if step == BRACKET_TARGETS:
-        return order.side * (order.price - t.close[bar]) >= through
-    return touches(t, order, bar, through)
+        return order.side * (order.price - t.close[row]) >= through
+    return touches(t, order, row, through)
 
 
 @kernel
-def range_reference(t, order, bar, step):
+def range_reference(t, order, row, step):
     """Return the price at which the range fills an order, before slippage."""
     if step == BRACKET_TARGETS:
         return order.price
     if step == BRACKET_STOPS:
-        return max(order.price, t.low[bar]) if order.side > 0 else min(order.price, t.high[bar])
+        return max(order.price, t.low[row]) if order.side > 0 else min(order.price, t.high[row])
     if (order.kind == STOP) == (order.side > 0):
-        return max(order.price, t.open[bar])
-    return min(order.price, t.open[bar])
+        return max(order.price, t.open[row])
+    return min(order.price, t.open[row])
 
 
 @kernel
-def nearest_touched(s, t, number, bar, step, stamp):
+def nearest_touched(s, t, number, row, step, stamp):
     """Return slot and place of the untried order of a step that is nearest to the open; slot -1 when there is none."""
     through = s.settings[0].limit_through * s.symbols[number].tick
+    opened = t.open_time[s.symbols[number].bar]
     best_slot, best_k, best_id, best_distance = -1, -1, 0, 0.0
     for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
         slot_number = s.symbol_slots[i]
         for k in range(s.slots[slot_number].working):
             order = s.working[slot_number, k]
-            if not meets_range(order) or order.tried == stamp or order.active_from > t.open_time[bar]:
+            if not meets_range(order) or order.tried == stamp or order.active_from > opened:
                 continue
-            if step_of(order, bar) != step or not is_touched_in(t, order, bar, through, step):
+            if step_of(order, row) != step or not is_touched_in(t, order, row, through, step):
                 continue
-            distance = abs(order.price - t.open[bar])
+            distance = abs(order.price - t.open[row])
             if best_slot < 0 or distance < best_distance or (distance == best_distance and order.id < best_id):
                 best_slot, best_k, best_id, best_distance = slot_number, k, order.id, distance
     return best_slot, best_k
 
 
 @kernel
-def note_touched(s, t, slot_number, bar, born):
-    """Remember which classes of a slot's orders the bar touches: more than one makes the bar ambiguous.
+def note_touched(s, t, slot_number, row, born):
+    """Remember which classes of a slot's orders a row touches: more than one makes the bar ambiguous.
 
-    born: look at those that were born inside the bar, else at the others.
+    born: look at those that were born inside the row, else at the others.
     """
     slot = s.slots[slot_number]
     through = s.settings[0].limit_through * s.symbols[slot.symbol].tick
+    opened = t.open_time[s.symbols[slot.symbol].bar]
     for k in range(slot.working):
         order = s.working[slot_number, k]
-        if order.active_from > t.open_time[bar] or (order.born_inside == bar) != born:
+        if order.active_from > opened or (order.born_inside == row) != born:
             continue
-        if touches(t, order, bar, through):
+        if touches(t, order, row, through):
             if not order.reduce_only:
                 slot.touched |= ENTRY_TOUCHED
             else:
                 slot.touched |= STOP_TOUCHED if order.kind == STOP else TARGET_TOUCHED
-            if order.oco != 0 and touches_sibling(s, t, slot_number, k, bar, through):
+            if order.oco != 0 and touches_sibling(s, t, slot_number, k, row, through, opened):
                 slot.touched |= SIBLINGS_TOUCHED
 
 
 @kernel
-def touches_sibling(s, t, slot_number, k, bar, through):
-    """Return whether the bar's range reaches a sibling of the slot's k-th order that stands before it."""
+def touches_sibling(s, t, slot_number, k, row, through, opened):
+    """Return whether the range of a row reaches a sibling of the slot's k-th order that stands before it."""
     order = s.working[slot_number, k]
     count = 0
     for i in range(k):
         other = s.working[slot_number, i]
-        if other.oco != order.oco or other.active_from > t.open_time[bar] or is_same_intent(s, order, other):
+        if other.oco != order.oco or other.active_from > opened or is_same_intent(s, order, other):
             continue
-        if touches(t, other, bar, through):
+        if touches(t, other, row, through):
             count += 1
     return count > 0
 
 
 @kernel
-def trigger_stop_limits(s, t, number, bar, time):
-    """Turn the symbol's stop-limits that the bar's range touched into limits for the next bar."""
+def trigger_stop_limits(s, t, number, row, time):
+    """Turn the symbol's stop-limits that the range of a row touched into limits for the next row.
+
+    One that has one chance has it at the next open.
+    """
     symbol = s.symbols[number]
+    opened = t.open_time[symbol.bar]
     symbol.waiting &= ~WAITS_TRIGGER
     for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
         slot_number = s.symbol_slots[i]
@@ -338,33 +348,67 @@ def trigger_stop_limits(s, t, number, bar, time):
             order = s.working[slot_number, k]
             if order.kind != STOP_LIMIT:
                 continue
-            is_touched = t.high[bar] >= order.price if order.side > 0 else t.low[bar] <= order.price
-            if is_touched and order.active_from <= t.open_time[bar]:
-                become_limit(s, order, time)
+            is_touched = t.high[row] >= order.price if order.side > 0 else t.low[row] <= order.price
+            if is_touched and order.active_from <= opened:
+                become_limit(s, order)
+                if has_one_chance(order):
+                    order.active_from = time
                 refresh(s, slot_number)
             else:
                 symbol.waiting |= WAITS_TRIGGER
 
 
 @kernel
-def match_range(s, t, number, bar, time):
-    """Match one symbol's working orders against the range of the bar that closes."""
+def match_row(s, t, number, row, time):
+    """Match one symbol's working orders against the range of one row; `time` is that of its close."""
     account = s.account[0]
     for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
-        s.slots[s.symbol_slots[i]].touched = 0
-        note_touched(s, t, s.symbol_slots[i], bar, False)
+        note_touched(s, t, s.symbol_slots[i], row, False)
     for step in range(5):
         account.stamp += 1
         stamp = account.stamp
         while account.status == RUNNING:
-            slot_number, k = nearest_touched(s, t, number, bar, step, stamp)
+            slot_number, k = nearest_touched(s, t, number, row, step, stamp)
             if slot_number < 0:
                 break
             order = s.working[slot_number, k]
             order.tried = stamp
-            fill_order(s, t, slot_number, k, range_reference(t, order, bar, step), bar, time, IN_RANGE)
+            fill_order(s, t, slot_number, k, range_reference(t, order, row, step), row, time, IN_RANGE)
     if s.symbols[number].waiting & WAITS_TRIGGER:
-        trigger_stop_limits(s, t, number, bar, time)
+        trigger_stop_limits(s, t, number, row, time)
+
+
+@kernel
+def pass_row(s, t, number, bar, row):
+    """Go on behind a finer row of the bar: positions see it, their stops trail, and that it was ambiguous is kept."""
+    for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
+        slot_number = s.symbol_slots[i]
+        slot = s.slots[slot_number]
+        slot.walked = bar
+        if slot.touched & (slot.touched - 1) == 0:
+            slot.touched = 0
+        if slot.qty != 0.0:
+            slot.entry_bar = bar
+            see_rows(s, t, slot_number, bar, row, row + 1)
+            if slot.working > 0:
+                trail_stop(s, slot_number)
+
+
+@kernel
+def match_range(s, t, number, bar):
+    """Match one symbol's working orders against the range of the bar that closes, or of the finer bars inside it."""
+    account = s.account[0]
+    symbol = s.symbols[number]
+    symbol.bar = bar
+    first, last = bar, bar + 1
+    if t.detail.size > 1:
+        first, last = t.detail[bar], t.detail[bar + 1]
+    for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
+        s.slots[s.symbol_slots[i]].touched = 0
+    for row in range(first, last):
+        match_row(s, t, number, row, t.close_time[row])
+        if row + 1 < last and account.status == RUNNING:
+            pass_row(s, t, number, bar, row)
     for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
         touched = s.slots[s.symbol_slots[i]].touched
         if touched & (touched - 1):

@@ -217,7 +217,7 @@ def collect_due(s, t, number, bar, count, time):
         for k in range(s.slots[slot_number].working):
             order = s.working[slot_number, k]
             if order.kind == STOP_LIMIT and is_passed(t, order, bar, time):
-                become_limit(s, order, order.active_from)
+                become_limit(s, order)
                 refresh(s, slot_number)
             if is_due(t, order, bar, through, time):
                 s.due[count, 0], s.due[count, 1] = order.id, slot_number

@@ -127,12 +127,11 @@ def set_limit(s, slot_number, order, limit):
 
 
 @kernel
-def become_limit(s, order, active_from):
+def become_limit(s, order):
     """Turn a stop-limit whose stop price was touched into the limit that it is from then on."""
     row = s.orders[order.id - 1]
     order.kind = row.kind = LIMIT
     order.price = row.price = order.limit
-    order.active_from = active_from
 
 
 @kernel
@@ -186,11 +185,12 @@ def make_stop(s, slot_number, price, role, active_from, time, parent, born):
 
 
 @kernel
-def make_bracket(s, t, slot_number, parent, price, bar, time, phase):
+def make_bracket(s, t, slot_number, parent, price, row, time, phase):
     """Make the stop and target that the filled opening `parent` (a copy) asks for; return the stop's id, or 0."""
     symbol = s.symbols[s.slots[slot_number].symbol]
     side = parent.side
-    born = bar if phase == IN_RANGE else -1
+    born = row if phase == IN_RANGE else -1
+    opened = t.open_time[symbol.bar]
     stop_id = 0
     if is_set(parent.stop) or is_set(parent.stop_offset) or is_set(parent.trail):
         level = UNSET
@@ -205,7 +205,7 @@ def make_bracket(s, t, slot_number, parent, price, bar, time, phase):
                 level, role = trailed, ROLE_TRAIL
         if is_set(level):
             level = order_price(STOP, -side, level, symbol.tick)
-        order = make_stop(s, slot_number, level, role, t.open_time[bar], time, parent.id, born)
+        order = make_stop(s, slot_number, level, role, opened, time, parent.id, born)
         order.trail, order.trail_after = parent.trail, parent.trail_after
         stop_id = order.id
     if is_set(parent.target) or is_set(parent.target_offset):
@@ -214,7 +214,7 @@ def make_bracket(s, t, slot_number, parent, price, bar, time, phase):
             end_order(s, slot_number, old, REPLACED, time)
         level = parent.target if is_set(parent.target) else price + side * parent.target_offset
         order = new_order(s, slot_number, -side, LIMIT, ROLE_TARGET, 1, 0.0,
-                          order_price(LIMIT, -side, level, symbol.tick), t.open_time[bar], time)
+                          order_price(LIMIT, -side, level, symbol.tick), opened, time)
         order.born_inside = born
         s.orders[order.id - 1].parent = parent.id
     return stop_id

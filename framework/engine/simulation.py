@@ -263,13 +263,15 @@ def identity(made: Simulation) -> np.ndarray:
     tape = made.tape
     ends = [[int(times[0]), int(times[-1])] if times.size else [] for times in (tape.event_time, tape.close_time)]
     capital = float(made.state.account["cash"][0])
-    digest.update(repr((made.symbols, plugs, tape.event_time.size, ends, capital)).encode())
+    digest.update(repr((made.symbols, plugs, tape.event_time.size, tape.close.size, ends, capital)).encode())
     for record in (made.state.settings, made.state.strategies):
         fixed = [name for name in record.dtype.names or () if name not in state.ADDRESSES]
         digest.update(repr(record[fixed].tolist()).encode())
     fixed = ["tick", "lot", "min_qty", "min_notional", "multiplier", "borrow", "final", "end_role"]
     digest.update(repr((made.state.symbols[fixed].tolist(), made.state.slots["ready"].tolist())).encode())
-    for memory in (made.nows.tails, made.checks.tails, tape.close[-1000:], tape.flow_time, tape.flow_rate):
+    closes = np.split(tape.close, [int(tape.series[-1])])
+    for memory in (made.nows.tails, made.checks.tails, *(part[-1000:] for part in closes), tape.flow_time,
+                   tape.flow_rate):
         digest.update(memory.tobytes())
     return np.frombuffer(digest.digest(), np.uint8)
 

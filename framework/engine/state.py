@@ -77,9 +77,13 @@ class RecordMemory:
         return self.bytes.reshape(-1, self.stride)
 
 
-def tape_of(data: object, nights: np.ndarray) -> Tape:
-    """Return the arrays of a data tape that the kernels read; nights: after each bar, empty where they are free."""
-    return Tape(**{name: getattr(data, name) for name in Tape._fields if name != "nights"}, nights=nights)
+def tape_of(data: Any, nights: np.ndarray) -> Tape:
+    """Return the arrays of a data tape that the kernels read: what is joined with finer bars, and the rest.
+
+    nights: after each bar, empty where they are free.
+    """
+    columns = {name: getattr(data, name) for name in Tape._fields if name not in ("nights", *data.joined)}
+    return Tape(**columns, **data.joined, nights=nights)
 
 
 def margins(slots: int, rules: int, log_marks: bool, cash_flows: int) -> np.ndarray:

@@ -222,6 +222,7 @@ class RayExecutor:
         try:
             if address is None:
                 tape = sum(getattr(self.setup.tape, name).nbytes for name in TAPE_ARRAYS)
+                tape += self.setup.tape.details.nbytes if self.setup.tape.details is not None else 0
                 store = STORE_FLOOR + int(1.1 * (tape + min(budget_bytes, 2 << 30)))
                 start_local_cluster(self.ray, num_cpus=workers or cores(), object_store_memory=store, **quiet)
             else:

@@ -20,6 +20,7 @@ from framework.risk import RiskRule, SizingRule, reduce, refuse
 from framework.slippage import SlippageModel
 from framework.strategy import Strategy
 from tests.reference.cases import Case, RandomRule, RandomSizing, RandomSlippage
+from tests.reference.detailed import joined
 from tests.reference.market import Settings
 from tests.reference.simulator import ReferenceStrategy
 
@@ -108,9 +109,10 @@ def arrays_of(tape: Any) -> Any:
              "flow_kind": np.uint8}  # fmt: skip
     floats = ("open", "high", "low", "close", "volume", "flow_rate")
     made = {name: np.array(getattr(tape, name), np.float64 if name in floats else types.get(name, np.int64))
-            for name in Tape._fields[:-1]}  # fmt: skip
+            for name in Tape._fields[:-1] if name != "detail"}  # fmt: skip
     sizes = {"n_symbols": len(tape.symbols), "n_events": len(tape.event_time), "n_bars": len(tape.close)}
-    return SimpleNamespace(**made, **sizes, symbols=tape.symbols, instruments=tape.instruments,
+    return SimpleNamespace(**made, **sizes, joined=joined(tape, made), symbols=tape.symbols,
+                           instruments=tape.instruments,
                            symbol_index=tape.symbols.index)  # fmt: skip
 
 

@@ -212,7 +212,7 @@ class Order:
     filled: float = 0.0
     filled_value: float = 0.0
     born_inside: int = -1
-    """The bar in whose range phase the order was born."""
+    """The close of the bar in whose range phase the order was born."""
     bracket: Bracket | None = None
     """None for reductions, protective orders and openings that have made theirs."""
     trail: float | None = None

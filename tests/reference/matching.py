@@ -93,17 +93,23 @@ def cross(account: Account, symbol: Symbol, orders: list[Order]) -> None:
 # --- range ------------------------------------------------------------------------------------------------------------
 
 
-def range_phase(account: Account, symbol: Symbol) -> None:
-    """Match against the high and low of the bar that closes, in the four pessimistic steps."""
-    bar, row = symbol.forming, symbol.forming_row
+def range_phase(account: Account, symbol: Symbol, bar: Bar) -> set[int]:
+    """Match against high and low of a bar that closes, in the four pessimistic steps; return the ambiguous slots.
+
+    bar: the symbol's, or one of the finer ones inside it.  Orders are known as born inside by the time of its close.
+    """
+    now = account.time
     account.in_range_phase, account.born = True, []
     beyond = through(account, symbol)
 
     def allowed(order: Order) -> bool:
-        return order.symbol == symbol.index and order.active_from <= bar.open_time
+        return order.symbol == symbol.index and order.active_from <= symbol.forming.open_time
 
     def is_old(order: Order) -> bool:
-        return allowed(order) and order.born_inside != row
+        return allowed(order) and order.born_inside != now
+
+    def is_new(order: Order) -> bool:
+        return order.symbol == symbol.index and order.born_inside == now
 
     def touched(order: Order) -> bool:
         return is_touched(order, bar, beyond)
@@ -114,22 +120,23 @@ def range_phase(account: Account, symbol: Symbol) -> None:
     sweep(account, bar, lambda o: is_old(o) and class_of(o) == "stop" and touched(o), gap_reference)
     sweep(account, bar, lambda o: is_old(o) and class_of(o) == "entry" and touched(o), gap_reference)
     seen |= {(o.slot, class_of(o)) for o in account.born if is_reached(o, bar, beyond)}
-    sweep(account, bar, lambda o: o.born_inside == row and class_of(o) == "stop" and touched(o), traded_price)
+    sweep(account, bar, lambda o: is_new(o) and class_of(o) == "stop" and touched(o), traded_price)
     sweep(
         account,
         bar,
-        lambda o: o.born_inside == row and class_of(o) == "target" and o.side * (o.price - bar.close) >= beyond,
+        lambda o: is_new(o) and class_of(o) == "target" and o.side * (o.price - bar.close) >= beyond,
         own_price,
     )
     sweep(account, bar, lambda o: is_old(o) and class_of(o) == "target" and touched(o), gap_reference)
     for order in account.working:
         if allowed(order) and has_triggered(order, bar.low, bar.high):
             become_limit(order)
-            order.active_from = account.time
+            if order.tif in ONE_CHANCE:
+                order.active_from = account.time
     slots = [slot for slot, _ in seen]
     slots += contested
-    account.result.counters["ambiguous"] += sum(slots.count(slot) >= 2 for slot in set(slots))
     account.in_range_phase = False
+    return {slot for slot in slots if slots.count(slot) >= 2}
 
 
 def has_triggered(order: Order, low: float, high: float) -> bool:
@@ -365,7 +372,7 @@ def protect(account: Account, slot: Slot, role: Role, price: float, parent: int 
         )
     )
     if account.in_range_phase:
-        order.born_inside = symbol.forming_row
+        order.born_inside = account.time
         account.born.append(order)
     return order
 

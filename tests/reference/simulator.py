@@ -13,12 +13,13 @@ from framework.model.enums import EventKind, OrderStatus, Role
 from framework.model.records import MAX_ORDERS, UNSET
 from tests.reference.account import Account, Slot, Symbol
 from tests.reference.cash import Cashier
+from tests.reference.details import parts_of, see, walk
 from tests.reference.endings import end_symbol, find_last_bars
 from tests.reference.intake import take_in
 from tests.reference.lifetime import expire
 from tests.reference.margin import call, is_called
 from tests.reference.market import Bar, Day, Intent, ReferenceResult, Settings
-from tests.reference.matching import STOPS, close_orders_phase, move_trail, open_phase, range_phase
+from tests.reference.matching import STOPS, close_orders_phase, open_phase
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Simulation:
         columns = (tape.open_time, tape.close_time, tape.open, tape.high, tape.low, tape.close, tape.volume,
                    tape.minutes_to_close)  # fmt: skip
         self.bars = [Bar(*row) for row in zip(*(list(map(plain, column)) for column in columns), strict=True)]
+        self.parts = parts_of(tape, self.bars)
         symbols = [Symbol(i, instrument) for i, instrument in enumerate(tape.instruments)]
         closes = [[bar.close_time for bar in self.bars[a:b]] for a, b in pairwise(map(int, tape.series))]
         find_last_bars(symbols, closes, settings)
@@ -104,7 +106,7 @@ class Simulation:
         self.cashier.pay(account.time - 1)
         expire(account, account.time - 1)
         for symbol, _ in rows:
-            range_phase(account, symbol)
+            walk(account, symbol, self.parts[symbol.forming_row])
         close_orders_phase(account, [symbol for symbol, _ in rows])
         expire(account, account.time)
         for symbol, _ in rows:
@@ -131,17 +133,11 @@ class Simulation:
         return True
 
     def mark_position(self, slot: Slot) -> None:
-        """Count the bar, offer its excursions, move the high-water mark and the trail."""
-        symbol, trade = self.account.symbols[slot.symbol], slot.trade
-        assert trade is not None
-        bar, is_entry_bar = symbol.last_bar, trade.entry_bar == symbol.forming_row
-        trade.bars += 1
-        offered = (bar.low, bar.high) if trade.entered_at_open or not is_entry_bar else (bar.close,)
-        for price in offered:
-            slot.offer(price)
-        best = bar.close if is_entry_bar else bar.high if slot.side > 0 else bar.low
-        slot.high_water = max(slot.high_water, best) if slot.side > 0 else min(slot.high_water, best)
-        move_trail(self.account, slot)
+        """Count the bar, offer its last part's excursions, move the high-water mark and the trail."""
+        assert slot.trade is not None
+        slot.trade.bars += 1
+        parts = self.parts[self.account.symbols[slot.symbol].forming_row]
+        see(self.account, slot, parts, parts[-1])
 
     def roll_day(self, day: int) -> None:
         if self.day is not None and day > self.day:

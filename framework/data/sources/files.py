@@ -54,7 +54,7 @@ class Files(DataSource):
             read_series(
                 self.table(path),
                 request.instrument(symbol, exchange=options.exchange),
-                request.timeframe,
+                request.read_timeframe,
                 options,
                 path.name,
             )
