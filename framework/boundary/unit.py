@@ -100,6 +100,15 @@ class KernelCompiler(CompilerBase):  # type: ignore[misc]
         return [_pipeline(self.state, _KernelLowering)]
 
 
+class LoneCompiler(KernelCompiler):
+    """numba's pipeline for a kernel none of whose arguments share memory that it writes."""
+
+    def define_pipelines(self) -> list[Any]:
+        """Return the pipeline of a kernel, which is told so."""
+        self.state.flags.noalias = True
+        return super().define_pipelines()
+
+
 class EntryCompiler(CompilerBase):  # type: ignore[misc]
     """numba's pipeline for an entry."""
 
