@@ -121,6 +121,21 @@ print(sum(sma.column.stats.cache_hits.values()), sum(sma.column.stats.cache_miss
 
 
 @pytest.mark.skipif(not JIT, reason="compares compiled code")
+def test_kernels_of_two_processes_do_not_answer_for_each_other_in_a_third(tmp_path: Path) -> None:
+    """Their parts have equal names, which count the functions of a process; each must keep to its own parts."""
+    program = """
+import numpy as np
+from framework.indicators import sma, wma
+for one in ({}):
+    print(one.compute(np.arange(600.0) ** 2, length=2)[-1].hex())
+"""
+    alone = [run(program.format(one), FRAMEWORK_CACHE_DIR=str(tmp_path)) for one in ("sma,", "wma,")]
+    together = run(program.format("sma, wma"), FRAMEWORK_CACHE_DIR=str(tmp_path))
+    assert together.split() == alone
+    assert alone[0] != alone[1]
+
+
+@pytest.mark.skipif(not JIT, reason="compares compiled code")
 def test_a_helper_edited_in_another_file_is_not_answered_from_a_stale_cache(tmp_path: Path) -> None:
     """A package's step calls a helper of another module; the helper changes between two processes."""
     (tmp_path / "steps_of_a_package.py").write_text("""
