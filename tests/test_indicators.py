@@ -17,6 +17,8 @@ from framework.indicators import (
     Bars,
     Expression,
     Indicator,
+    Parameter,
+    Place,
     Stream,
     adx,
     atr,
@@ -258,12 +260,48 @@ def test_a_step_that_raises_shows_the_authors_own_traceback_and_the_value_it_rai
     assert frames[-1] == "inverse"
 
 
+def test_seen_counts_as_count_does_where_it_is_compared_with_a_length() -> None:
+    """Through holes and beyond the lookback, where it is a number larger than any length."""
+
+    @indicator(inputs=("x",), parameters={"length": length()}, lookback=lambda p: p.length, source="this test",
+               outputs=("is_young", "differs", "count"))
+    def counting(s: Any, window: Any, x: float) -> tuple[float, float, float]:
+        """Both counts compared with a length."""
+        young = 1.0 if s.seen <= s.length else 0.0
+        return young, young - (1.0 if s.count <= s.length else 0.0), float(s.count)
+
+    values = np.arange(2000.0)
+    values[[0, 700, 1500]] = np.nan
+    young, differs, count = counting.compute(values, length=300)
+    known = ~np.isnan(count)
+    assert count[known].tolist() == list(range(301, 1998))
+    assert not young[known].any()
+    assert not differs[known].any()
+
+
+def test_a_place_in_the_window_and_a_length_are_never_negative() -> None:
+    """So that compiled code need not ask whether an index counts from the end; the record says so by its types."""
+
+    @indicator(inputs=("x",), parameters={"length": length(), "shift": Parameter(int)},
+               state={"at": Place, "turn": int}, lookback=lambda p: 0, source="this test")
+    def placed(s: Any, window: Any, x: float) -> float:
+        """Its place goes round, its turn below zero."""
+        s.at = (s.at + 1) % s.length
+        s.turn -= 1
+        return float(s.at + s.shift + s.turn)
+
+    assert [placed.layout[name].str[1:] for name in ("length", "shift", "at", "turn")] == ["i4", "i8", "u4", "i8"]
+    assert placed.compute(np.zeros(4), length=3, shift=-5).tolist() == [-5.0, -5.0, -8.0, -8.0]
+    with pytest.raises(ConfigError, match="length = 2147483648 must be at most 2147483647"):
+        placed.compute(np.zeros(1), length=1 << 31, shift=0)
+
+
 @pytest.mark.parametrize(("options", "message"), [
     ({"inputs": ("x",), "bar_inputs": ("close",)}, "its step must take (s, window, close, x)"),
     ({}, "declare inputs (series), bar_inputs (fields of bars) or both"),
     ({"bar_inputs": ("clsoe",)}, "did you mean 'close'?"),
     ({"inputs": ("x",), "state": {"count": int}}, "'count' is declared twice"),
-    ({"inputs": ("x",), "state": {"memory": list}}, "must be int or float"),
+    ({"inputs": ("x",), "state": {"memory": list}}, "must be int, float or Place"),
     ({"inputs": ("x", "y")}, "its step must take (s, window, x, y)"),
     ({"inputs": tuple("abcdef")}, "6 inputs are more than 5"),
 ])

@@ -30,9 +30,10 @@ columns = {"open": close - rng.normal(size=n) / 9, "high": close + rng.random(n)
            "close": close, "volume": rng.random(n), "bars_in_session": np.arange(n) % 24 + 1.0,
            "anchor": np.arange(n) % 50 // 40 * 1.0}
 columns |= {"x": close, "y": columns["open"], "market": columns["open"]}
+still = {name: np.concatenate((x[:80], np.zeros(60), np.full(60, 7.0))) for name, x in columns.items()}
 digest = hashlib.sha256()
-for name, one in registered().items():
-    inputs = [columns[name] for name in one.arrays]
+for name, one, data in [(name, one, data) for name, one in registered().items() for data in (columns, still)]:
+    inputs = [data[name] for name in one.arrays]
     for length in (2, 3, 13):
         parameters = {name: max(length + 2 * i, int(p.low or 0)) if p.kind is int else p.default
                       for i, (name, p) in enumerate(one.parameters.items())}
@@ -66,7 +67,7 @@ def test_a_change_of_a_parameter_never_recompiles() -> None:
 
 @pytest.mark.skipif(not JIT, reason="compares compiled code")
 def test_compiled_equals_plain_python_bit_for_bit() -> None:
-    """The same steps with the JIT off."""
+    """The same steps with the JIT off, where a division by zero raises: on prices of 0 and on still ones as well."""
     assert run(ALL_OF_THEM, NUMBA_DISABLE_JIT="1") == run(ALL_OF_THEM)
 
 
@@ -117,6 +118,21 @@ print(sum(sma.column.stats.cache_hits.values()), sum(sma.column.stats.cache_miss
 """
     assert run(program, FRAMEWORK_CACHE_DIR=str(tmp_path)) == "0 1"
     assert run(program, FRAMEWORK_CACHE_DIR=str(tmp_path)) == "1 0"
+
+
+@pytest.mark.skipif(not JIT, reason="compares compiled code")
+def test_kernels_of_two_processes_do_not_answer_for_each_other_in_a_third(tmp_path: Path) -> None:
+    """Their parts have equal names, which count the functions of a process; each must keep to its own parts."""
+    program = """
+import numpy as np
+from framework.indicators import sma, wma
+for one in ({}):
+    print(one.compute(np.arange(600.0) ** 2, length=2)[-1].hex())
+"""
+    alone = [run(program.format(one), FRAMEWORK_CACHE_DIR=str(tmp_path)) for one in ("sma,", "wma,")]
+    together = run(program.format("sma, wma"), FRAMEWORK_CACHE_DIR=str(tmp_path))
+    assert together.split() == alone
+    assert alone[0] != alone[1]
 
 
 @pytest.mark.skipif(not JIT, reason="compares compiled code")

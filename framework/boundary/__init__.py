@@ -3,6 +3,7 @@
 jit      compiles kernels and keeps them in a disk cache keyed by content
 address  calls a function and reads a column at a raw address, inside compiled code
 view     shows the bytes of a record to interpreted Python, by attribute
+fused    a product and a sum, rounded once
 adapter  turns an author's function into such an address, compiled or interpreted, guarded either way
 
 Everything above this package sees plain functions and integers.  With numba's JIT off the same

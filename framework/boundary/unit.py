@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from llvmlite.binding import Linkage
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
@@ -45,7 +46,14 @@ class EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
         super().finalize()
 
     def _optimize_final_module(self) -> None:
-        """Optimise once; numba's first round serves the counting of references, of which kernels have none."""
+        """Optimise once; numba's first round serves the counting of references, of which kernels have none.
+
+        What was linked in is made private first: its names count the functions of this process, so that the code of
+        another entry, made in another process and read from disk, may use the same ones for other functions.
+        """
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+                function.linkage = Linkage.internal
         manager, builder = self._codegen._module_pass_manager()
         manager.run(self._final_module, builder)
 
@@ -98,6 +106,15 @@ class KernelCompiler(CompilerBase):  # type: ignore[misc]
     def define_pipelines(self) -> list[Any]:
         """Return the pipeline that ends with lowering."""
         return [_pipeline(self.state, _KernelLowering)]
+
+
+class LoneCompiler(KernelCompiler):
+    """numba's pipeline for a kernel none of whose arguments share memory that it writes."""
+
+    def define_pipelines(self) -> list[Any]:
+        """Return the pipeline of a kernel, which is told so."""
+        self.state.flags.noalias = True
+        return super().define_pipelines()
 
 
 class EntryCompiler(CompilerBase):  # type: ignore[misc]

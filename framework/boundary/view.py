@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 SCALARS = {"f8": ctypes.c_double, "i8": ctypes.c_int64, "i4": ctypes.c_int32, "i2": ctypes.c_int16,
-           "i1": ctypes.c_int8, "u1": ctypes.c_uint8, "b1": ctypes.c_bool}
+           "i1": ctypes.c_int8, "u4": ctypes.c_uint32, "u1": ctypes.c_uint8, "b1": ctypes.c_bool}
 
 
 def view_at(address: int, dtype: np.dtype) -> Any:

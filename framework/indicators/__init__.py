@@ -15,7 +15,7 @@ from framework.indicators.averages import dema, hma, kama, rma, t3, tema, trix, 
 from framework.indicators.batch import BatchIndicator, batch_indicator, talib_indicator
 from framework.indicators.columns import ColumnCache, evaluate, first_ready, ready_rows
 from framework.indicators.condition import Condition
-from framework.indicators.definition import Indicator, Parameter, indicator, length, number, registered
+from framework.indicators.definition import Indicator, Parameter, Place, indicator, length, number, registered
 from framework.indicators.expression import Bars, Expression, crossed_above, crossed_below
 from framework.indicators.live import Ohlcv, Stream
 from framework.indicators.oscillators import balance_of_power, cci, cmo, momentum, ppo, stochastic, ultimate, williams_r
@@ -47,14 +47,14 @@ from framework.indicators.volume import (
 )
 
 __all__ = [
-    "Bars", "BatchIndicator", "ColumnCache", "Condition", "Expression", "Indicator", "Ohlcv", "Parameter", "Stream",
-    "ad_line", "adx", "anchored_vwap", "aroon", "atr", "average_price", "balance_of_power", "batch_indicator",
+    "Bars", "BatchIndicator", "ColumnCache", "Condition", "Expression", "Indicator", "Ohlcv", "Parameter", "Place",
+    "Stream", "ad_line", "adx", "anchored_vwap", "aroon", "atr", "average_price", "balance_of_power", "batch_indicator",
     "beta", "bollinger", "cci", "chaikin_money_flow", "chaikin_oscillator", "cmo", "correlation", "crossed_above",
     "crossed_below", "dema", "donchian", "ema", "evaluate", "first_ready", "garman_klass", "highest",
     "historical_volatility", "hma", "hurst", "ichimoku", "indicator", "kama", "keltner", "length", "linreg", "log",
-    "lowest", "macd", "median_price", "mfi", "momentum", "natr", "number", "obv", "parkinson", "percentile_rank",
-    "ppo", "quantile", "ready_rows", "realised_volatility", "registered", "rma", "roc", "rogers_satchell",
-    "rolling_sum", "rsi", "sar", "session_vwap", "sma", "std", "stochastic", "supertrend", "t3", "talib_indicator",
-    "tema", "trix", "true_range", "truth", "typical_price", "ultimate", "volume_zscore", "vwma", "weighted_close",
-    "williams_r", "wma", "yang_zhang", "zscore",
+    "lowest", "macd", "median_price", "mfi", "momentum", "natr", "number", "obv", "parkinson", "percentile_rank", "ppo",
+    "quantile", "ready_rows", "realised_volatility", "registered", "rma", "roc", "rogers_satchell", "rolling_sum",
+    "rsi", "sar", "session_vwap", "sma", "std", "stochastic", "supertrend", "t3", "talib_indicator", "tema", "trix",
+    "true_range", "truth", "typical_price", "ultimate", "volume_zscore", "vwma", "weighted_close", "williams_r", "wma",
+    "yang_zhang", "zscore",
 ]

@@ -16,7 +16,11 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
 from numba.extending import register_jitable
+
+from framework.boundary.fused import fma
+from framework.indicators.definition import Place
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,7 +30,13 @@ ROUNDING = 1e-12
 
 def helper(function: F) -> F:
     """Let steps call this function; it is compiled into each of them, so that their state stays in registers."""
-    return register_jitable(error_model="python", forceinline=True)(function)  # type: ignore[no-any-return]
+    return register_jitable(error_model="numpy", forceinline=True)(function)  # type: ignore[no-any-return]
+
+
+@helper
+def slot(k: int) -> Any:
+    """Return an index that is known not to count from the end; without that, each access would look."""
+    return np.uintp(k)
 
 
 @helper
@@ -44,8 +54,8 @@ def window_sum(window: Any, first: int, n: int, at: int, head: float, x: float) 
         return head + window[first + at + 1], head
     tail = 0.0
     for k in range(first + n - 1, first - 1, -1):
-        tail += window[k]
-        window[k] = tail
+        tail += window[slot(k)]
+        window[slot(k)] = tail
     return head, 0.0
 
 
@@ -62,19 +72,22 @@ def window_sums(window: Any, first: int, n: int, at: int, x_head: float, x: floa
     x_tail = 0.0
     y_tail = 0.0
     for k in range(first + n - 1, first - 1, -1):
-        x_tail += window[k]
-        y_tail += window[n + k]
-        window[k] = x_tail
-        window[n + k] = y_tail
+        x_tail += window[slot(k)]
+        y_tail += window[slot(n + k)]
+        window[slot(k)] = x_tail
+        window[slot(n + k)] = y_tail
     return x_head, y_head, 0.0, 0.0
 
 
 @helper
-def window_range(window: Any, first: int, n: int, at: int, peak: float, high: float, trough: float,
+def window_range(window: Any, first: int, n: int, at: int, seen: int, peak: float, high: float, trough: float,
                  low: float) -> tuple[float, float, float, float]:
-    """Return the highest high and the lowest low of the last n bars and both heads; keeps 2 * n floats."""
-    peak = high if at == 0 or high > peak else peak
-    trough = low if at == 0 or low < trough else trough
+    """Return the highest high and the lowest low of the last n bars and both heads; keeps 2 * n floats.
+
+    seen: the number of bars, this one included.
+    """
+    peak = high if high > peak or seen == 1 else peak
+    trough = low if low < trough or seen == 1 else trough
     window[first + at] = high
     window[first + n + at] = low
     if at + 1 < n:
@@ -84,11 +97,11 @@ def window_range(window: Any, first: int, n: int, at: int, peak: float, high: fl
     top = high
     bottom = low
     for k in range(first + n - 2, first - 1, -1):
-        top = window[k] if window[k] > top else top
-        bottom = window[n + k] if window[n + k] < bottom else bottom
-        window[k] = top
-        window[n + k] = bottom
-    return peak, trough, peak, trough
+        top = window[slot(k)] if window[slot(k)] > top else top
+        bottom = window[slot(n + k)] if window[slot(n + k)] < bottom else bottom
+        window[slot(k)] = top
+        window[slot(n + k)] = bottom
+    return peak, trough, -math.inf, math.inf
 
 
 @helper
@@ -102,7 +115,7 @@ def lag_of(lag: float, before: float, x: float, seen: int, n: int, kept: float) 
     if seen <= n:
         mean = before - lag
         return x - (mean + (x - mean) / seen)
-    return (lag + (x - before)) * kept
+    return fma(lag, kept, (x - before) * kept)
 
 
 @helper
@@ -117,7 +130,7 @@ def wilder(value: float, x: float, seen: int, n: int) -> float:
     if seen < n:
         return value + (x - value) / seen
     share = 1.0 / n
-    return value * (1.0 - share) + x * share
+    return fma(value, 1.0 - share, x * share)
 
 
 @helper
@@ -145,7 +158,7 @@ def keep_reciprocals(window: Any, first: int, n: int) -> None:
         window[first + k] = 1.0 / (k + 1)
 
 
-MOMENTS = {"at": int, "origin": float, "total": float, "squares": float, "mean": float, "deviation": float}
+MOMENTS = {"at": Place, "origin": float, "total": float, "squares": float, "mean": float, "deviation": float}
 """The state of `update_moments`."""
 
 
@@ -180,11 +193,12 @@ def update_moments(s: Any, window: Any, x: float) -> None:
         total = 0.0
         squares = 0.0
         for k in range(n - 1, -1, -1):
-            offset = window[k] - x
+            offset = window[slot(k)] - x
             total += offset
             squares += offset * offset
-            window[k] = total * window[3 * n - k - 1]
-            window[n + k] = squares - total * window[k]
+            mean = total * window[slot(3 * n - k - 1)]
+            window[slot(k)] = mean
+            window[slot(n + k)] = squares - total * mean
         spread = window[n]
         s.mean = x + window[0]
         s.total = 0.0

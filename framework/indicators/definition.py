@@ -9,7 +9,9 @@
 
 The decorated name is then called with expressions and parameters and returns an expression. The step sees `s`, a record
 of its parameters by name, its state by name (all zero at the start) and `s.count`, the number of bars it has seen,
-this one included. It is compiled; it must not allocate memory. Anybody's package may declare indicators like this.
+this one included. `s.seen` is the same until all outputs are known, and sooner or later a number beyond any length: a
+step that asks by `s.seen` what it does only at its beginning pays nothing for that afterwards. It is compiled; it must
+not allocate memory. Anybody's package may declare indicators like this.
 """
 
 from __future__ import annotations
@@ -41,6 +43,18 @@ from framework.indicators.loop import MAX_INPUTS, Column, compiled_column, inter
 Step = Callable[..., Any]
 Declared = TypeVar("Declared", Expression, Application)
 
+Place = np.uint32
+"""The kind of a state that is a place in the window: never negative, so that no index counts from the window's end.
+
+The difference of two places must not be negative either.
+"""
+
+FORMATS: dict[type, str] = {int: "i8", float: "f8", Place: "u4"}
+"""How a state of each kind stands in the record."""
+
+LONGEST = (1 << 31) - 1
+"""The largest whole parameter."""
+
 _REGISTERED: dict[str, Declaration[Any]] = {}
 
 
@@ -52,6 +66,13 @@ class Parameter:
     low: float | None = None
     default: float | None = None
 
+    @property
+    def format(self) -> str:
+        """How it stands in the record: 32 bits are a length, which is never negative."""
+        if self.kind is float:
+            return "f8"
+        return "i8" if self.low is None or self.low < 0 else "i4"
+
     def validate(self, where: str, value: Any) -> int | float:
         """Return the value in the parameter's type; ConfigError names it and the rule."""
         kinds = (int, np.integer) if self.kind is int else (int, float, np.integer, np.floating)
@@ -62,6 +83,8 @@ class Parameter:
             raise ConfigError(f"{where} = {value!r} must be finite")
         if self.low is not None and value < self.low:
             raise ConfigError(f"{where} = {value!r} must be at least {self.low:g}")
+        if self.kind is int and abs(value) > LONGEST:
+            raise ConfigError(f"{where} = {value!r} must be at most {LONGEST}")
         return self.kind(value)
 
 
@@ -333,16 +356,17 @@ class Indicator(Declaration[Declared]):
         return column
 
     def _layout(self, state: Mapping[str, type]) -> np.dtype:
-        fields = [("count", "i8"), *((name, "i8" if p.kind is int else "f8") for name, p in self.parameters.items())]
+        fields = [("count", "i8"), ("seen", "i8"),
+                  *((name, p.format) for name, p in self.parameters.items())]
         for name, kind in state.items():
-            if kind not in (int, float):
-                raise ConfigError(f"indicator {self.name}: state {name!r} must be int or float, not {kind!r}")
-            fields.append((name, "i8" if kind is int else "f8"))
+            if kind not in FORMATS:
+                raise ConfigError(f"indicator {self.name}: state {name!r} must be int, float or Place, not {kind!r}")
+            fields.append((name, FORMATS[kind]))
         names = [name for name, _ in fields]
         for name in names:
             if names.count(name) > 1:
-                raise ConfigError(f"indicator {self.name}: {name!r} is declared twice; count, parameters and state "
-                                  "share one record")
+                raise ConfigError(f"indicator {self.name}: {name!r} is declared twice; count, seen, parameters and "
+                                  "state share one record")
         return np.dtype(fields, align=True)
 
     def _validate(self) -> None:
@@ -380,7 +404,7 @@ def indicator(*, parameters: Mapping[str, Parameter], lookback: Callable[[Any], 
     bar_inputs  fields of bars it reads ("high", "low", "close"), given together as `bars`, before the inputs
     parameters  name -> `length()` or `number()`; run-time values: a change never recompiles
     outputs     names of its outputs when there are several; the step then returns a tuple of floats in this order
-    state       name -> int or float, zero at the start
+    state       name -> int, float or Place (a place in the window, never negative), zero at the start
     window      parameters -> how many floats of memory it needs, zero at the start
     lookback    parameters -> bars before the first value; a tuple when its outputs differ
     check       parameters -> a complaint about their combination, or None

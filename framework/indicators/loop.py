@@ -24,7 +24,7 @@ from numba.extending import intrinsic
 from framework.boundary.adapter import content_of
 from framework.boundary.address import address_of
 from framework.boundary.jit import JIT, content_key, engine_key, keep_on_disk
-from framework.boundary.unit import EntryCompiler, KernelCompiler
+from framework.boundary.unit import EntryCompiler, KernelCompiler, LoneCompiler
 from framework.boundary.view import view_at
 
 Column = Callable[[np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, ...], np.ndarray, np.ndarray], None]
@@ -36,15 +36,32 @@ window are left as the last part leaves them.
 
 NAN = math.nan
 
+ENDLESS = 1 << 62
+"""What `s.seen` says once all outputs are known: more bars than any length, which are 32 bits wide."""
+
+
+def _copy_fields(context: Any, builder: Any, record: Any, target: Any, source: Any) -> None:
+    """Copy a record field by field, each in its own type, so that LLVM keeps each in a register of its kind."""
+    for field in record.fields.values():
+        kind = context.get_value_type(field.type)
+        here, there = (cgutils.get_record_member(builder, one, field.offset, kind)  # type: ignore[no-untyped-call]
+                       for one in (source, target))
+        builder.store(builder.load(here), there)
+
 
 @intrinsic
 def _on_stack(typingctx: Any, record: Any) -> Any:
-    """Return a copy of a record that lives in the frame of the caller."""
+    """Return a copy of a record that lives in the frame of the caller; its lengths, 32 bits wide, are not negative."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        size = context.get_constant(numba.types.intp, record.size)
         memory = cgutils.alloca_once(builder, args[0].type.pointee)  # type: ignore[no-untyped-call]
-        cgutils.raw_memcpy(builder, memory, args[0], size, 1)  # type: ignore[no-untyped-call]
+        _copy_fields(context, builder, record, memory, args[0])
+        for field in record.fields.values():
+            if field.type == numba.types.int32:
+                kind = context.get_value_type(field.type)
+                length = builder.load(cgutils.get_record_member(  # type: ignore[no-untyped-call]
+                    builder, memory, field.offset, kind))
+                builder.assume(builder.icmp_signed(">=", length, kind(0)))
         return memory
 
     return record(record), codegen
@@ -52,21 +69,31 @@ def _on_stack(typingctx: Any, record: Any) -> Any:
 
 @intrinsic
 def _copy_record(typingctx: Any, target: Any, source: Any) -> Any:
-    """Copy the bytes of one record over another of the same type."""
+    """Copy the fields of one record over those of another of the same type."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        size = context.get_constant(numba.types.intp, target.size)
-        cgutils.raw_memcpy(builder, args[0], args[1], size, 1)  # type: ignore[no-untyped-call]
+        _copy_fields(context, builder, target, args[0], args[1])
         return context.get_dummy_value()
 
     return numba.types.none(target, source), codegen
+
+
+@intrinsic
+def _apart(typingctx: Any) -> Any:
+    """Keep the function that says so out of its callers: a loop that is alone has all registers to itself."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return numba.types.none(), codegen
 
 
 CHUNK = 256
 """How many bars are looked through for missing values at once: their inputs fit the fastest cache."""
 
 
-def _compiled_loop(step_at: Any, value_at: Any, put: Any) -> Column:
+def _compiled_loop(known_at: Any, run: Any, walk: Any) -> Column:
     """Return the loop for compiling: bars without missing values beyond the lookback run without looking at either."""
 
     def column(states: Any, window: Any, lookbacks: Any, columns: Any, out: Any, bounds: Any) -> None:
@@ -80,24 +107,46 @@ def _compiled_loop(step_at: Any, value_at: Any, put: Any) -> Column:
                 for k in range(len(window)):
                     window[k] = 0.0
             n = bounds[part + 1]
-            for first in range(bounds[part], n, CHUNK):
-                bars = range(np.uintp(first), np.uintp(min(first + CHUNK, n)))  # unsigned: no index counts from the end
-                missing = 0 if s.count >= longest else 1
-                for k in range(len(columns)):
-                    x = columns[k]
-                    for i in bars:
-                        missing |= 0 if x[i] - x[i] == 0.0 else 1
+            chunk = CHUNK // len(columns)
+            for first in range(bounds[part], n, chunk):
+                last = min(first + chunk, n)
+                missing = 0 if s.count > longest else 1
+                for i in range(np.uintp(first), np.uintp(last)):  # unsigned: no index counts from the end
+                    missing |= 0 if known_at(columns, i) else 1
                 if missing == 0:
-                    for i in bars:
-                        s.count += 1
-                        put(out, i, value_at(s, window, columns, i))
+                    run(s, window, columns, out, first, last)
                 else:
-                    for i in bars:
-                        step_at(s, window, lookbacks, columns, out, i)
+                    walk(s, window, lookbacks, columns, out, first, last)
             if part == len(bounds) - 2:
                 _copy_record(kept, s)
 
     return column
+
+
+def _running(value_at: Any, put: Any) -> Any:
+    """Return the loop over bars that have all values and lie beyond the lookback."""
+
+    def run(kept: Any, window: Any, columns: Any, out: Any, first: int, last: int) -> None:
+        _apart()  # type: ignore[call-arg]
+        s: Any = _on_stack(kept)  # type: ignore[call-arg]
+        s.seen = ENDLESS
+        for i in range(np.uintp(first), np.uintp(last)):
+            s.count += 1
+            put(out, i, value_at(s, window, columns, i))
+        _copy_record(kept, s)
+
+    return run
+
+
+def _walking(step_at: Any) -> Any:
+    """Return the loop over any bars."""
+
+    def walk(s: Any, window: Any, lookbacks: Any, columns: Any, out: Any, first: int, last: int) -> None:
+        _apart()  # type: ignore[call-arg]
+        for i in range(np.uintp(first), np.uintp(last)):
+            step_at(s, window, lookbacks, columns, out, i)
+
+    return walk
 
 
 def _interpreted_loop(step_at: Any) -> Column:
@@ -144,6 +193,7 @@ def _checked(value_at: Any, known_at: Any, store: Any, blank: Any) -> Any:
     def step_at(s: Any, window: Any, lookbacks: Any, columns: Any, out: Any, i: int) -> None:
         if known_at(columns, i):
             s.count += 1
+            s.seen = s.count
             store(out, i, value_at(s, window, columns, i), s.count, lookbacks)
         else:
             blank(out, i)
@@ -214,15 +264,19 @@ MAX_INPUTS = max(_BY_INPUTS)
 """A step takes at most as many inputs as a bar has prices and volume."""
 
 
+GUARDED = "framework.indicators."
+"""Where every division is guarded: the steps of this package are compiled without a look at each divisor."""
+
+
 def _jit(function: Any, **options: Any) -> Any:
     """Compile without numba's reference counting, which costs more than a step; so a step cannot allocate memory."""
     jit: Any = njit
-    return jit(nogil=True, _nrt=False, error_model="python", **options)(function)
+    return jit(nogil=True, _nrt=False, **{"error_model": "python", **options})(function)
 
 
-def _inner(function: Any) -> Any:
+def _inner(function: Any, error_model: str = "python") -> Any:
     """Compile a part of the loop so that nothing of it is called: the state must not leave the registers."""
-    return _jit(function, forceinline=True, pipeline_class=KernelCompiler)
+    return _jit(function, forceinline=True, pipeline_class=KernelCompiler, error_model=error_model)
 
 
 def interpreted_column(step: Callable[..., Any], inputs: int, outputs: int) -> Column:
@@ -241,9 +295,12 @@ def compiled_column(step: Callable[..., Any], layout: np.dtype, inputs: int, out
     if not JIT:
         return interpreted_column(step, inputs, outputs)
     store, put = (_store_one, _put_one) if outputs == 1 else (_store_many, _put_many)
-    known_at, value_at = (_inner(function) for function in _BY_INPUTS[inputs](_inner(step)))
+    division = "numpy" if step.__module__.startswith(GUARDED) else "python"
+    known_at, value_at = (_inner(function) for function in _BY_INPUTS[inputs](_inner(step, division)))
     step_at = _inner(_checked(value_at, known_at, _inner(store), _inner(_blank)))
-    dispatcher = _jit(_compiled_loop(step_at, value_at, _inner(put)), pipeline_class=EntryCompiler)
+    run = _jit(_running(value_at, _inner(put)), pipeline_class=LoneCompiler)
+    walk = _jit(_walking(step_at), pipeline_class=LoneCompiler)
+    dispatcher = _jit(_compiled_loop(known_at, run, walk), pipeline_class=EntryCompiler)
     parts = content_of(step)
     if parts is not None:
         shape = f"{layout.descr} {layout.itemsize} {inputs} {outputs}"

@@ -14,11 +14,11 @@ from framework.indicators.blocks import (
     window_sum,
     window_sums,
 )
-from framework.indicators.definition import indicator, length
+from framework.indicators.definition import Place, indicator, length
 from framework.indicators.smoothing import SIGNAL, fast_below_slow, update_signal
 
 
-@indicator(inputs=("x",), parameters={"length": length()}, state={"at": int}, window=lambda p: p.length,
+@indicator(inputs=("x",), parameters={"length": length()}, state={"at": Place}, window=lambda p: p.length,
            lookback=lambda p: p.length, source="TA-Lib MOM")
 def momentum(s: Any, window: Any, x: float) -> float:
     """Difference from the value `length` bars ago."""
@@ -34,10 +34,10 @@ def cmo(s: Any, window: Any, x: float) -> float:
     """Chande momentum oscillator: gains less losses over their sum, -100 to 100; 0 when nothing moved."""
     change = x - s.before
     s.before = x
-    if s.count == 1:
+    if s.seen == 1:
         return 0.0
-    s.gain = wilder(s.gain, change if change > 0.0 else 0.0, s.count - 1, s.length)
-    s.loss = wilder(s.loss, -change if change < 0.0 else 0.0, s.count - 1, s.length)
+    s.gain = wilder(s.gain, change if change > 0.0 else 0.0, s.seen - 1, s.length)
+    s.loss = wilder(s.loss, -change if change < 0.0 else 0.0, s.seen - 1, s.length)
     movement = s.gain + s.loss
     return 100.0 * ((s.gain - s.loss) / movement) if movement > 0.0 else 0.0
 
@@ -48,8 +48,8 @@ def cmo(s: Any, window: Any, x: float) -> float:
            source="Appel, TA-Lib PPO of EMAs")
 def ppo(s: Any, window: Any, x: float) -> tuple[float, float, float]:
     """Percentage price oscillator: fast EMA less slow EMA in percent of it, the EMA of that, and their difference."""
-    s.fast_lag = lag_of(s.fast_lag, s.before, x, s.count, s.fast, kept_by(s.fast))
-    s.slow_lag = lag_of(s.slow_lag, s.before, x, s.count, s.slow, kept_by(s.slow))
+    s.fast_lag = lag_of(s.fast_lag, s.before, x, s.seen, s.fast, kept_by(s.fast))
+    s.slow_lag = lag_of(s.slow_lag, s.before, x, s.seen, s.slow, kept_by(s.slow))
     s.before = x
     slow = x - s.slow_lag
     line = 100.0 * ((s.slow_lag - s.fast_lag) / slow) if slow != 0.0 else 0.0
@@ -58,7 +58,7 @@ def ppo(s: Any, window: Any, x: float) -> tuple[float, float, float]:
 
 
 @indicator(bar_inputs=("high", "low", "close"), parameters={"length": length(2, 20)},
-           state={"at": int}, window=lambda p: p.length, lookback=lambda p: p.length - 1,
+           state={"at": Place}, window=lambda p: p.length, lookback=lambda p: p.length - 1,
            source="Lambert (1980), TA-Lib CCI", cost="O(length)")
 def cci(s: Any, window: Any, high: float, low: float, close: float) -> float:
     """Commodity channel index: distance of the typical price from its mean over 0.015 mean absolute deviations."""
@@ -66,7 +66,7 @@ def cci(s: Any, window: Any, high: float, low: float, close: float) -> float:
     typical = (high + low + close) / 3.0
     window[s.at] = typical
     s.at = next_place(s.at, n)
-    if s.count < n:
+    if s.seen < n:
         return 0.0
     even = n - n % 4
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
@@ -92,11 +92,11 @@ def cci(s: Any, window: Any, high: float, low: float, close: float) -> float:
 
 
 @indicator(bar_inputs=("high", "low", "close"), parameters={"length": length(2, 14)},
-           state={"at": int, "peak": float, "trough": float}, window=lambda p: 2 * p.length,
+           state={"at": Place, "peak": float, "trough": float}, window=lambda p: 2 * p.length,
            lookback=lambda p: p.length - 1, source="Williams (1973), TA-Lib WILLR")
 def williams_r(s: Any, window: Any, high: float, low: float, close: float) -> float:
     """Williams %R: how far the close is below the range of `length` bars, 0 at its top to -100; 0 without a range."""
-    top, bottom, s.peak, s.trough = window_range(window, 0, s.length, s.at, s.peak, high, s.trough, low)
+    top, bottom, s.peak, s.trough = window_range(window, 0, s.length, s.at, s.seen, s.peak, high, s.trough, low)
     s.at = next_place(s.at, s.length)
     return -100.0 * ((top - close) / (top - bottom)) if top > bottom else 0.0
 
@@ -104,22 +104,22 @@ def williams_r(s: Any, window: Any, high: float, low: float, close: float) -> fl
 @indicator(bar_inputs=("high", "low", "close"),
            parameters={"length": length(1, 14), "smooth": length(1, 3), "signal": length(1, 3)},
            outputs=("k", "d"), window=lambda p: 2 * p.length + p.smooth + p.signal,
-           state={"at": int, "peak": float, "trough": float, "at_k": int, "total_k": float, "at_d": int,
+           state={"at": Place, "peak": float, "trough": float, "at_k": Place, "total_k": float, "at_d": Place,
                   "total_d": float},
            lookback=lambda p: (p.length + p.smooth - 2, p.length + p.smooth + p.signal - 3),
            source="Lane (1984), TA-Lib STOCH; STOCHF with smooth = 1")
 def stochastic(s: Any, window: Any, high: float, low: float, close: float) -> tuple[float, float]:
     """Stochastic: where the close is in the range of `length` bars, 0 to 100, smoothed to %K, and its mean %D."""
     n = s.length
-    top, bottom, s.peak, s.trough = window_range(window, 0, n, s.at, s.peak, high, s.trough, low)
+    top, bottom, s.peak, s.trough = window_range(window, 0, n, s.at, s.seen, s.peak, high, s.trough, low)
     s.at = next_place(s.at, n)
-    if s.count < n:
+    if s.seen < n:
         return 0.0, 0.0
     place = 100.0 * ((close - bottom) / (top - bottom)) if top > bottom else 0.0
     total, s.total_k = window_sum(window, 2 * n, s.smooth, s.at_k, s.total_k, place)
     s.at_k = next_place(s.at_k, s.smooth)
     k = total / s.smooth
-    if s.count < n + s.smooth - 1:
+    if s.seen < n + s.smooth - 1:
         return k, 0.0
     total, s.total_d = window_sum(window, 2 * n + s.smooth, s.signal, s.at_d, s.total_d, k)
     s.at_d = next_place(s.at_d, s.signal)
@@ -128,7 +128,7 @@ def stochastic(s: Any, window: Any, high: float, low: float, close: float) -> tu
 
 @indicator(bar_inputs=("high", "low", "close"),
            parameters={"short": length(1, 7), "medium": length(1, 14), "long": length(1, 28)},
-           state={"before": float, "at_short": int, "at_medium": int, "at_long": int, "bought_short": float,
+           state={"before": float, "at_short": Place, "at_medium": Place, "at_long": Place, "bought_short": float,
                   "bought_medium": float, "bought_long": float, "moved_short": float, "moved_medium": float,
                   "moved_long": float},
            window=lambda p: 2 * (p.short + p.medium + p.long), lookback=lambda p: max(p.short, p.medium, p.long),
@@ -137,7 +137,7 @@ def ultimate(s: Any, window: Any, high: float, low: float, close: float) -> floa
     """Ultimate oscillator: buying pressure over true range in three windows, weighted 4, 2 and 1, 0 to 100."""
     before = s.before
     s.before = close
-    if s.count == 1:
+    if s.seen == 1:
         return 0.0
     floor = low if low < before else before
     bought = close - floor

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from framework.indicators.blocks import MOMENTS, next_place, update_moments, window_sum
-from framework.indicators.definition import indicator, length, number
+from framework.indicators.blocks import MOMENTS, next_place, slot, update_moments, window_sum
+from framework.indicators.definition import Place, indicator, length, number
 
 
-@indicator(inputs=("x",), parameters={"length": length()}, state={"at": int, "head": float},
+@indicator(inputs=("x",), parameters={"length": length()}, state={"at": Place, "head": float},
            window=lambda p: p.length, lookback=lambda p: p.length - 1, source="TA-Lib SMA")
 def sma(s: Any, window: Any, x: float) -> float:
     """Simple moving average: the mean of the last `length` values."""
@@ -42,13 +43,11 @@ def bollinger(s: Any, window: Any, x: float) -> tuple[float, float, float]:
     return s.mean + s.width * s.deviation, s.mean, s.mean - s.width * s.deviation
 
 
-@indicator(inputs=("x",), parameters={"length": length()}, state={"at": int, "peak": float},
+@indicator(inputs=("x",), parameters={"length": length()}, state={"at": Place, "peak": float},
            window=lambda p: p.length, lookback=lambda p: p.length - 1, source="TA-Lib MAX")
 def highest(s: Any, window: Any, x: float) -> float:
     """Highest of the last `length` values, this one included."""
-    if s.at == 0:
-        s.peak = x
-    s.peak = x if x > s.peak else s.peak
+    s.peak = x if x > s.peak or s.seen == 1 else s.peak
     window[s.at] = x
     s.at += 1
     if s.at < s.length:
@@ -56,19 +55,19 @@ def highest(s: Any, window: Any, x: float) -> float:
         return s.peak if s.peak > tail else tail  # type: ignore[no-any-return]
     tail = x
     for k in range(s.length - 2, -1, -1):
-        tail = window[k] if window[k] > tail else tail
-        window[k] = tail
+        tail = window[slot(k)] if window[slot(k)] > tail else tail
+        window[slot(k)] = tail
+    peak = s.peak
+    s.peak = -math.inf
     s.at = 0
-    return s.peak  # type: ignore[no-any-return]
+    return peak  # type: ignore[no-any-return]
 
 
-@indicator(inputs=("x",), parameters={"length": length()}, state={"at": int, "trough": float},
+@indicator(inputs=("x",), parameters={"length": length()}, state={"at": Place, "trough": float},
            window=lambda p: p.length, lookback=lambda p: p.length - 1, source="TA-Lib MIN")
 def lowest(s: Any, window: Any, x: float) -> float:
     """Lowest of the last `length` values, this one included."""
-    if s.at == 0:
-        s.trough = x
-    s.trough = x if x < s.trough else s.trough
+    s.trough = x if x < s.trough or s.seen == 1 else s.trough
     window[s.at] = x
     s.at += 1
     if s.at < s.length:
@@ -76,13 +75,15 @@ def lowest(s: Any, window: Any, x: float) -> float:
         return s.trough if s.trough < tail else tail  # type: ignore[no-any-return]
     tail = x
     for k in range(s.length - 2, -1, -1):
-        tail = window[k] if window[k] < tail else tail
-        window[k] = tail
+        tail = window[slot(k)] if window[slot(k)] < tail else tail
+        window[slot(k)] = tail
+    trough = s.trough
+    s.trough = math.inf
     s.at = 0
-    return s.trough  # type: ignore[no-any-return]
+    return trough  # type: ignore[no-any-return]
 
 
-@indicator(inputs=("x",), parameters={"length": length()}, state={"at": int}, window=lambda p: p.length,
+@indicator(inputs=("x",), parameters={"length": length()}, state={"at": Place}, window=lambda p: p.length,
            lookback=lambda p: p.length, source="TA-Lib ROC")
 def roc(s: Any, window: Any, x: float) -> float:
     """Rate of change in percent against the value `length` bars ago; 0 when that was 0."""

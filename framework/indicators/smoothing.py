@@ -17,7 +17,7 @@ from framework.indicators.definition import indicator, length
            lookback=lambda p: p.length - 1, source="TA-Lib EMA")
 def ema(s: Any, window: Any, x: float) -> float:
     """Exponential moving average with the share 2 / (length + 1), from the mean of the first `length` values."""
-    s.lag = lag_of(s.lag, s.before, x, s.count, s.length, kept_by(s.length))
+    s.lag = lag_of(s.lag, s.before, x, s.seen, s.length, kept_by(s.length))
     s.before = x
     return x - s.lag  # type: ignore[no-any-return]
 
@@ -27,7 +27,7 @@ def ema(s: Any, window: Any, x: float) -> float:
            source="Wilder (1978), TA-Lib RSI")
 def rsi(s: Any, window: Any, x: float) -> float:
     """Relative strength index: the share of gains in all movement, 0 to 100; 0 when nothing moved."""
-    changes = s.count - 1
+    changes = s.seen - 1
     change = x - s.previous
     s.previous = x
     if changes == 0:
@@ -50,7 +50,7 @@ def fast_below_slow(p: Any) -> str | None:
 @helper
 def update_signal(s: Any, line: float) -> float:
     """Return the EMA over `s.signal` values of a line that is first known at the bar `s.slow`."""
-    seen = s.count - s.slow + 1
+    seen = s.seen - s.slow + 1
     if seen > 0:
         s.signal_lag = lag_of(s.signal_lag, s.line_before, line, seen, s.signal, kept_by(s.signal))
     s.line_before = line
@@ -67,8 +67,8 @@ def macd(s: Any, window: Any, x: float) -> tuple[float, float, float]:
     Both averages are first known at the same bar, the `slow`-th: the fast one starts with the mean of the `fast`
     values up to it.
     """
-    s.slow_lag = lag_of(s.slow_lag, s.before, x, s.count, s.slow, kept_by(s.slow))
-    seen = s.count - (s.slow - s.fast)
+    s.slow_lag = lag_of(s.slow_lag, s.before, x, s.seen, s.slow, kept_by(s.slow))
+    seen = s.seen - (s.slow - s.fast)
     if seen > 0:
         s.fast_lag = lag_of(s.fast_lag, s.before, x, seen, s.fast, kept_by(s.fast))
     s.before = x
@@ -81,7 +81,7 @@ def macd(s: Any, window: Any, x: float) -> tuple[float, float, float]:
            state={"previous": float, "value": float}, lookback=lambda p: p.length, source="Wilder (1978), TA-Lib ATR")
 def atr(s: Any, window: Any, high: float, low: float, close: float) -> float:
     """Average true range in price units, smoothed by the share 1 / length."""
-    changes = s.count - 1
+    changes = s.seen - 1
     if changes > 0:
         s.value = wilder(s.value, widest_range(high, low, s.previous), changes, s.length)
     s.previous = close
@@ -99,7 +99,7 @@ def adx(s: Any, window: Any, high: float, low: float, close: float) -> tuple[flo
 
     The sums of movement start with `length` - 1 changes and then give up the share 1 / length at each bar.
     """
-    changes = s.count - 1
+    changes = s.seen - 1
     rise = high - s.high_before
     fall = s.low_before - low
     moved = widest_range(high, low, s.close_before)

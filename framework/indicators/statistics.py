@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from framework.indicators.blocks import helper, keep_reciprocals, next_place, window_sum
-from framework.indicators.definition import indicator, length, number
+from framework.indicators.blocks import helper, keep_reciprocals, next_place, slot, window_sum
+from framework.indicators.definition import Place, indicator, length, number
 
 
-@indicator(inputs=("x",), parameters={"length": length()}, state={"at": int, "head": float},
+@indicator(inputs=("x",), parameters={"length": length()}, state={"at": Place, "head": float},
            window=lambda p: p.length, lookback=lambda p: p.length - 1, source="TA-Lib SUM")
 def rolling_sum(s: Any, window: Any, x: float) -> float:
     """Sum of the last `length` values."""
@@ -19,7 +19,7 @@ def rolling_sum(s: Any, window: Any, x: float) -> float:
 
 
 @indicator(inputs=("x",), parameters={"length": length(2)}, outputs=("value", "slope", "intercept", "r2", "forecast"),
-           state={"at": int, "origin": float, "total": float, "squares": float, "placed": float},
+           state={"at": Place, "origin": float, "total": float, "squares": float, "placed": float},
            window=lambda p: 4 * p.length, lookback=lambda p: p.length - 1,
            source="least squares, TA-Lib LINEARREG, LINEARREG_SLOPE, LINEARREG_INTERCEPT, CORREL squared and TSF")
 def linreg(s: Any, window: Any, x: float) -> tuple[float, float, float, float, float]:
@@ -68,19 +68,19 @@ def _keep_tails(s: Any, window: Any, x: float) -> None:
     squares = 0.0
     placed = 0.0
     for k in range(n - 1, -1, -1):
-        offset = window[k] - x
+        offset = window[slot(k)] - x
         total += offset
         squares += offset * offset
         placed += total
-        window[k] = total
-        window[n + k] = squares - total * (total * window[4 * n - k - 1])
-        window[2 * n + k] = placed
+        window[slot(k)] = total
+        window[slot(n + k)] = squares - total * (total * window[slot(4 * n - k - 1)])
+        window[slot(2 * n + k)] = placed
     s.origin = x
     s.total, s.squares, s.placed = 0.0, 0.0, 0.0
     s.at = 0
 
 
-PAIR = {"at": int, "x_origin": float, "y_origin": float, "x_total": float, "y_total": float, "x_squares": float,
+PAIR = {"at": Place, "x_origin": float, "y_origin": float, "x_total": float, "y_total": float, "x_squares": float,
         "y_squares": float, "products": float, "xx": float, "yy": float, "xy": float}
 """The state of `update_products`."""
 
@@ -127,18 +127,20 @@ def _keep_pairs(s: Any, window: Any, x: float, y: float) -> None:
         keep_reciprocals(window, 5 * n, n)
     x_total, y_total, xx, yy, xy = 0.0, 0.0, 0.0, 0.0, 0.0
     for k in range(n - 1, -1, -1):
-        dx = window[k] - x
-        dy = window[n + k] - y
+        dx = window[slot(k)] - x
+        dy = window[slot(n + k)] - y
         x_total += dx
         y_total += dy
         xx += dx * dx
         yy += dy * dy
         xy += dx * dy
-        window[k] = x_total * window[6 * n - k - 1]
-        window[n + k] = y_total * window[6 * n - k - 1]
-        window[2 * n + k] = xx - x_total * window[k]
-        window[3 * n + k] = yy - y_total * window[n + k]
-        window[4 * n + k] = xy - x_total * window[n + k]
+        x_mean = x_total * window[slot(6 * n - k - 1)]
+        y_mean = y_total * window[slot(6 * n - k - 1)]
+        window[slot(k)] = x_mean
+        window[slot(n + k)] = y_mean
+        window[slot(2 * n + k)] = xx - x_total * x_mean
+        window[slot(3 * n + k)] = yy - y_total * y_mean
+        window[slot(4 * n + k)] = xy - x_total * y_mean
     s.x_origin, s.y_origin = x, y
     s.x_total, s.y_total, s.x_squares, s.y_squares, s.products = 0.0, 0.0, 0.0, 0.0, 0.0
     s.at = 0
@@ -163,7 +165,7 @@ def beta(s: Any, window: Any, x: float, market: float) -> float:
     return s.xy / s.xx if s.xx > 0.0 else 0.0
 
 
-@indicator(inputs=("x",), parameters={"length": length(1, 100)}, state={"at": int}, window=lambda p: p.length,
+@indicator(inputs=("x",), parameters={"length": length(1, 100)}, state={"at": Place}, window=lambda p: p.length,
            lookback=lambda p: p.length - 1, source="scipy.stats.percentileofscore, pandas rolling rank",
            cost="O(length)")
 def percentile_rank(s: Any, window: Any, x: float) -> float:
@@ -181,12 +183,12 @@ def percentile_rank(s: Any, window: Any, x: float) -> float:
 def update_sorted(s: Any, window: Any, x: float) -> None:
     """Keep the last `s.length` values in order in the window, the smallest first; 2 * length floats, state `at`."""
     n = s.length
-    known = s.count - 1 if s.count <= n else n
+    known = s.seen - 1 if s.seen <= n else n
     place = 0
     for k in range(known):
         place += 1 if window[k] < x else 0
     hole = known
-    if s.count > n:
+    if s.seen > n:
         leaving = window[n + s.at]
         hole = 0
         for k in range(n):
@@ -201,7 +203,7 @@ def update_sorted(s: Any, window: Any, x: float) -> None:
     s.at = next_place(s.at, n)
 
 
-@indicator(inputs=("x",), parameters={"length": length(), "share": number(0.0, 0.5)}, state={"at": int},
+@indicator(inputs=("x",), parameters={"length": length(), "share": number(0.0, 0.5)}, state={"at": Place},
            window=lambda p: 2 * p.length, lookback=lambda p: p.length - 1,
            check=lambda p: None if p.share <= 1.0 else f"share = {p.share:g} must be at most 1",
            source="pandas rolling quantile", cost="O(length)")
@@ -221,7 +223,7 @@ def _lags(n: int) -> int:
     return (n // 4).bit_length()
 
 
-@indicator(inputs=("x",), parameters={"length": length(16, 128)}, state={"at": int},
+@indicator(inputs=("x",), parameters={"length": length(16, 128)}, state={"at": Place},
            window=lambda p: p.length + _lags(p.length) * (p.length + 2), lookback=lambda p: p.length - 1,
            source="Mandelbrot and Van Ness (1968): E(x(t + lag) - x(t))^2 ~ lag^2H", cost="O(log length)")
 def hurst(s: Any, window: Any, x: float) -> float:
@@ -236,7 +238,7 @@ def hurst(s: Any, window: Any, x: float) -> float:
     total, placed, undefined = 0.0, 0.0, 0
     while 4 * lag <= n:
         size = n - lag
-        if s.count > lag:
+        if s.seen > lag:
             before = window[ring - lag if ring >= lag else ring - lag + n]
             at = int(window[first])
             squares, window[first + 1] = window_sum(window, first + 2, size, at, window[first + 1],
@@ -253,7 +255,7 @@ def hurst(s: Any, window: Any, x: float) -> float:
         lag *= 2
     window[ring] = x
     s.at = next_place(ring, n)
-    if undefined == 1 or s.count < n:
+    if undefined == 1 or s.seen < n:
         return 0.5
     across = lags * (lags * float(lags) - 1.0) / 12.0
     slope = (placed - total * ((lags - 1) / 2.0)) / across

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from framework.indicators.blocks import helper, kept_by, lag_of, next_place, widest_range, wilder, window_range
-from framework.indicators.definition import indicator, length, number
+from framework.indicators.blocks import helper, kept_by, lag_of, next_place, slot, widest_range, wilder, window_range
+from framework.indicators.definition import Place, indicator, length, number
 
 
 @indicator(bar_inputs=("high", "low", "close"),
@@ -15,9 +15,9 @@ from framework.indicators.definition import indicator, length, number
            source="Keltner (1960), Raschke; EMA and ATR of TA-Lib")
 def keltner(s: Any, window: Any, high: float, low: float, close: float) -> tuple[float, float, float]:
     """Keltner channel: the EMA of the close and `width` average true ranges above and below it."""
-    if s.count > 1:
-        s.range = wilder(s.range, widest_range(high, low, s.before), s.count - 1, s.atr_length)
-    s.lag = lag_of(s.lag, s.before, close, s.count, s.length, kept_by(s.length))
+    if s.seen > 1:
+        s.range = wilder(s.range, widest_range(high, low, s.before), s.seen - 1, s.atr_length)
+    s.lag = lag_of(s.lag, s.before, close, s.seen, s.length, kept_by(s.length))
     s.before = close
     middle = close - s.lag
     reach = s.width * s.range
@@ -25,11 +25,11 @@ def keltner(s: Any, window: Any, high: float, low: float, close: float) -> tuple
 
 
 @indicator(bar_inputs=("high", "low"), parameters={"length": length(1, 20)}, outputs=("upper", "middle", "lower"),
-           state={"at": int, "peak": float, "trough": float}, window=lambda p: 2 * p.length,
+           state={"at": Place, "peak": float, "trough": float}, window=lambda p: 2 * p.length,
            lookback=lambda p: p.length - 1, source="Donchian (1960), TA-Lib MAX, MIN and DONCHIAN")
 def donchian(s: Any, window: Any, high: float, low: float) -> tuple[float, float, float]:
     """Donchian channel: the highest high and the lowest low of `length` bars, this one included, and their middle."""
-    upper, lower, s.peak, s.trough = window_range(window, 0, s.length, s.at, s.peak, high, s.trough, low)
+    upper, lower, s.peak, s.trough = window_range(window, 0, s.length, s.at, s.seen, s.peak, high, s.trough, low)
     s.at = next_place(s.at, s.length)
     return upper, (upper + lower) / 2.0, lower
 
@@ -44,7 +44,7 @@ def supertrend(s: Any, window: Any, high: float, low: float, close: float) -> tu
     The lower band holds while the price is above it, the upper band while it is below; a close beyond the band of the
     other side turns the direction. It begins with 1 when the first close is above the middle of its bar.
     """
-    seen = s.count - 1
+    seen = s.seen - 1
     if seen > 0:
         s.range = wilder(s.range, widest_range(high, low, s.before), seen, s.length)
     if seen >= s.length:
@@ -55,10 +55,8 @@ def supertrend(s: Any, window: Any, high: float, low: float, close: float) -> tu
             s.direction = 1.0 if close > middle else -1.0
             s.upper, s.lower = upper, lower
         else:
-            if upper < s.upper or s.before > s.upper:
-                s.upper = upper
-            if lower > s.lower or s.before < s.lower:
-                s.lower = lower
+            s.upper = upper if upper < s.upper else upper if s.before > s.upper else s.upper
+            s.lower = lower if lower > s.lower else lower if s.before < s.lower else s.lower
             if s.direction < 0.0:
                 s.direction = 1.0 if close > s.upper else -1.0
             else:
@@ -77,8 +75,8 @@ def sar(s: Any, window: Any, high: float, low: float) -> float:
     Prices are looked at from the side of the trend, 1 or -1, so that the stop is always below them and rises.
     """
     start = s.acceleration if s.acceleration < s.maximum else s.maximum
-    if s.count <= 2:
-        if s.count == 2:
+    if s.seen <= 2:
+        if s.seen == 2:
             fall = s.low_before - low
             s.side = -1.0 if fall > 0.0 and fall > high - s.high_before else 1.0
             s.value = s.low_before if s.side > 0.0 else -s.high_before
@@ -112,8 +110,8 @@ def sar(s: Any, window: Any, high: float, low: float) -> float:
 @helper
 def middle_of(s: Any, window: Any, first: int, n: int, at: int, high: float, low: float) -> float:
     """Return the middle of the highest high and the lowest low of n bars; keeps 2 * n + 2 floats of the window."""
-    top, bottom, window[first], window[first + 1] = window_range(window, first + 2, n, at, window[first], high,
-                                                                 window[first + 1], low)
+    top, bottom, window[first], window[first + 1] = window_range(window, first + 2, n, at, s.seen, window[first],
+                                                                 high, window[first + 1], low)
     return (top + bottom) / 2.0
 
 
@@ -121,7 +119,7 @@ def middle_of(s: Any, window: Any, first: int, n: int, at: int, high: float, low
            parameters={"conversion": length(1, 9), "base": length(1, 26), "span": length(1, 52),
                        "displacement": length(1, 26)},
            outputs=("conversion", "base", "span_a", "span_b"),
-           state={"at_conversion": int, "at_base": int, "at_span": int, "at": int},
+           state={"at_conversion": Place, "at_base": Place, "at_span": Place, "at": Place},
            window=lambda p: 2 * (p.conversion + p.base + p.span + p.displacement) + 6,
            lookback=lambda p: (p.conversion - 1, p.base - 1, max(p.conversion, p.base) - 1 + p.displacement,
                                p.span - 1 + p.displacement),
@@ -148,7 +146,7 @@ def ichimoku(s: Any, window: Any, high: float, low: float) -> tuple[float, float
 
 
 @indicator(bar_inputs=("high", "low"), parameters={"length": length(1, 14)}, outputs=("up", "down", "oscillator"),
-           state={"at": int, "peak": float, "peak_at": int, "trough": float, "trough_at": int},
+           state={"at": Place, "peak": float, "peak_at": int, "trough": float, "trough_at": int},
            window=lambda p: 4 * (p.length + 1), lookback=lambda p: p.length,
            source="Chande (1995), TA-Lib AROON and AROONOSC")
 def aroon(s: Any, window: Any, high: float, low: float) -> tuple[float, float, float]:
@@ -174,12 +172,12 @@ def aroon(s: Any, window: Any, high: float, low: float) -> tuple[float, float, f
     else:
         peak, peak_at, trough, trough_at = high, at, low, at
         for k in range(n - 1, -1, -1):
-            if window[k] > peak:
-                peak, peak_at = window[k], k
-            if window[n + k] < trough:
-                trough, trough_at = window[n + k], k
-            window[k], window[2 * n + k] = peak, peak_at
-            window[n + k], window[3 * n + k] = trough, trough_at
+            if window[slot(k)] > peak:
+                peak, peak_at = window[slot(k)], k
+            if window[slot(n + k)] < trough:
+                trough, trough_at = window[slot(n + k)], k
+            window[slot(k)], window[slot(2 * n + k)] = peak, peak_at
+            window[slot(n + k)], window[slot(3 * n + k)] = trough, trough_at
         s.at = 0
     scale = 100.0 / s.length
     up = (s.length - since_high) * scale

@@ -19,7 +19,7 @@ from framework.indicators.blocks import (
     wilder,
     window_sum,
 )
-from framework.indicators.definition import indicator, length, number
+from framework.indicators.definition import Place, indicator, length, number
 from framework.indicators.statistics import PAIR, update_products
 
 FOUR_LOG_TWO = 4.0 * math.log(2.0)
@@ -38,18 +38,18 @@ def true_range(s: Any, window: Any, high: float, low: float, close: float) -> fl
            state={"before": float, "value": float}, lookback=lambda p: p.length, source="Forman (2006), TA-Lib NATR")
 def natr(s: Any, window: Any, high: float, low: float, close: float) -> float:
     """Average true range in percent of the close; 0 at a close of 0."""
-    if s.count > 1:
-        s.value = wilder(s.value, widest_range(high, low, s.before), s.count - 1, s.length)
+    if s.seen > 1:
+        s.value = wilder(s.value, widest_range(high, low, s.before), s.seen - 1, s.length)
     s.before = close
     return 100.0 * (s.value / close) if close != 0.0 else 0.0
 
 
 @indicator(inputs=("x",), parameters={"length": length(1, 20), "periods": number(0.0, 1.0)},
-           state={"at": int, "before": float, "head": float}, window=lambda p: p.length, lookback=lambda p: p.length,
+           state={"at": Place, "before": float, "head": float}, window=lambda p: p.length, lookback=lambda p: p.length,
            source="Andersen and Bollerslev (1998)")
 def realised_volatility(s: Any, window: Any, x: float) -> float:
     """Root of the mean squared log return of `length` bars: nothing is taken off for a mean."""
-    change = log_ratio(x, s.before) if s.count > 1 else 0.0
+    change = log_ratio(x, s.before) if s.seen > 1 else 0.0
     s.before = x
     total, s.head = window_sum(window, 0, s.length, s.at, s.head, change * change)
     s.at = next_place(s.at, s.length)
@@ -61,14 +61,14 @@ def realised_volatility(s: Any, window: Any, x: float) -> float:
            source="close-to-close; pandas rolling std of log returns")
 def historical_volatility(s: Any, window: Any, x: float) -> float:
     """Sample standard deviation (divided by `length` - 1) of the log returns of `length` bars."""
-    if s.count > 1:
+    if s.seen > 1:
         update_moments(s, window, log_ratio(x, s.before))
     s.before = x
     return s.deviation * math.sqrt(s.periods * (s.length / (s.length - 1.0)))  # type: ignore[no-any-return]
 
 
 @indicator(bar_inputs=("high", "low"), parameters={"length": length(1, 20), "periods": number(0.0, 1.0)},
-           state={"at": int, "head": float}, window=lambda p: p.length, lookback=lambda p: p.length - 1,
+           state={"at": Place, "head": float}, window=lambda p: p.length, lookback=lambda p: p.length - 1,
            source="Parkinson (1980)")
 def parkinson(s: Any, window: Any, high: float, low: float) -> float:
     """Parkinson volatility: from the log ranges of `length` bars, five times as efficient as from closes."""
@@ -78,7 +78,7 @@ def parkinson(s: Any, window: Any, high: float, low: float) -> float:
     return math.sqrt(s.periods * (total / s.length) / FOUR_LOG_TWO)
 
 
-@indicator(bar_inputs=("open", "high", "low", "close"), state={"at": int, "head": float},
+@indicator(bar_inputs=("open", "high", "low", "close"), state={"at": Place, "head": float},
            parameters={"length": length(1, 20), "periods": number(0.0, 1.0)},
            window=lambda p: p.length, lookback=lambda p: p.length - 1, source="Garman and Klass (1980)")
 def garman_klass(s: Any, window: Any, open: float, high: float, low: float, close: float) -> float:
@@ -99,7 +99,7 @@ def without_drift(open: float, high: float, low: float, body: float) -> float:
     return up * (up - body) + down * (down - body)
 
 
-@indicator(bar_inputs=("open", "high", "low", "close"), state={"at": int, "head": float},
+@indicator(bar_inputs=("open", "high", "low", "close"), state={"at": Place, "head": float},
            parameters={"length": length(1, 20), "periods": number(0.0, 1.0)},
            window=lambda p: p.length, lookback=lambda p: p.length - 1, source="Rogers and Satchell (1991)")
 def rogers_satchell(s: Any, window: Any, open: float, high: float, low: float, close: float) -> float:
@@ -118,7 +118,7 @@ def yang_zhang(s: Any, window: Any, open: float, high: float, low: float, close:
     n = s.length
     before = s.before
     s.before = close
-    if s.count == 1:
+    if s.seen == 1:
         return 0.0
     body = log_ratio(close, open)
     within, s.head = window_sum(window, 6 * n, n, s.at, s.head, without_drift(open, high, low, body))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from framework.boundary.fused import fma
 from framework.indicators.blocks import MOMENTS, ROUNDING, helper, kept_by, next_place, update_moments, window_sums
-from framework.indicators.definition import indicator, length
+from framework.indicators.definition import Place, indicator, length
 
 
 @indicator(bar_inputs=("close", "volume"), parameters={}, state={"before": float, "total": float},
@@ -14,7 +15,7 @@ from framework.indicators.definition import indicator, length
 def obv(s: Any, window: Any, close: float, volume: float) -> float:
     """On-balance volume: the volume of bars that closed higher less that of bars that closed lower, since the first."""
     side = (1.0 if close > s.before else 0.0) - (1.0 if close < s.before else 0.0)
-    s.total += volume * (side if s.count > 1 else 1.0)
+    s.total += volume * (side if s.seen > 1 else 1.0)
     s.before = close
     return s.total  # type: ignore[no-any-return]
 
@@ -39,14 +40,14 @@ def ad_line(s: Any, window: Any, high: float, low: float, close: float, volume: 
 def chaikin_oscillator(s: Any, window: Any, high: float, low: float, close: float, volume: float) -> float:
     """Chaikin oscillator: a fast less a slow EMA of the accumulation/distribution line, both from its first value."""
     change = flow(high, low, close, volume)
-    if s.count > 1:
-        s.fast_lag = (s.fast_lag + change) * kept_by(s.fast)
-        s.slow_lag = (s.slow_lag + change) * kept_by(s.slow)
+    if s.seen > 1:
+        s.fast_lag = fma(s.fast_lag, kept_by(s.fast), change * kept_by(s.fast))
+        s.slow_lag = fma(s.slow_lag, kept_by(s.slow), change * kept_by(s.slow))
     return s.slow_lag - s.fast_lag  # type: ignore[no-any-return]
 
 
 @indicator(bar_inputs=("high", "low", "close", "volume"), parameters={"length": length(1, 20)},
-           state={"at": int, "flows": float, "units": float}, window=lambda p: 2 * p.length,
+           state={"at": Place, "flows": float, "units": float}, window=lambda p: 2 * p.length,
            lookback=lambda p: p.length - 1, source="Chaikin, TA-Lib CMF")
 def chaikin_money_flow(s: Any, window: Any, high: float, low: float, close: float, volume: float) -> float:
     """Chaikin money flow: the volume of `length` bars by the place of their closes over all of it; 0 without volume."""
@@ -57,12 +58,12 @@ def chaikin_money_flow(s: Any, window: Any, high: float, low: float, close: floa
 
 
 @indicator(bar_inputs=("high", "low", "close", "volume"), parameters={"length": length(2, 14)},
-           state={"at": int, "before": float, "rising": float, "falling": float}, window=lambda p: 2 * p.length,
+           state={"at": Place, "before": float, "rising": float, "falling": float}, window=lambda p: 2 * p.length,
            lookback=lambda p: p.length, source="Quong and Soudack (1989), TA-Lib MFI")
 def mfi(s: Any, window: Any, high: float, low: float, close: float, volume: float) -> float:
     """Money flow index: the share of turnover at rising typical prices in `length` changes, 0 to 100; 0 if none."""
     typical = (high + low + close) / 3.0
-    change = typical - s.before if s.count > 1 else 0.0
+    change = typical - s.before if s.seen > 1 else 0.0
     s.before = typical
     turnover = typical * volume if abs(change) > ROUNDING * typical else 0.0
     rising, falling, s.rising, s.falling = window_sums(
@@ -88,10 +89,10 @@ VWAP = {"turnover": float, "units": float}
 @helper
 def price_by_volume(s: Any, high: float, low: float, close: float, volume: float) -> float:
     """Return the mean typical price by volume of all bars since the sums began; the price itself without volume."""
-    typical = (high + low + close) / 3.0
-    s.turnover += typical * volume
-    s.units += volume
-    return s.turnover / s.units if s.units > 0.0 else typical
+    three_prices = high + low + close
+    s.turnover += three_prices * volume
+    s.units += 3.0 * volume
+    return s.turnover / s.units if s.units > 0.0 else three_prices / 3.0
 
 
 @indicator(bar_inputs=("high", "low", "close", "volume", "bars_in_session"), parameters={},
@@ -107,7 +108,7 @@ def session_vwap(s: Any, window: Any, high: float, low: float, close: float, vol
 
 
 @indicator(bar_inputs=("high", "low", "close", "volume"), inputs=("anchor",), parameters={},
-           state={**VWAP, "is_set": int, "before": float}, lookback=lambda p: 0,
+           state={**VWAP, "is_set": Place, "before": float}, lookback=lambda p: 0,
            source="Berkowitz, Logue and Noser (1988), TA-Lib VWAP")
 def anchored_vwap(s: Any, window: Any, high: float, low: float, close: float, volume: float, anchor: float) -> float:
     """Mean typical price by volume since the last bar at which `anchor` left 0; no value before the first one."""
