@@ -368,9 +368,9 @@ class Account:
         explained = self.realised - self.fees + open_pnl + self.received
         assert abs(change - explained) <= tolerance, (change, self.realised, open_pnl)
         for symbol in self.symbols:
-            total = sum(slot.position for slot in self.slots if slot.symbol == symbol.index)
-            roundings = 4.0 * math.ulp(symbol.net)
-            assert abs(total - symbol.net) <= 1e-5 * (symbol.instrument.lot or 1.0) + roundings, (total, symbol.net)
+            lot = symbol.instrument.lot
+            total = on_lots(math.fsum(slot.position for slot in self.slots if slot.symbol == symbol.index), lot)
+            assert abs(total - symbol.net) <= 1e-5 * (lot or 1.0), (total, symbol.net)
 
 
 def _share(trade: Trade, fee: float, slippage: float) -> None:
