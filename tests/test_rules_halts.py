@@ -144,7 +144,7 @@ def test_a_round_trip_that_breaks_even_is_no_loss_after_a_trip_either() -> None:
     opening.watch(time_ns=10 * DAY + 60 * MINUTE)
     opening.watch(losing_streak=2, round_trips=3)  # broke even
     assert opening.check()[0] == 100.0
-    opening.watch(losing_streak=3, round_trips=4, last_exit_time=10 * DAY + 90 * MINUTE)  # the first loss of a new count
+    opening.watch(losing_streak=3, round_trips=4, last_exit_time=10 * DAY + 90 * MINUTE)  # one loss of a new count
     assert opening.check()[0] == 100.0
     opening.watch(losing_streak=4, round_trips=5, last_exit_time=10 * DAY + 95 * MINUTE)
     assert opening.check() == (0.0, 2.0, 2.0)
