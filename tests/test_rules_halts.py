@@ -138,6 +138,15 @@ def test_a_streak_trips_it_when_the_last_loss_ends_and_auto_resume_waits_for_the
     assert opening.check()[0] == 0.0
 
 
+def test_a_drawdown_is_measured_from_the_newest_peak_during_a_halt_without_an_end() -> None:
+    # 99 at 100 of 10,000: at 79 equity is 7,921, a drawdown of 20.79 %; at 120 it is 11,980, at 110 it is 10,990
+    hourly = flat_tape([100.0, 100.0, 100.0, 79.0, 120.0, 110.0, 110.0], step=HOUR)
+    logs = logs_of(composed(hourly, [Drawdown()], Script(enter=1, again=5, qty=99.0),
+                            terms=Terms(capital=10_000.0, account=Account(leverage=3.0))))  # fmt: skip
+    (refusal,) = logs["refusals"]
+    assert refusal["value"] == pytest.approx(1.0 - 10_990.0 / 11_980.0)
+
+
 def test_a_round_trip_that_breaks_even_is_no_loss_after_a_trip_either() -> None:
     opening = breaker(auto_resume=True)  # trips after two
     opening.watch(losing_streak=2, round_trips=2, last_exit_time=10 * DAY, time_ns=10 * DAY)
