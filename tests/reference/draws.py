@@ -10,6 +10,9 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+CROOKED = 1.0000031
+"""Moves a limit off the sums of round prices and quantities."""
+
 MANY_TRIPS = "kelly"
 """The sizing rule that needs many round trips."""
 
@@ -26,8 +29,8 @@ class RuleShape:
 
 
 def shares(capital: float, *parts: float) -> tuple[float, ...]:
-    """Return shares of the capital."""
-    return tuple(capital * part for part in parts)
+    """Return shares of the capital, made crooked."""
+    return tuple(capital * part * CROOKED for part in parts)
 
 
 def leverage_keys(allowed: bool, most: float, margin: float, maintenance: float) -> dict[str, Any]:
@@ -38,7 +41,8 @@ def leverage_keys(allowed: bool, most: float, margin: float, maintenance: float)
 
 def drawdown_keys(warning: float, critical: float, most: float) -> dict[str, Any]:
     """Return the depths of `drawdown`."""
-    return {"drawdown_warning": warning, "drawdown_critical": critical, "max_drawdown": most}
+    return {"drawdown_warning": warning * CROOKED, "drawdown_critical": critical * CROOKED,
+            "max_drawdown": most * CROOKED}  # fmt: skip
 
 
 def stop_keys(low: float, given: float, high: float) -> dict[str, Any]:
@@ -77,11 +81,13 @@ def rule_keys(capital: float, grid: float) -> dict[str, dict[str, Choices]]:
             max_total_exposure=shares(capital, 50.0, 1.27, 0.71), max_open_positions=(5, 2, 1),
             max_concentration_percent=(1_000.0, 63.3, 27.1)),
         "leverage": keys(together=tuple(
-            leverage_keys(*most, share) for share in (0.53, 0.97, 0.97)
-            for most in ((False, 1.0, 100.0), (False, 0.63, 73.0), (True, 2.0, 50.0), (True, 5.0, 20.0)))),
+            leverage_keys(*most, share) for share in (0.97, 1.0, 0.53)
+            for most in ((False, 1.0, 100.0), (True, 1.0, 100.0), (True, 1.43, 69.9), (True, 3.7, 27.0)))),
         "loss_limits": keys(
-            max_loss_per_trade=shares(capital, 50.0, 0.13, 0.037), max_daily_loss=shares(capital, 50.0, 0.043, 0.0117),
-            max_weekly_loss=shares(capital, 50.0, 0.067, 0.0237), max_monthly_loss=shares(capital, 50.0, 0.087, 0.0313),
+            max_loss_per_trade=shares(capital, 50.0, 0.13, 0.037),
+            max_daily_loss=shares(capital, 50.0, 0.0137, 0.0037),
+            max_weekly_loss=shares(capital, 50.0, 0.0237, 0.0077),
+            max_monthly_loss=shares(capital, 50.0, 0.0313, 0.0117),
             drawdown_threshold_percent=(100.0, 1.3, 3.7), drawdown_reduction=(0.5, 0.0, 0.3)),
         "stop_loss": keys(
             together=(stop_keys(0.5, 2.0, 10.0), stop_keys(0.0, 3.3, 7.7), stop_keys(2.9, 5.3, 13.7)),

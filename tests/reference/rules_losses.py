@@ -27,6 +27,11 @@ MINUTE = 60_000_000_000
 PERIODS = {"day": day_of, "week": week_of, "month": month_of}
 
 
+def depth_of(peak: float, equity: float) -> float:
+    """Return a drawdown as a fraction of the peak."""
+    return (peak - equity) / peak
+
+
 class LossLimits(Rule):
     """Halts for the rest of a day, a week or a month; smaller in a drawdown; so much a trade."""
 
@@ -53,7 +58,7 @@ class LossLimits(Rule):
             if loss is not None:
                 return refuse(loss, self.most(period))
         caps = []
-        drawdown = 100 * (1 - order.account.equity / books.peak)
+        drawdown = 100 * depth_of(books.peak, order.account.equity)
         if drawdown >= self.drawdown_threshold_percent:
             caps.append((order.qty * self.drawdown_reduction, drawdown, self.drawdown_threshold_percent))
         each, loss = unit_risk(order), self.loss_of_trade(order)
@@ -110,13 +115,13 @@ class Drawdown(Rule):
             if fall.halted_at is not None and 0 < self.resume_after <= lasted:
                 fall.halted_at, fall.peak = None, moment.equity
             fall.peak = max(fall.peak, moment.equity)
-            if fall.halted_at is None and 1 - moment.equity / fall.peak >= self.max_drawdown:
+            if fall.halted_at is None and depth_of(fall.peak, moment.equity) >= self.max_drawdown:
                 fall.halted_at, fall.halts = moment.time, fall.halts + 1
         return fall
 
     def depth(self, order: Any) -> float:
         """Return the drawdown now as a fraction of the rule's peak."""
-        return 1 - float(order.account.equity) / self.followed(order.books.moments).peak
+        return depth_of(self.followed(order.books.moments).peak, order.account.equity)
 
     def __call__(self, order: Any) -> Verdict:
         depth = self.depth(order)
