@@ -1,7 +1,7 @@
 # make demo    install into .venv and backtest a plug-in strategy on real daily bars
 # make test    checks, all quick tests with branch coverage, the plug-ins' tests
 # make wheels  built wheels in clean environments, and a stranger's plug-in beside them
-# make slow    all slow tests: wheels, 1,200 random markets against the reference, ten million bars, bounds checks
+# make slow    all slow tests: wheels, 5,000 random markets against the reference, ten million bars, bounds checks
 # make check   ruff, mypy, import contract
 # make docs    run every block of README.md and docs/
 # make bench   compare speed, memory and trades with other backtesters, in environments of their own; options: BENCH="--rounds 3"

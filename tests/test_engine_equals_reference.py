@@ -7,7 +7,7 @@ without a snapshot on the way, with logs that grow and logs that do not, with th
 from __future__ import annotations
 
 import hashlib
-import math
+import itertools
 import os
 import pickle
 import random
@@ -18,21 +18,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 
+from framework.boundary.jit import JIT
 from framework.engine import state
 from framework.engine.state import used_logs
 from framework.model.enums import OrderKind, OrderStatus, Reason, Role, Status, TimeInForce, Verb
+from framework.rules import RULES as FRAMEWORK_RULES
 from tests.reference import simulate
-from tests.reference.cases import Case, cases
+from tests.reference.cases import Case, case_of
+from tests.reference.census import PARTS, counted
 from tests.reference.compare import first_difference, is_close
+from tests.reference.draws import rule_keys, sizing_keys
 from tests.reference.engine import compose_case, run_engine
+from tests.reference.rules import RULES
+from tests.reference.rules_sizing import SIZING
 
-RANDOM_MARKETS = settings(
-    max_examples=1200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck),
-    phases=[Phase.explicit, Phase.generate]
-)
+CASES, CHUNK = 5_000, 500
 SOME = 50
+NEAR = ("position_limits", "leverage", "portfolio_heat", "loss_limits", "loss_streak", "circuit_breaker", "drawdown")
+"""Rules that tell how near their limits are."""
 
 
 def reference_run(case: Case):
@@ -43,16 +47,8 @@ def reference_run(case: Case):
 @pytest.fixture(scope="module")
 def some_cases() -> list[Case]:
     """Cases in which something happens."""
-    drawn: list[Case] = []
-
-    @settings(RANDOM_MARKETS, max_examples=3 * SOME, phases=[Phase.generate])
-    @given(cases())
-    def draw(case):
-        if case.tape.n_bars > 20:
-            drawn.append(case)
-
-    draw()
-    return drawn[:SOME]
+    drawn = (case_of(seed) for seed in itertools.count())
+    return list(itertools.islice((case for case in drawn if case.tape.n_bars > 20), SOME))
 
 
 def digest(simulation) -> str:
@@ -89,49 +85,80 @@ def in_another_process(folder: Path, code: str, argument: object, **environment:
 # --- engine and reference ---------------------------------------------------------------------------------------------
 
 
+def assert_equal(seed: int, **options: bool) -> Counter:
+    """Hold the engine against the reference on the case of a seed; return what happened in it."""
+    case = case_of(seed)
+    expected = reference_run(case)
+    difference = first_difference(expected, run_engine(case, **options), case.numbers["capital"])
+    assert difference is None, f"case_of({seed}): {difference}"
+    return counted(case, expected)
+
+
 @pytest.mark.slow
-@RANDOM_MARKETS
-@given(cases())
-def test_engine_equals_reference(case):
-    difference = first_difference(reference_run(case), run_engine(case), case.numbers["capital"])
-    assert difference is None, difference
+@pytest.mark.parametrize("first", range(0, CASES, CHUNK))
+def test_engine_equals_reference(first):
+    for seed in range(first, first + CHUNK):
+        assert_equal(seed)
 
 
-@settings(RANDOM_MARKETS, max_examples=100)
-@given(cases())
-def test_engine_with_interpreted_plugins_equals_reference(case):
-    difference = first_difference(reference_run(case), run_engine(case, interpreted=True), case.numbers["capital"])
-    assert difference is None, difference
+def test_engine_with_interpreted_plugins_equals_reference():
+    for seed in range(CASES, CASES + 60):
+        assert_equal(seed, interpreted=True)
 
 
-def test_the_cases_reach_every_rule():
-    """Equality on cases in which nothing happens would prove nothing."""
+@pytest.fixture(scope="module")
+def census() -> Counter:
+    """What happened in the first cases; with the compiler each of them equals the engine as well."""
     seen: Counter = Counter()
+    for seed in range(CHUNK):
+        seen += assert_equal(seed) if JIT else counted(case_of(seed), reference_run(case_of(seed)))
+    return seen
 
-    @settings(RANDOM_MARKETS, max_examples=600)
-    @given(cases())
-    def look(case):
-        result = reference_run(case)
-        seen.update(("status", OrderStatus(o.status)) for o in result.orders)
-        seen.update((TimeInForce(o.tif), OrderStatus(o.status)) for o in result.orders)
-        seen.update(("kind", OrderKind(o.kind)) for o in result.orders if o.filled)
-        seen.update("triggered" for o in result.orders if o.filled and not math.isnan(o.limit))
-        seen.update(("role", Role(f.role)) for f in result.fills)
-        seen.update(("reason", min(r.reason, Reason.RULE)) for r in result.refusals)
-        seen.update(("refused verb", Verb(r.verb)) for r in result.refusals)
-        seen.update(name for name, count in result.counters.items() if count)
-        seen.update(name for name in ("is_cross", "is_maker", "is_gapped") for f in result.fills if getattr(f, name))
 
-    look()
+def test_every_kind_of_order_and_every_end_of_one_comes_about(census):
+    """Equality on cases in which nothing happens would prove nothing."""
     wanted = {("status", s) for s in OrderStatus if s != OrderStatus.WORKING} | {("role", r) for r in Role}
     wanted |= {("reason", r) for r in Reason}
     wanted |= {("refused verb", v) for v in (Verb.ORDER, Verb.CLOSE, Verb.TARGET, Verb.CANCEL, Verb.MOVE_STOP)}
     wanted |= {("kind", kind) for kind in (OrderKind.MARKET, OrderKind.LIMIT, OrderKind.MARKET_ON_CLOSE)}
     wanted |= {(life, OrderStatus.FILLED) for life in TimeInForce} | {(TimeInForce.FOK, OrderStatus.CUT_AT_FILL)}
     wanted |= {(TimeInForce.DAY, OrderStatus.EXPIRED), (TimeInForce.GTD, OrderStatus.EXPIRED)}
-    wanted |= {(TimeInForce.IOC, OrderStatus.CANCELED), (TimeInForce.FOK, OrderStatus.CANCELED), "triggered"}
+    wanted |= {(TimeInForce.IOC, OrderStatus.CANCELED), (TimeInForce.FOK, OrderStatus.CANCELED)}
+    wanted |= {"a stop-limit filled", "a trail that the profit made active filled", "two steps of a ladder filled",
+               "a part of the profit taken", "a first target filled"}  # fmt: skip
     wanted |= {"ambiguous", "gapped", "ruined", "is_cross", "is_maker", "is_gapped"}
-    assert not {w for w in wanted if seen[w] < 3}
+    assert not {w: seen for w in wanted if (seen := census[w]) < 3}
+
+
+def test_every_rule_is_drawn_and_bites_in_every_way_it_can(census):
+    """Cases of 500 in which a rule refuses or reduces, by each of its limits; in which it protects, and closes all."""
+    biting = RULES.keys() - {"alerts", "stop_loss"}
+    wanted = {("drawn", name): 30 for name in RULES} | {("bites", name): 8 for name in biting}
+    wanted |= {("protects", name): 15 for name in ("stop_loss", "take_profit")}
+    wanted |= {("closes all", name): 3 for name in ("leverage", "circuit_breaker")}
+    wanted |= {(name, part): 2 for name, parts in PARTS.items() for part in parts}
+    wanted[("position_limits", "another")] = 2  # max_concentration_percent is of equity
+    wanted |= {("near a limit", name): 2 for name in NEAR}
+    wanted |= {("drawdown", "halts"): 5, ("drawdown", "halts", "again"): 2, ("circuit_breaker", "loss_trips"): 5,
+               ("circuit_breaker", "streak_trips"): 5, ("circuit_breaker", "streak_trips", "again"): 2,
+               ("loss_limits", "days"): 5, ("loss_limits", "weeks"): 5, ("loss_limits", "months"): 5,
+               ("loss_limits", "weeks", "again"): 1, ("loss_limits", "months", "again"): 1}  # fmt: skip
+    assert not {what: census[what] for what, least in wanted.items() if census[what] < least}
+
+
+def test_every_sizing_rule_is_drawn_and_opens_positions(census):
+    wanted = {("sized by", name): 8 for name in SIZING} | {("sized by the odds of", "kelly"): 3}
+    assert not {what: census[what] for what, least in wanted.items() if census[what] < least}
+
+
+def test_every_rule_of_the_framework_stands_in_the_reference_with_all_its_keys():
+    """A rule or a key that is new in the framework has to be drawn."""
+    drawn = {**rule_keys(1_000.0, 1.0), **sizing_keys(1_000.0)}
+    for rule in FRAMEWORK_RULES:
+        assert rule.name in RULES or rule.name in SIZING
+        keys = {key for key in drawn[rule.name] if key != "together"}
+        keys |= {key for choice in drawn[rule.name].get("together", ()) for key in choice}
+        assert keys == rule.params().keys()
 
 
 # --- one engine, many ways --------------------------------------------------------------------------------------------

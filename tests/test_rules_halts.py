@@ -138,6 +138,39 @@ def test_a_streak_trips_it_when_the_last_loss_ends_and_auto_resume_waits_for_the
     assert opening.check()[0] == 0.0
 
 
+def test_a_drawdown_is_measured_from_the_newest_peak_during_a_halt_without_an_end() -> None:
+    # 99 at 100 of 10,000: at 79 equity is 7,921, a drawdown of 20.79 %; at 120 it is 11,980, at 110 it is 10,990
+    hourly = flat_tape([100.0, 100.0, 100.0, 79.0, 120.0, 110.0, 110.0], step=HOUR)
+    logs = logs_of(composed(hourly, [Drawdown()], Script(enter=1, again=5, qty=99.0),
+                            terms=Terms(capital=10_000.0, account=Account(leverage=3.0))))  # fmt: skip
+    (refusal,) = logs["refusals"]
+    assert refusal["value"] == pytest.approx(1.0 - 10_990.0 / 11_980.0)
+
+
+def test_a_round_trip_that_breaks_even_is_no_loss_after_a_trip_either() -> None:
+    opening = breaker(auto_resume=True)  # trips after two
+    opening.watch(losing_streak=2, round_trips=2, last_exit_time=10 * DAY, time_ns=10 * DAY)
+    opening.watch(time_ns=10 * DAY + 60 * MINUTE)
+    opening.watch(losing_streak=2, round_trips=3)  # broke even
+    assert opening.check()[0] == 100.0
+    opening.watch(losing_streak=3, round_trips=4, last_exit_time=10 * DAY + 90 * MINUTE)  # one loss of a new count
+    assert opening.check()[0] == 100.0
+    opening.watch(losing_streak=4, round_trips=5, last_exit_time=10 * DAY + 95 * MINUTE)
+    assert opening.check() == (0.0, 2.0, 2.0)
+
+
+@pytest.mark.parametrize("steps", [[(0, 3), (1, 4), (2, 5)], [(2, 5)], [(1, 4), (2, 5)]])
+def test_a_winner_after_a_trip_lets_every_later_loss_count(steps: list[tuple[int, int]]) -> None:
+    # two losses, then +, -, -: seen one by one, all at once, or the first two at once
+    opening = breaker(auto_resume=True)
+    opening.watch(losing_streak=2, round_trips=2, last_exit_time=10 * DAY, time_ns=10 * DAY)
+    opening.watch(time_ns=10 * DAY + 60 * MINUTE)
+    for streak, trips in steps:
+        assert opening.check()[0] == 100.0
+        opening.watch(losing_streak=streak, round_trips=trips, last_exit_time=10 * DAY + 90 * MINUTE)
+    assert opening.check() == (0.0, 2.0, 2.0)
+
+
 def test_without_auto_resume_a_streak_s_trip_waits_for_the_next_roll_and_says_so() -> None:
     opening = breaker()
     opening.watch(losing_streak=2, round_trips=2, last_exit_time=10 * DAY + 5 * HOUR, time_ns=10 * DAY + 5 * HOUR)

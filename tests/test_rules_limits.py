@@ -12,6 +12,7 @@ from framework import ConfigError
 from framework.backtest.compose import Terms
 from framework.indicators import Bars, atr
 from framework.model.enums import Reason
+from framework.model.instrument import Instrument
 from framework.model.records import UNSET
 from framework.rules import (
     Alerts,
@@ -235,6 +236,26 @@ def test_with_few_days_in_common_symbols_count_as_alike_and_alone_nothing_does()
     logs = run_of([100.0, 101.0] * 6, [Correlation()], symbols=("A", "B"), enter=5)
     assert logs["fills"]["symbol"].tolist() == [0]
     assert logs["refusals"]["value"].tolist() == [1.0]
+
+
+def test_a_position_that_is_wholly_on_its_way_out_is_none_to_be_alike_with() -> None:
+    from framework import buy, close_position
+    from framework.backtest.compose import Plan, Terms, compose
+    from framework.data import BarSeries, build_tape
+    from framework.rules import PercentOfEquity
+    from tests.rule_cases import acting
+
+    # A is held by two strategies, 0.1 and 0.5: 6 lots of 0.1 are a shade more than 0.1 + 0.5, which is on its way out
+    assert 0.1 + 0.5 < 6 * 0.1
+    t = flat_tape([100.0] * 8)
+    series = [BarSeries(Instrument(symbol, lot=0.1), "1d", t.open_time, t.close_time, t.open, t.high, t.low, t.close,
+                        t.volume) for symbol in ("A", "B")]  # fmt: skip
+    plans = [Plan(acting({1: lambda now, qty=qty: buy(now, qty=qty), 4: close_position}), ("A",)) for qty in (0.1, 0.5)]
+    plans.append(Plan(acting(dict.fromkeys((3, 4), lambda now: buy(now, qty=5.0))), ("B",)))
+    logs = logs_of(compose(build_tape(series), plans, PercentOfEquity(), [Correlation()], terms=Terms(capital=1e4),
+                           interpreted=True))  # fmt: skip
+    assert [(row["symbol"], row["value"]) for row in logs["refusals"]] == [(1, 1.0)]  # on bar 3, while A was held
+    assert logs["fills"]["symbol"].tolist().count(1) == 1
 
 
 # --- alerts -----------------------------------------------------------------------------------------------------------

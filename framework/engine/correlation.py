@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from framework.boundary.jit import kernel
+from framework.engine.prices import on_lots
 
 LEAST_RETURNS = 10
 """With fewer daily returns in common, two symbols count as moving alike."""
@@ -22,7 +23,7 @@ def highest_correlation(s, t, number, side):
         return highest
     for other in range(s.symbols.size):
         symbol = s.symbols[other]
-        held = symbol.net + symbol.pending_buys - symbol.pending_sells
+        held = on_lots(symbol.net + symbol.pending_buys - symbol.pending_sells, symbol.lot)
         if other == number or symbol.committed == 0 or held == 0.0:
             continue
         alike = correlation(t, number, s.symbols[number].closed, other, symbol.closed, s.settings[0].correlation_days)

@@ -16,6 +16,19 @@ FLATTEN = 1
 
 
 @compiled
+def see_round_trips(order: Any) -> None:
+    """Let what a trip has forgiven count no more once a winner has begun the streak anew.
+
+    A streak no longer than the round trips that are new, less one, has room for a winner before it.
+    """
+    state, past = order.state, order.past
+    new = past.round_trips - state.seen_trips
+    if past.losing_streak < max(new, state.seen_streak):
+        state.forgiven = 0
+    state.seen_trips, state.seen_streak = past.round_trips, past.losing_streak
+
+
+@compiled
 def end_trips(order: Any) -> None:
     """End what has lasted long enough."""
     p, state, past = order.p, order.state, order.past
@@ -26,7 +39,7 @@ def end_trips(order: Any) -> None:
     may_resume = p.auto_resume or past.day > state.streak_day
     if state.streak_tripped and may_resume and now >= state.streak_time + cooldown:
         state.streak_tripped = False
-        state.forgiven = past.round_trips
+        state.forgiven = past.losing_streak
 
 
 @compiled
@@ -40,7 +53,7 @@ def begin_trips(order: Any) -> bool:
         state.loss_time = order.clock.time_ns
         state.loss_trips += 1
         has_begun = True
-    streak = min(past.losing_streak, past.round_trips - state.forgiven)
+    streak = past.losing_streak - state.forgiven
     if not state.streak_tripped and streak >= p.max_consecutive_losses:
         state.streak_tripped, state.streak, state.streak_day = True, streak, past.day
         state.streak_time = past.last_exit_time
@@ -71,13 +84,14 @@ class CircuitBreaker(RiskRule):
     state: ClassVar[Mapping[str, Any]] = {
         "loss_tripped": False, "loss": 0.0, "loss_day": 0, "loss_time": 0, "loss_trips": 0,
         "streak_tripped": False, "streak": 0, "streak_day": 0, "streak_time": 0, "streak_trips": 0,
-        "forgiven": 0, "first_trip": 0,
+        "forgiven": 0, "seen_trips": 0, "seen_streak": 0, "first_trip": 0,
     }  # fmt: skip
     alert_kind = "loss"
 
     @staticmethod
     def watch(order: Any) -> None:
         """Begin and end trips; look at every mark while one lasts, else at a loss of the threshold."""
+        see_round_trips(order)
         has_begun = begin_trips(order)
         if has_begun and order.p.on_trip == FLATTEN:
             flatten(order)
@@ -94,7 +108,7 @@ class CircuitBreaker(RiskRule):
         """Refuse during a trip, and a round trip too many."""
         p, state, past = order.p, order.state, order.past
         measured(order, order.account.day_start_equity - order.account.equity, p.daily_loss_threshold)
-        measured(order, min(past.losing_streak, past.round_trips - state.forgiven), p.max_consecutive_losses)
+        measured(order, past.losing_streak - state.forgiven, p.max_consecutive_losses)
         if state.loss_tripped:
             refuse(order, state.loss, p.daily_loss_threshold)
         elif state.streak_tripped:

@@ -52,7 +52,7 @@ class Drawdown(RiskRule):
     def watch(order: Any) -> None:
         """Follow the peak, begin a halt and end one; look again at a new peak and at the deepest drawdown.
 
-        During a halt that ends, at every mark; during one that does not, never.
+        During a halt that ends, at every mark; during one that does not, at a new peak only.
         """
         state = order.state
         equity = order.account.equity
@@ -72,7 +72,7 @@ class Drawdown(RiskRule):
         if not state.is_halted:
             call_again(order, state.peak * (1.0 - order.p.max_drawdown + 1e-9), state.peak)
         elif order.p.resume_after == 0:
-            call_again(order, -math.inf, math.inf)
+            call_again(order, -math.inf, state.peak)
 
     @staticmethod
     def check(order: Any) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from framework.model.enums import OrderKind, OrderStatus, Role
+from tests.reference.history import Moment
 from tests.reference.market import NAN, Bar, Fill, Mark, Order, ReferenceResult, Settings, on_lots
 
 
@@ -62,6 +64,10 @@ class Slot:
     trade: Trade | None = None
     fills: list[Fill] = field(default_factory=list)
     """Since the last decision."""
+    partial: tuple[float, float] | None = None
+    """Distance and share of the first target of the entry with which the position began."""
+    is_new: bool = False
+    """Whether a position began in the present phase."""
 
     @property
     def side(self) -> int:
@@ -130,6 +136,13 @@ class Account:
         self.is_called = False
         self.born: list[Order] = []
         """Orders born in the present range phase of a symbol."""
+        self.moments: list[Moment] = []
+        """Every mark so far, with its day and the round trips until then."""
+        self.peak = settings.capital
+        self.day_of: Callable[[Symbol, int], int] = lambda symbol, place: 0
+        """The day of the account's calendar of a bar of a symbol, by its place among the closed ones."""
+        self.is_daily: Callable[[Symbol], bool] = lambda symbol: False
+        """Whether the bars of a symbol are days."""
 
     # --- what the account is worth ------------------------------------------------------------------------------------
 
@@ -181,17 +194,18 @@ class Account:
 
     def heat(self) -> float:
         """Return what is lost if every stop is hit: positions at theirs, working openings at the one that was known."""
-        total = 0.0
-        for slot in self.slots:
-            stop = self.protection(slot, Role.STOP, Role.TRAIL)
-            each = slot.average
-            if stop is not None and not math.isnan(stop.price):
-                each = max(0.0, slot.side * (slot.average - stop.price))
-            exits = sum(o.remaining for o in self.orders_of(slot) if is_next_exit(o))
-            instrument = self.symbols[slot.symbol].instrument
-            total += on_lots(max(0.0, abs(slot.position) - exits), instrument.lot) * each * instrument.multiplier
-        openings = [o for o in self.working if not o.reduce_only]
-        return total + sum(o.remaining * o.risk_each * self.symbols[o.symbol].instrument.multiplier for o in openings)
+        return sum(self.slot_heat(slot) for slot in self.slots)
+
+    def slot_heat(self, slot: Slot) -> float:
+        """Return what one slot loses if every stop is hit."""
+        stop = self.protection(slot, Role.STOP, Role.TRAIL)
+        each = slot.average
+        if stop is not None and not math.isnan(stop.price):
+            each = max(0.0, slot.side * (slot.average - stop.price))
+        lot, exits = self.symbols[slot.symbol].instrument.lot, [o for o in self.orders_of(slot) if is_next_exit(o)]
+        units = on_lots(max(0.0, abs(slot.position) - sum(o.remaining for o in exits)), lot) * each
+        units += sum(o.remaining * o.risk_each for o in self.orders_of(slot) if not o.reduce_only)
+        return units * self.symbols[slot.symbol].instrument.multiplier
 
     def working_notional(self) -> float:
         """Return the expected value of what working openings add."""
@@ -235,6 +249,11 @@ class Account:
     def placed_by(self, slot: Slot) -> list[Order]:
         """Return the working orders of a slot that are not protective."""
         return [o for o in self.orders_of(slot) if not o.protective]
+
+    def held(self, slot: Slot) -> float:
+        """Return what of the position is not on its way out by market reductions."""
+        out = sum(o.remaining for o in self.orders_of(slot) if is_market_reduction(o))
+        return on_lots(max(0.0, abs(slot.position) - out), self.symbols[slot.symbol].instrument.lot)
 
     def protection(self, slot: Slot, *roles: Role) -> Order | None:
         """Return the protective order of the slot's position in one of some roles."""
@@ -335,6 +354,8 @@ class Account:
                     entered_at_open=not self.in_range_phase,
                 )
                 slot.high_water = slot.average = price
+                slot.partial, slot.is_new = order.partial, True
+            order.partial = None
             held = abs(before) - closed
             slot.average += (price - slot.average) * (opened / (held + opened))
             slot.trade.qty += opened
@@ -368,9 +389,9 @@ class Account:
         explained = self.realised - self.fees + open_pnl + self.received
         assert abs(change - explained) <= tolerance, (change, self.realised, open_pnl)
         for symbol in self.symbols:
-            total = sum(slot.position for slot in self.slots if slot.symbol == symbol.index)
-            roundings = 4.0 * math.ulp(symbol.net)
-            assert abs(total - symbol.net) <= 1e-5 * (symbol.instrument.lot or 1.0) + roundings, (total, symbol.net)
+            lot = symbol.instrument.lot
+            total = on_lots(math.fsum(slot.position for slot in self.slots if slot.symbol == symbol.index), lot)
+            assert abs(total - symbol.net) <= 1e-5 * (lot or 1.0), (total, symbol.net)
 
 
 def _share(trade: Trade, fee: float, slippage: float) -> None:

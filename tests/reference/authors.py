@@ -205,13 +205,32 @@ def look(now):
     now.state.rng = 1 + (now.state.rng + seen) % (MODULUS - 1)
 
 
+@compiled
+def leave(now):
+    """Express a random view of what is held or works, that opens nothing."""
+    view = draw(now, 8)
+    if view == 0:
+        close_position(now)
+    elif view == 1:
+        close_position(now, 0.1 * (1 + draw(now, 9)), on_close=draw(now, 2) == 0)
+    elif view == 2:
+        cancel_all(now)
+    elif view == 3 and now.position.qty != 0.0:
+        steps = now.p.grid * 0.5 * (1 + draw(now, 6))
+        move_stop(now, now.bar.close - (steps if now.position.qty > 0 else -steps))
+
+
 class RandomFlow(Strategy):
-    """Act at random, once to three times (now and then far too often), on some of the bars."""
+    """Act at random, once to three times (now and then far too often), on some of the bars.
+
+    calm: one opening at a time; while something is held or works, only what opens nothing.
+    """
 
     name = "random_flow"
     seed = Param(1, low=0, high=1_000_000)
     grid = Param(1.0, low=0.0)
     idle = Param(2, low=0, high=20)
+    calm = Param(False)
     state = {"rng": 0}  # noqa: RUF012
     tags = ("a", "b", "c")
 
@@ -223,7 +242,12 @@ class RandomFlow(Strategy):
         stir(now)
         look(now)
         if draw(now, now.p.idle + 1) == 0:
-            for _ in range(MANY if draw(now, 120) == 0 else 1 + draw(now, 3)):
+            if not now.p.calm:
+                for _ in range(MANY if draw(now, 120) == 0 else 1 + draw(now, 3)):
+                    act(now)
+            elif now.position.qty != 0.0 or now.order_count > 0:
+                leave(now)
+            else:
                 act(now)
 
 
@@ -234,6 +258,7 @@ class RandomUniverse(Strategy):
     seed = Param(1, low=0, high=1_000_000)
     grid = Param(1.0, low=0.0)
     idle = Param(2, low=0, high=20)
+    calm = Param(False)
     state = {"rng": 0}  # noqa: RUF012
     tags = ("a", "b", "c")
 
@@ -248,7 +273,12 @@ class RandomUniverse(Strategy):
                 stir(now)
                 look(now)
                 if draw(now, now.p.idle + 1) == 0:
-                    for _ in range(1 + draw(now, 2)):
+                    if not now.p.calm:
+                        for _ in range(1 + draw(now, 2)):
+                            act(now)
+                    elif now.position.qty != 0.0 or now.order_count > 0:
+                        leave(now)
+                    else:
                         act(now)
 
 

@@ -1,6 +1,6 @@
-"""Random markets, strategies and settings: what the engine and the reference must agree on.
+"""Random markets, strategies, rules and settings: what the engine and the reference must agree on.
 
-Hypothesis draws the shape of a case (and shrinks it); bars and decisions come from seeds inside it.
+One seed makes a case: the shape of its markets, and the seeds of their bars and of the decisions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from framework.data.cash_flows import CashFlows, with_cash_flows
 from framework.data.series import BarSeries
@@ -22,10 +21,15 @@ from framework.model.enums import CashKind
 from framework.model.instrument import Instrument
 from framework.strategy import Strategy
 from tests.reference.authors import MINUTE, RandomFlow, RandomRule, RandomSizing, RandomSlippage, RandomUniverse
+from tests.reference.draws import DAYS, MANY_TRIPS, RuleShape, risk_rules, sizing_rule
 from tests.reference.market import Settings
+from tests.reference.rules import rule_called, sizing_called
+from tests.reference.rules_hours import ALWAYS_OPEN, sessions_of
 from tests.reference.simulator import ReferenceStrategy
 
-START = 1_704_067_200_000_000_000  # 2024-01-01
+START = 1_704_067_200_000_000_000  # 2024-01-01, a Monday
+SESSIONS = 15 * 1_440
+"""Minutes from START to the day on which the hand-written sessions of exchanges begin."""
 
 # --- a case -----------------------------------------------------------------------------------------------------------
 
@@ -51,6 +55,7 @@ class SymbolShape:
     borrow_percent: float | None
     flows: int
     """How many dividends and payments of funding it has."""
+    exchange: str = ALWAYS_OPEN
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,11 @@ class StrategyShape:
     grid: float
     idle: int
     warm_up: int
+    calm: bool
 
     @property
     def params(self) -> dict[str, Any]:
-        return {"seed": self.seed, "grid": self.grid, "idle": self.idle}
+        return {"seed": self.seed, "grid": self.grid, "idle": self.idle, "calm": self.calm}
 
     @property
     def strategy_class(self) -> type[Strategy]:
@@ -81,14 +87,16 @@ class Case:
     strategies: tuple[StrategyShape, ...]
     numbers: dict[str, Any]
     slippage: dict[str, float]
-    sizing: dict[str, float]
-    rules: tuple[dict[str, float], ...]
+    sizing: RuleShape
+    rules: tuple[RuleShape, ...]
     window: tuple[int, int] = field(default=(0, 0))
     """Minutes cut off from the start and the end of decisions."""
+    calendar: str = ALWAYS_OPEN
+    """Of the account."""
 
     @cached_property
     def tape(self) -> Tape:
-        tape = build_tape([series(shape, f"S{i}") for i, shape in enumerate(self.symbols)], "24/7")
+        tape = build_tape([series(shape, f"S{i}") for i, shape in enumerate(self.symbols)], self.calendar)
         return with_cash_flows(tape, [cash_flows(tape, i, shape) for i, shape in enumerate(self.symbols)])
 
     @property
@@ -132,24 +140,34 @@ class Case:
                                    volatility=volatility, p=SimpleNamespace(**self.slippage))  # fmt: skip
             return RandomSlippage.price(fill)
 
-        def sizing(order: Any) -> float:
-            order.p = SimpleNamespace(**self.sizing)
-            return RandomSizing.size(order)
-
-        rules = [as_reference_rule(params) for params in self.rules]
+        sizing, rules = as_reference_sizing(self.sizing), [as_reference_rule(shape) for shape in self.rules]
         return Settings(**self.numbers, slippage=slippage, sizing=sizing, rules=rules, start=self.start, end=self.end)
 
 
-def as_reference_rule(params: dict[str, float]) -> Any:
+def as_reference_sizing(shape: RuleShape) -> Any:
+    """Return a sizing rule as the reference calls it."""
+    if shape.name != RandomSizing.name:
+        return sizing_called(shape.name, shape.keys)
+
+    def sizing(order: Any) -> float:
+        order.p = SimpleNamespace(**shape.keys)
+        return RandomSizing.size(order)
+
+    return sizing
+
+
+def as_reference_rule(shape: RuleShape) -> Any:
     """Return a rule as the reference calls it."""
+    if shape.name != RandomRule.name:
+        return rule_called(shape.name, shape.keys)
 
     def rule(order: Any) -> tuple[float, bool, float, float]:
-        order.p = SimpleNamespace(**params)
+        order.p = SimpleNamespace(**shape.keys)
         order.allowed, order.refused, order.value, order.limit = order.qty, 0, 0.0, 0.0
         RandomRule.check(order)
         return order.allowed, bool(order.refused), order.value, order.limit
 
-    rule.max_slippage = params["slippage"]
+    rule.max_slippage = shape.keys["slippage"]
     return rule
 
 
@@ -159,7 +177,7 @@ def series(shape: SymbolShape, symbol: str) -> BarSeries:
     level, minute, rows = 40, shape.first_minute, []
     for i in range(shape.n_bars):
         if i and i % shape.session == 0:
-            minute += 60 * rng.choice((1, 7, 20))
+            minute += rng.choice((60, 420, 1_200) if shape.minutes < 60 else (shape.minutes, 3 * shape.minutes))
         length = shape.minutes if rng.random() < 0.9 else max(1, shape.minutes - 1)  # a short bar now and then
         if rng.random() >= shape.gap_share:
             open_ = max(20, level + rng.choice((0, 0, 0, 0, 1, -1, 1, -1, 2, -2, 5, -5, 16, -16)))
@@ -172,11 +190,22 @@ def series(shape: SymbolShape, symbol: str) -> BarSeries:
     if not rows:
         rows = [(minute, minute + shape.minutes, 40, 40, 40, 40, 10)]
     columns = np.array(rows, dtype=np.int64).T
-    instrument = Instrument(symbol, lot=shape.lot, tick=shape.tick, min_qty=shape.min_qty, multiplier=shape.multiplier,
-                            min_notional=shape.min_notional, borrow_percent=shape.borrow_percent)  # fmt: skip
-    times = [START + column * MINUTE for column in columns[:2]]
+    instrument = Instrument(symbol, shape.exchange, lot=shape.lot, tick=shape.tick, min_qty=shape.min_qty,
+                            multiplier=shape.multiplier, min_notional=shape.min_notional,
+                            borrow_percent=shape.borrow_percent)  # fmt: skip
+    opens = [time_of(shape.exchange, int(minute)) for minute in columns[0]]
+    closes = [time + MINUTE * int(length) for time, length in zip(opens, columns[1] - columns[0], strict=True)]
     prices = [column * shape.grid for column in columns[2:6]]
-    return BarSeries(instrument, f"{shape.minutes}m", *times, *prices, columns[6])
+    return BarSeries(instrument, f"{shape.minutes}m", np.array(opens), np.array(closes), *prices, columns[6])
+
+
+def time_of(exchange: str, minute: int) -> int:
+    """Return when a minute of the market begins, ns UTC: of an exchange only those of its sessions count."""
+    if exchange == ALWAYS_OPEN:
+        return START + minute * MINUTE
+    sessions = sessions_of(exchange)
+    length = (sessions[0][1] - sessions[0][0]).seconds // 60
+    return int(sessions[minute // length][0].timestamp()) * 1_000_000_000 + minute % length * MINUTE
 
 
 def cash_flows(tape: Tape, number: int, shape: SymbolShape) -> CashFlows:
@@ -189,68 +218,101 @@ def cash_flows(tape: Tape, number: int, shape: SymbolShape) -> CashFlows:
     return CashFlows(kind, np.array(times, np.int64), np.full(len(times), number, np.int64), np.array(rates))
 
 
-def chance(*values: Any) -> st.SearchStrategy[Any]:
-    """Draw one of some values; the first is the simplest."""
-    return st.sampled_from(values)
+@dataclass(frozen=True)
+class Pace:
+    """What the symbols of a case have in common: how long bars are, and when they begin, in minutes.
+
+    A bar of an exchange lies within a session: its length divides that of all sessions, 390 and 360 minutes.
+    """
+
+    minutes: tuple[int, ...]
+    begins: tuple[int, ...]
+    shifts: tuple[int, ...] = (0,)
+    delisted_after: tuple[float, ...] = (7.0, 0.0, 3.0)
+    exchanges: tuple[str, ...] = (ALWAYS_OPEN,)
 
 
-@st.composite
-def symbol_shapes(draw: Any, grid: float, begins: int) -> SymbolShape:
+DAY = 1_440
+QUICK = Pace((1, 1, 2, 3, 5), (0, 1_380, 1_425, 6 * DAY + 1_380, 30 * DAY + 1_425, 90 * DAY + 1_380),
+             (0, 0, 1, 7, 30), (7.0, 0.0, 0.01, 0.03))  # fmt: skip
+"""Minutes, over midnights of a Monday, a Sunday, the end of a month, and a Sunday that ends a month."""
+SLOW = Pace((480, 240, 1_440), (0, 28 * DAY, 84 * DAY))
+"""Days and parts of them."""
+LONG = (60, 100)
+"""Bars of a market with many round trips."""
+SESSION = Pace((5, 10, 15, 30), (0, 330, 0), exchanges=("XNYS", "XTKS", "XNYS", ALWAYS_OPEN))
+"""Minutes within sessions of exchanges."""
+
+
+def symbol_shape(rng: random.Random, grid: float, pace: Pace, begins: int, bars: tuple[int, int]) -> SymbolShape:
     """Draw the shape of a market."""
+    exchange = rng.choice(pace.exchanges)
+    is_beside = exchange == ALWAYS_OPEN and pace is SESSION
     return SymbolShape(
-        n_bars=draw(st.integers(2, 40)),
-        first_minute=begins + draw(chance(0, 0, 1, 7, 30)),
-        minutes=draw(chance(1, 1, 2, 3, 5)),
-        seed=draw(st.integers(0, 10**6)),
+        n_bars=rng.randint(*bars),
+        first_minute=begins + rng.choice(pace.shifts) + (SESSIONS + 870 if is_beside else 0),
+        minutes=rng.choice(pace.minutes),
+        seed=rng.randrange(10**6),
         grid=grid,
-        tick=draw(chance(0.0, grid, 2 * grid, 0.3 * grid)),
-        lot=draw(chance(1.0, 0.1, 3.0, 1e-4, 1e-8)),
-        min_qty=draw(chance(0.0, 0.0, 2.0)),
-        min_notional=draw(chance(0.0, 0.0, 100.0)),
-        multiplier=draw(chance(1.0, 1.0, 2.0)),
-        gap_share=draw(chance(0.0, 0.1, 0.5)),
-        session=draw(chance(100, 12, 5)),
-        borrow_percent=draw(chance(None, None, 0.0, 700.0)),
-        flows=draw(chance(0, 0, 3, 20)),
+        tick=rng.choice((0.0, grid, 2 * grid, 0.3 * grid)),
+        lot=rng.choice((1.0, 0.1, 3.0, 1e-4, 1e-4 if bars == LONG else 1e-8)),
+        min_qty=rng.choice((0.0, 0.0, 2.0)),
+        min_notional=rng.choice((0.0, 0.0, 100.0)),
+        multiplier=rng.choice((1.0, 1.0, 2.0)),
+        gap_share=rng.choice((0.0, 0.1, 0.5)),
+        session=10**6 if pace is SESSION else rng.choice((100, 12, 5)),
+        borrow_percent=rng.choice((None, None, 0.0, 700.0)),
+        flows=rng.choice((0, 0, 3, 20)),
+        exchange=exchange,
     )
 
 
-@st.composite
-def cases(draw: Any) -> Case:
-    """Draw a case."""
-    grid = draw(chance(1.0, 0.5, 0.25))
-    begins = draw(chance(0, 1_380, 1_425))
-    symbols = tuple(draw(symbol_shapes(grid, begins)) for _ in range(draw(chance(1, 1, 2, 3, 4))))
-    uses = []
-    for _ in range(draw(chance(1, 2, 3))):
-        mine = draw(st.sets(st.integers(0, len(symbols) - 1), min_size=1))
-        is_universe, seed = draw(chance(False, False, True)), draw(st.integers(0, 10**6))
-        idle, warm_up = draw(chance(0, 1, 3)), draw(chance(0, 0, 2))
-        uses.append(StrategyShape(is_universe, tuple(sorted(mine)), seed, grid, idle, warm_up))
-    numbers = {
-        "capital": draw(chance(1_000.0, 300.0, 10_000.0)),
-        "leverage": draw(chance(1.0, 1.0, 2.0, 0.5, 6.0, 12.0, 12.0)),
-        "shorts": draw(chance(True, True, False)),
-        "cash_buffer": draw(chance(0.0, 0.0025, 0.1)),
-        "taker_bps": draw(chance(0.0, 10.0, 100.0)),
-        "maker_bps": draw(chance(0.0, 5.0)),
-        "per_share": draw(chance(0.0, 0.0, 0.05)),
-        "per_order": draw(chance(0.0, 0.0, 1.0)),
-        "minimum": draw(chance(0.0, 0.0, 2.0)),
-        "participation": draw(chance(None, 0.1, 0.5)),
-        "volume_window": draw(chance(20, 1, 3)),
-        "limit_through": draw(chance(0.0, 0.0, 1.0)),
-        "maintenance": draw(chance(0.0, 0.0, 0.0, 0.6, 0.95)),
-        "close_at_end": draw(chance(False, False, True)),
-        "delisted_after": draw(chance(7.0, 0.0, 0.01, 0.03)),
-        "borrow_percent": draw(chance(0.0, 0.0, 400.0)),
-        "interest_percent": draw(chance(0.0, 0.0, 90.0)),
-        "loan_percent": draw(chance(0.0, 0.0, 300.0)),
+def settings_drawn(rng: random.Random, pace: Pace, capital: float, needs_credit: bool) -> dict[str, Any]:
+    """Draw the numbers of reference.Settings."""
+    return {
+        "capital": capital,
+        "leverage": rng.choice((6.0, 12.0) if needs_credit else (1.0, 1.0, 2.0, 0.5, 6.0, 12.0, 12.0)),
+        "shorts": rng.choice((True, True, False)),
+        "cash_buffer": rng.choice((0.0, 0.0025, 0.1)),
+        "taker_bps": rng.choice((0.0, 10.0, 100.0)),
+        "maker_bps": rng.choice((0.0, 5.0)),
+        "per_share": rng.choice((0.0, 0.0, 0.05)),
+        "per_order": rng.choice((0.0, 0.0, 1.0)),
+        "minimum": rng.choice((0.0, 0.0, 2.0)),
+        "participation": rng.choice((None, 0.1, 0.5)),
+        "volume_window": rng.choice((20, 1, 3)),
+        "limit_through": rng.choice((0.0, 0.0, 1.0)),
+        "maintenance": rng.choice((0.0, 0.0, 0.0, 0.6, 0.95)),
+        "close_at_end": rng.choice((False, False, True)),
+        "delisted_after": rng.choice(pace.delisted_after),
+        "borrow_percent": rng.choice((0.0, 0.0, 400.0)),
+        "interest_percent": rng.choice((0.0, 0.0, 90.0)),
+        "loan_percent": rng.choice((0.0, 0.0, 300.0)),
     }
-    slippage = {"fraction": draw(chance(0.0, 0.0, 0.01, -0.01)), "impact": draw(chance(0.0, 0.0, 0.1)),
-                "spread": draw(chance(0.0, 0.0, 0.2)), "noise": draw(chance(0.0, 0.0, 0.5))}  # fmt: skip
-    rule = st.fixed_dictionaries({"cap": chance(100.0, 6.0, 0.7), "step": chance(1_000, 7, 3),
-                                  "heat": chance(10.0, 0.2), "most": chance(10, 1),
-                                  "slippage": chance(10.0, 0.02, 0.0)})  # fmt: skip
-    return Case(symbols, tuple(uses), numbers, slippage, {"fraction": draw(chance(0.1, 0.5, 2.0))},
-                tuple(draw(st.lists(rule, max_size=2))), draw(chance((0, 0), (0, 0), (10, 5))))  # fmt: skip
+
+
+def case_of(seed: int) -> Case:
+    """Return the case of a seed."""
+    rng = random.Random(seed)
+    grid, capital = rng.choice((1.0, 0.5, 0.25)), rng.choice((1_000.0, 300.0, 10_000.0))
+    sizing = sizing_rule(rng, capital)
+    needs_trips = sizing.name == MANY_TRIPS
+    rules = risk_rules(rng, capital, grid, few=needs_trips)
+    is_calm = any(rule.keys.get("enable_partial_profit", False) for rule in rules)
+    needs_credit = any(rule.keys.get("allow_leverage", False) for rule in rules)
+    needs_days = any(rule.name in DAYS for rule in (sizing, *rules))
+    pace = SLOW if needs_days else QUICK if needs_trips else rng.choice((QUICK, QUICK, QUICK, SLOW, SESSION))
+    begins, bars = rng.choice(pace.begins), LONG if needs_trips else (15, 45) if needs_days else (2, 40)
+    n_symbols = rng.choice((2, 3, 4) if needs_days else (1, 2) if needs_trips else (1, 1, 2, 3, 4))
+    symbols = tuple(symbol_shape(rng, grid, pace, begins, bars) for _ in range(n_symbols))
+    uses = []
+    for _ in range(rng.choice((1, 2, 3))):
+        mine = rng.sample(range(n_symbols), rng.randint(1, n_symbols))
+        is_universe, author = rng.choice((False, False, True)), rng.randrange(10**6)
+        idle, warm_up = 0 if needs_trips else rng.choice((0, 1, 3)), rng.choice((0, 0, 2))
+        uses.append(StrategyShape(is_universe, tuple(sorted(mine)), author, grid, idle, warm_up, is_calm))
+    slippage = {"fraction": rng.choice((0.0, 0.0, 0.01, -0.01)), "impact": rng.choice((0.0, 0.0, 0.1)),
+                "spread": rng.choice((0.0, 0.0, 0.2)), "noise": rng.choice((0.0, 0.0, 0.5))}  # fmt: skip
+    calendar = rng.choice((ALWAYS_OPEN, "XNYS")) if pace is SESSION else ALWAYS_OPEN
+    return Case(symbols, tuple(uses), settings_drawn(rng, pace, capital, needs_credit), slippage, sizing, rules,
+                rng.choice(((0, 0), (0, 0), (10, 5))), calendar)  # fmt: skip

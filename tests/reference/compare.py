@@ -63,6 +63,16 @@ def first_difference(expected: Any, actual: Any, capital: float) -> str | None:
     for name in ("counters", "positions"):
         if getattr(expected, name) != getattr(actual, name) and name == "counters":
             return f"{name}: reference {getattr(expected, name)}, engine {getattr(actual, name)}"
+    for rule, counts in expected.told.items():
+        for name, count in counts.items():
+            if count != actual.told[rule][name]:
+                return f"rule {rule} {name}: reference {count}, engine {actual.told[rule][name]}"
+    for rule in {*expected.alerts, *actual.alerts}:
+        mine, (count, nearest) = expected.alerts.get(rule, []), actual.alerts.get(rule, (0, 0.0))
+        most, watches = max((near for _, near in mine), default=0.0), rule in expected.watching
+        if len(mine) > count or (len(mine) < count and not watches) or not (is_close(most, nearest, 1.0) or (
+                watches and most <= nearest)):
+            return f"alerts of rule {rule}: reference {len(mine)}, {most}, engine {count}, {nearest}"
     far = [slot for slot, (a, b) in enumerate(zip(expected.positions, actual.positions, strict=True))
            if not is_close(a, b, 1.0)]  # fmt: skip
     return f"positions of slots {far}: reference {expected.positions}, engine {actual.positions}" if far else None

@@ -17,15 +17,19 @@ from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
 from framework.model.enums import Status
 from framework.risk import RiskRule, SizingRule, reduce, refuse
+from framework.rules import RULES
 from framework.slippage import SlippageModel
 from framework.strategy import Strategy
-from tests.reference.cases import Case, RandomRule, RandomSizing, RandomSlippage
+from tests.reference.authors import RandomRule, RandomSizing, RandomSlippage
+from tests.reference.cases import Case
 from tests.reference.detailed import joined
 from tests.reference.market import Settings
 from tests.reference.simulator import ReferenceStrategy
 
 RATES = ("borrow_percent", "interest_percent", "loan_percent")
 """What nights cost and earn."""
+
+CLASSES = {rule.name: rule for rule in (*RULES, RandomRule, RandomSizing)}
 
 FROM_ZERO = ("id", "parent", "order_id")
 """Numbers of rows: the engine counts from 1, the reference from 0."""
@@ -37,8 +41,8 @@ def compose_case(case: Case, *, interpreted: bool = False) -> Simulation:
         Plan(shape.strategy_class(**shape.params), tuple(case.tape.symbols[s] for s in shape.symbols))
         for shape in case.strategies
     ]
-    rules = [RandomRule(**params) for params in case.rules]
-    simulation = compose(case.tape, plans, RandomSizing(**case.sizing), rules, RandomSlippage(**case.slippage),
+    sizing, *rules = (CLASSES[shape.name](**shape.keys) for shape in (case.sizing, *case.rules))
+    simulation = compose(case.tape, plans, sizing, rules, RandomSlippage(**case.slippage),
                          terms_of(case), interpreted=interpreted)  # fmt: skip
     slots = simulation.state.slots
     slots["ready"] = case.tape.series[slots["symbol"]] + [case.strategies[s].warm_up for s in slots["strategy"]]
@@ -75,7 +79,26 @@ def result_of(simulation: Simulation) -> Any:
     counters = {name: int(account[name]) for name in ("ambiguous", "gapped")}
     counters["ruined"] = int(simulation.status == Status.RUINED)
     tables = {name: [as_row(row) for row in log] for name, log in used_logs(state).items()}
-    return SimpleNamespace(**tables, counters=counters, positions=[float(q) for q in state.slots["qty"]])
+    return SimpleNamespace(**tables, counters=counters, positions=[float(q) for q in state.slots["qty"]],
+                           alerts=alerts_of(simulation), told=told_of(simulation))  # fmt: skip
+
+
+def alerts_of(simulation: Simulation) -> dict[int, tuple[int, float]]:
+    """Return how often each risk rule was near a limit, and how near at most."""
+    rows = simulation.state.rules[1:]
+    return {number: (int(row["alerts"]), float(row["nearest"])) for number, row in enumerate(rows) if row["alerts"]}
+
+
+def told_of(simulation: Simulation) -> dict[int, dict[str, int]]:
+    """Return what the memory of each risk rule has counted, by its own names."""
+    told = {}
+    for plug in simulation.plugs:
+        (number, *_) = plug.at if plug.array == "rules" else (0,)
+        names = plug.dtype.names if number else ()
+        if "state" in names:
+            memory = simulation.checks.record(number, plug.dtype)["state"]
+            told[number - 1] = {name: int(memory[name]) for name in memory.dtype.names}
+    return told
 
 
 # --- hand-worked cases: plug-ins are plain Python functions -----------------------------------------------------------

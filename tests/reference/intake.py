@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 from framework.model.enums import OrderKind, OrderStatus, Reason, Role, TimeInForce, Verb
 from framework.model.records import MAX_ORDERS, UNSET
-from tests.reference.account import Account, Slot, Symbol, is_market_reduction
+from tests.reference.account import Account, Slot, Symbol
+from tests.reference.guards import note_nearness, protect
 from tests.reference.lifetime import begin_life, is_until_wrong
 from tests.reference.market import Bracket, Intent, Order, Refusal, down, freed, on_lots, round_limit, round_stop, snap
 from tests.reference.matching import STOPS, set_stop, slipped
@@ -32,6 +33,8 @@ class Ask:
     entry: float = 0.0
     """Expected entry price, from step 3 on."""
     free: float = 0.0
+    partial: tuple[float, float] | None = None
+    """Distance and share of a first target that a rule gives."""
 
 
 def take_in(account: Account, decided: list[tuple[Slot, list[Intent]]], symbols_now: set[int]) -> None:
@@ -47,6 +50,9 @@ def take_in(account: Account, decided: list[tuple[Slot, list[Intent]]], symbols_
     ]
     lost = {ask.group for ask in asks if not numbers_are_good(account, ask) and ask.group}
     asks = [ask for ask in asks if ask.verb >= 0]
+    for ask in asks:
+        if ask.verb in (Verb.ORDER, Verb.TARGET):
+            protect(account, ask, reference_of(account.symbols[ask.slot.symbol], ask))
     for ask in asks:
         if ask.verb in (Verb.CANCEL, Verb.CANCEL_ALL):
             cancel(account, ask)
@@ -210,12 +216,6 @@ def later_of_a_tag(account: Account, asks: list[Ask]) -> list[Ask]:
 # --- pass one: reductions ---------------------------------------------------------------------------------------------
 
 
-def held(account: Account, slot: Slot) -> float:
-    """Return what of the position is not on its way out by market reductions."""
-    out = sum(o.remaining for o in account.orders_of(slot) if is_market_reduction(o))
-    return on_lots(max(0.0, abs(slot.position) - out), account.symbols[slot.symbol].instrument.lot)
-
-
 def close(account: Account, ask: Ask) -> None:
     """close_position: a market reduction of a fraction of the position."""
     slot, lot = ask.slot, account.symbols[ask.slot.symbol].instrument.lot
@@ -224,7 +224,7 @@ def close(account: Account, ask: Ask) -> None:
     if fraction >= 1:
         for order in [o for o in account.placed_by(slot) if not o.reduce_only and o.filled > 0]:
             account.end(order, OrderStatus.CANCELED)
-    most = held(account, slot)
+    most = account.held(slot)
     quantity = most if fraction >= 1 else min(most, down(abs(slot.position) * fraction, lot))
     if quantity > 0:
         place_reduction(account, ask, quantity)
@@ -254,7 +254,7 @@ def split(account: Account, ask: Ask) -> None:
     ask.opening = wanted = quantity_of(account, ask)
     reduction = 0.0
     if ask.side * slot.position < 0:
-        most = held(account, slot)
+        most = account.held(slot)
         reduction = most if ask.opening is None or ask.opening >= most else down(ask.opening, instrument.lot)
     if reduction > 0:
         place_reduction(account, ask, reduction)
@@ -344,7 +344,8 @@ def accept(account: Account, ask: Ask) -> Order | None:
     if quantity is None or is_below_minimum(account, ask, quantity) or is_full(account, ask, ask.wanted):
         return None
     order = place(account, ask, quantity, Role.ENTRY)
-    order.bracket, order.entry = Bracket.of(ask.intent), ask.entry
+    order.bracket, order.entry, order.partial = Bracket.of(ask.intent), ask.entry, ask.partial
+    order.is_sized = ask.opening is None
     stop = order.bracket.stop_at(ask.entry, ask.side)[0]
     order.risk_each = ask.entry if stop is None else max(0.0, ask.side * (ask.entry - stop))
     multiplier = account.symbols[ask.slot.symbol].instrument.multiplier
@@ -374,7 +375,7 @@ def cleared_quantity(account: Account, ask: Ask) -> float | None:
     likely = ask.opening if ask.opening is not None else available / (reference * instrument.multiplier)
     is_limit = intent.kind in (OrderKind.LIMIT, OrderKind.STOP_LIMIT)
     ask.entry = reference if is_limit else slipped(account, symbol, reference, side, likely)
-    check = order_check(account, ask, bracket, available)
+    check = order_check(account, ask, bracket, available, reference)
     if ask.opening is None:
         ask.wanted = settings.sizing(check)
         if not math.isfinite(ask.wanted) or ask.wanted <= 0:
@@ -393,6 +394,7 @@ def cleared_quantity(account: Account, ask: Ask) -> float | None:
         if untouched > 0 and not is_less(untouched, quantity):
             break
         check.qty = quantity
+        note_nearness(account, number, check)
         allowed, refused, value, limit = rule(check)
         allowed = 0.0 if refused else snap(max(0.0, allowed), instrument.lot)
         allowed = max(min(allowed, quantity), min(quantity, untouched))
@@ -426,12 +428,15 @@ def is_below_minimum(account: Account, ask: Ask, quantity: float) -> bool:
     return True
 
 
-def order_check(account: Account, ask: Ask, bracket: Bracket, available: float) -> SimpleNamespace:
+def order_check(
+    account: Account, ask: Ask, bracket: Bracket, available: float, reference: float
+) -> SimpleNamespace:
     """Return what a sizing rule and the risk rules see of one opening."""
     symbol, side = account.symbols[ask.slot.symbol], ask.side
     stop, target = bracket.stop_at(ask.entry, side)[0], bracket.target_at(ask.entry, side)
     return SimpleNamespace(
         qty=ask.wanted,
+        reference=reference,
         entry=ask.entry,
         stop=UNSET if stop is None else stop,
         target=UNSET if target is None else target,
@@ -446,11 +451,15 @@ def order_check(account: Account, ask: Ask, bracket: Bracket, available: float) 
         committed_positions=len(account.committed()),
         working_notional=account.working_notional(),
         heat=account.heat(),
+        slot_heat=account.slot_heat(ask.slot),
         available=available,
         bar=symbol.last_bar,
         account=SimpleNamespace(equity=account.equity(), cash=account.cash, exposure=account.exposure()),
         clock=SimpleNamespace(time_ns=account.time),
         instrument=symbol.instrument,
+        books=account,
+        symbol=symbol,
+        exchange=getattr(symbol.instrument, "exchange", "24/7"),
     )
 
 

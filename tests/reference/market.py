@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,7 +95,8 @@ class Settings:
     limit_through: float = 0.0
     slippage: Callable[[float, float, Bar, float, float], float] = no_slippage
     sizing: Callable[[Any], float] = lambda order: 0.0
-    rules: list[Callable[[Any], tuple[float, bool, float, float]]] = field(default_factory=list)
+    rules: list[Any] = field(default_factory=list)
+    """Functions of an opening that return (allowed, refused, value, limit), or rules of tests.reference.rules."""
     start: int = -(2**63)
     end: int = 2**63 - 1
     maintenance: float = 0.0
@@ -234,6 +236,10 @@ class Order:
     """The place of its intent among those of the decision."""
     limit: float = NAN
     """Of a stop-limit, also after it has become a limit."""
+    is_sized: bool = False
+    """Whether the sizing rule said how much."""
+    partial: tuple[float, float] | None = None
+    """Of an opening: distance of the first target, a fraction of the entry price, and the share it closes."""
     expires: int | None = None
     """When a DAY or GTD order ends; None while the session of a DAY order has not begun."""
 
@@ -331,3 +337,13 @@ class ReferenceResult:
     cash_flows: list[Any]
     counters: dict[str, int]
     positions: list[float]
+    flattened: list[int] = field(default_factory=list)
+    """The rules that had everything closed, once for every mark at which they did."""
+    protected: Counter[int] = field(default_factory=Counter)
+    """By rule: how many orders and targets it gave a stop, a trail or a target, or another one."""
+    alerts: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
+    """By rule: when an opening was near one of its limits, and how near."""
+    watching: set[int] = field(default_factory=set)
+    """Rules that are asked about marks as well, where the reference counts no alerts."""
+    told: dict[int, dict[str, int]] = field(default_factory=dict)
+    """By rule: halts and trips, counted at the end."""

@@ -9,12 +9,14 @@ from itertools import groupby, pairwise
 from types import SimpleNamespace
 from typing import Any
 
+from framework.data.timeframe import DAY, parse_timeframe
 from framework.model.enums import EventKind, OrderStatus, Role
 from framework.model.records import MAX_ORDERS, UNSET
 from tests.reference.account import Account, Slot, Symbol
 from tests.reference.cash import Cashier
 from tests.reference.details import parts_of, see, walk
 from tests.reference.endings import end_symbol, find_last_bars
+from tests.reference.guards import place_partials, remember, watch
 from tests.reference.intake import take_in
 from tests.reference.lifetime import expire
 from tests.reference.margin import call, is_called
@@ -62,7 +64,9 @@ class Simulation:
                 self.nows.append(blank_now(strategy, shared))
         self.account = Account(settings, symbols, slots)
         self.cashier = Cashier(tape, self.account)
-        self.peak = settings.capital
+        self.account.day_of = lambda symbol, place: int(tape.account_day[int(tape.series[symbol.index]) + place])
+        if hasattr(tape, "timeframes"):
+            self.account.is_daily = lambda symbol: parse_timeframe(tape.timeframes[symbol.index]) == DAY
         self.day: int | None = None
         self.day_start_equity = settings.capital
 
@@ -87,6 +91,7 @@ class Simulation:
                 self.cashier.pay(time)
                 expire(account, time)
                 open_phase(account, [symbol for symbol, _ in rows])
+                place_partials(account)
             elif not self.close_phase(rows):
                 account.result.counters["ruined"] = 1
                 break
@@ -95,6 +100,9 @@ class Simulation:
         for order in list(account.working):
             account.end(order, OrderStatus.ENDED)
         account.result.positions = [slot.position for slot in account.slots]
+        rules = [(number, rule) for number, rule in enumerate(self.settings.rules) if hasattr(rule, "told")]
+        account.result.watching = {number for number, rule in rules if rule.looks_at_marks}
+        account.result.told = {number: rule.told(account) for number, rule in rules}
         result, start = account.result, self.settings.start
         result.marks = [mark for mark in result.marks if mark.time >= start]
         result.days = [day for day in result.days if day.time >= start]
@@ -109,6 +117,7 @@ class Simulation:
             walk(account, symbol, self.parts[symbol.forming_row])
         close_orders_phase(account, [symbol for symbol, _ in rows])
         expire(account, account.time)
+        place_partials(account)
         for symbol, _ in rows:
             if symbol.ends == account.time:
                 end_symbol(account, symbol)
@@ -122,12 +131,13 @@ class Simulation:
         self.cashier.pay(account.time)
         self.cashier.charge_nights(account.time)
         mark = account.mark()
-        self.peak = max(self.peak, mark.equity)
         if mark.equity <= 0:
             return False
+        remember(account, self.day or 0)
         account.is_called = is_called(account)
         if account.is_called:
             call(account)
+        watch(account)
         if self.settings.start <= account.time < self.settings.end:
             take_in(account, self.decide({symbol.index: row for symbol, row in rows}), closed)
         return True
@@ -212,8 +222,8 @@ class Simulation:
             cash=account.cash,
             buying_power=account.buying_power(),
             exposure=account.exposure(),
-            peak=self.peak,
-            drawdown=(self.peak - equity) / self.peak,
+            peak=account.peak,
+            drawdown=(account.peak - equity) / account.peak,
             day_start_equity=self.day_start_equity,
             open_positions=sum(s.net != 0 for s in account.symbols),
         )
