@@ -16,7 +16,7 @@ from framework.strategy import BUY, SELL, buy, close_position, place_limit, plac
 from tests.reference import ReferenceStrategy, Settings, engine
 from tests.reference import simulate as reference_simulate
 from tests.reference.compare import first_difference
-from tests.reference.detailed import DetailedCase, detailed_cases, with_details
+from tests.reference.detailed import DetailedCase, detailed_case_of, with_details
 from tests.reference.engine import run_engine
 from tests.reference.hand import FLAT, SIMULATORS, chosen, follow, rows, run, simulate, statuses
 from tests.reference.tapes import PERIOD, tape_of
@@ -252,25 +252,23 @@ def test_a_position_that_began_in_a_finer_bar_gets_its_first_target_for_a_share(
 # --- laws -------------------------------------------------------------------------------------------------------------
 
 
-@settings(RANDOM, max_examples=40)
-@given(detailed_cases(factors=(1,)))
-def test_one_finer_bar_a_bar_is_as_good_as_none(case: DetailedCase):
+@pytest.mark.parametrize("seed", range(40))
+def test_one_finer_bar_a_bar_is_as_good_as_none(seed: int):
+    case = detailed_case_of(seed, factors=(1,))
     assert case.tape.joined["detail"].size > 1
     assert case.plain.tape.joined["detail"].size == 1
     assert digest(run_whole(case)) == digest(run_whole(case.plain))
 
 
-@RANDOM
-@given(detailed_cases())
-def test_the_engine_equals_the_reference_with_finer_bars(case: DetailedCase):
-    assert_equal(case)
+def test_the_engine_equals_the_reference_with_finer_bars():
+    for seed in range(60):
+        assert_equal(detailed_case_of(seed))
 
 
 @pytest.mark.slow
-@settings(RANDOM, max_examples=600)
-@given(detailed_cases())
-def test_the_engine_equals_the_reference_with_finer_bars_on_many_markets(case: DetailedCase):
-    assert_equal(case)
+def test_the_engine_equals_the_reference_with_finer_bars_on_many_markets():
+    for seed in range(100, 700):
+        assert_equal(detailed_case_of(seed))
 
 
 def assert_equal(case: DetailedCase):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,12 +11,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
+from framework.data.cash_flows import with_cash_flows
 from framework.data.series import BarSeries
 from framework.data.tape import Tape, build_tape
+from framework.model.instrument import ALWAYS_OPEN
 from tests.reference.authors import MINUTE
-from tests.reference.cases import START, Case, cases, series
+from tests.reference.cases import START, Case, case_of, cash_flows, series
 from tests.reference.details import COLUMNS
 
 # --- random markets ---------------------------------------------------------------------------------------------------
@@ -33,7 +36,8 @@ class DetailedCase(Case):
         finer = [series(shape, f"S{i}") for i, shape in enumerate(self.symbols)]
         whole = [grouped(one, shape.first_minute, factor * shape.minutes, factor == 1)
                  for one, shape, factor in zip(finer, self.symbols, self.factors, strict=True)]  # fmt: skip
-        return build_tape(whole, "24/7", () if self.is_plain else [replace_timeframe(one) for one in finer])
+        tape = build_tape(whole, ALWAYS_OPEN, () if self.is_plain else [replace_timeframe(one) for one in finer])
+        return with_cash_flows(tape, [cash_flows(tape, i, shape) for i, shape in enumerate(self.symbols)])
 
     @property
     def plain(self) -> DetailedCase:
@@ -64,13 +68,18 @@ def grouped(finer: BarSeries, first_minute: int, minutes: int, is_each: bool) ->
     return BarSeries(finer.instrument, f"{minutes}m", *times, *columns[2:])
 
 
-@st.composite
-def detailed_cases(draw: Any, factors: tuple[int, ...] = (2, 3, 4, 6, 12)) -> DetailedCase:
-    """Draw a case with finer bars."""
-    case = draw(cases())
-    shapes = tuple(replace(shape, n_bars=draw(st.integers(2, 120))) for shape in case.symbols)
-    drawn = tuple(draw(st.sampled_from(factors)) for _ in shapes)
-    return DetailedCase(**{**vars_of(case), "symbols": shapes}, factors=drawn)
+def detailed_case_of(seed: int, factors: tuple[int, ...] = (2, 3, 4, 6, 12)) -> DetailedCase:
+    """Return the case of a seed with finer bars: one of minutes that is open at all times."""
+    rng = random.Random(seed)
+    case = next(case for case in map(case_of, itertools.count(1_000 * seed)) if is_of_minutes(case))
+    shapes = tuple(replace(shape, n_bars=rng.randint(2, 120)) for shape in case.symbols)
+    return DetailedCase(**{**vars_of(case), "symbols": shapes}, factors=tuple(rng.choice(factors) for _ in shapes))
+
+
+def is_of_minutes(case: Case) -> bool:
+    """Return whether the bars of all symbols last a few minutes, on no exchange."""
+    return case.calendar == ALWAYS_OPEN and all(
+        shape.exchange == ALWAYS_OPEN and shape.minutes < 60 for shape in case.symbols)
 
 
 def vars_of(case: Case) -> dict[str, Any]:
