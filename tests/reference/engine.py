@@ -96,7 +96,9 @@ def told_of(simulation: Simulation) -> dict[int, dict[str, int]]:
         names = plug.dtype.names if number else ()
         if "state" in names:
             memory = simulation.checks.record(number, plug.dtype)["state"]
-            told[number - 1] = {name: int(memory[name]) for name in memory.dtype.names}
+            told[number - 1] = {name: int(memory[name]) for name in memory.dtype.names if memory[name].ndim == 0}
+            if "count" in memory.dtype.names:
+                told[number - 1] |= zip(("days", "weeks", "months"), map(int, memory["count"]), strict=True)
     return told
 
 
