@@ -11,7 +11,7 @@ from framework import ConfigError, buy, close_position, sell, target
 from framework.model.enums import OrderKind, OrderStatus, Reason, Role
 from framework.model.records import UNSET
 from framework.risk import RiskRule, protect
-from framework.rules import LossLimits, RiskPerTrade, StopLoss, TakeProfit
+from framework.rules import LossLimits, OrderValidation, RiskPerTrade, StopLoss, TakeProfit
 from framework.strategy import place_limit
 from tests.rule_cases import Opening, acting, checked, composed, flat_tape, logs_of
 
@@ -227,3 +227,21 @@ def test_a_pasted_pair_of_stop_and_target_passes_its_own_ratio() -> None:
                   {1: lambda now: buy(now, qty=10.0)})
     assert tight["fills"].size == 0
     assert tight["refusals"]["value"][0] == pytest.approx(5.0 / 3.0)
+
+
+@pytest.mark.parametrize(("actions", "rules", "closes", "targets"), [
+    # the second limit, with a target of its own, comes while the first one works
+    ({1: lambda now: place_limit(now, 1, 99.0, qty=10.0),
+      2: lambda now: place_limit(now, 1, 90.0, qty=10.0, target=120.0)}, [], [99.0] * 3, [101.97]),
+    # an entry with a target of its own is accepted, one without is refused
+    ({1: lambda now: (place_limit(now, 1, 99.0, qty=10.0, target=120.0), buy(now, qty=60.0))},
+     [OrderValidation(max_order_size=50.0)], [99.0] * 3, []),
+    # two entries work; the first is filled and stopped out before the second is filled
+    ({1: lambda now: (place_limit(now, 1, 99.0, qty=10.0, stop=98.0), place_limit(now, 1, 95.0, qty=10.0, stop=94.0))},
+     [], [99.0, 99.0, 97.0, 95.0, 95.0, 95.0], [101.97, 97.85]),
+])
+def test_a_first_target_belongs_to_the_entry_that_it_was_given_to(actions: Any, rules: list[RiskRule],
+                                                                  closes: list[float], targets: list[float]) -> None:
+    logs = acted([100.0] * 4 + closes, [TakeProfit(), *rules], actions, spread=0.5)
+    partials = logs["orders"][(logs["orders"]["role"] == Role.EXIT) & (logs["orders"]["kind"] == OrderKind.LIMIT)]
+    assert partials["price"].tolist() == pytest.approx(targets)

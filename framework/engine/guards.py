@@ -103,9 +103,8 @@ def protect(s, t, count, time):
         slot_number = s.queue[i, 0]
         intent = s.nows[slot_number].intents[s.queue[i, 1]]
         is_opening = (intent.verb == ORDER or intent.verb == TARGET) and not intent.reduce_only
+        intent.partial_distance = intent.partial_share = 0.0
         if is_opening and bad_number(s, slot_number, intent, time)[0] < 0:
-            if s.slots[slot_number].qty == 0.0:
-                s.slots[slot_number].partial_share = 0.0
             for number in range(1, s.rules.size):
                 if s.rules[number].protect != 0 and s.account[0].status == RUNNING:
                     protect_intent(s, t, slot_number, intent, number)
@@ -147,7 +146,7 @@ def protect_intent(s, t, slot_number, intent, number):
             intent.target_offset = abs(entry - check.target)
     intent.trail, intent.trail_after = check.trail, check.trail_after
     if check.partial_share > 0.0:
-        slot.partial_distance, slot.partial_share = check.partial_distance, check.partial_share
+        intent.partial_distance, intent.partial_share = check.partial_distance, check.partial_share
 
 
 @kernel

@@ -138,7 +138,8 @@ What every bar of a position touches comes first, what a decision touches next.
 
 wake_flat, wake_held: addresses of bool columns, 0 for none; asleep_until: the row of the bar at which it is asked next.
 entry_bar: the bar in which the position began, or the last of which it has seen finer bars before the mark.
-partial_distance, partial_share: how far, a fraction of the entry price, a share of the next position is closed.
+partial_distance, partial_share: how far, a fraction of the entry price, a share of the position is closed that began
+with an entry to which a rule gave a first target; the share is 0 without one, and once that is placed.
 touch_low, touch_high: as in SYMBOL, of its own orders.  walked: the last bar whose finer bars were matched one by one.
 worst, best: excursions up to the last change of entry_price; lowest, highest: prices since then.
 """
@@ -151,7 +152,8 @@ WORK = record(
     ("risk_each", "f8"), ("unit_cost", "f8"), ("free", "f8"), ("reserved_qty", "f8"), ("proceeds_each", "f8"),
     ("stop", "f8"), ("stop_offset", "f8"),
     ("target", "f8"), ("target_offset", "f8"),
-    ("trail", "f8"), ("trail_after", "f8"), ("raw_fee", "f8"), ("fee", "f8"),
+    ("trail", "f8"), ("trail_after", "f8"), ("partial_distance", "f8"), ("partial_share", "f8"), ("raw_fee", "f8"),
+    ("fee", "f8"),
 )
 """One working order; price is UNSET for a market order and for a trail that is not active yet.
 

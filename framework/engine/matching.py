@@ -182,6 +182,9 @@ def settle(s, t, slot_number, k, qty, price, reference, fee, row, time, phase, g
     order.filled = 1
     order.remaining = on_lots(max(0.0, order.remaining - qty), symbol.lot)
     makes_bracket = not order.reduce_only and not order.bracketed and order.side * slot.qty > 0.0
+    if not order.reduce_only and order.side * slot.qty > 0.0 and slot.trade_fills == 1:
+        slot.partial_distance = order.partial_distance
+        slot.partial_share = order.partial_share if makes_bracket else 0.0
     if makes_bracket:
         order.bracketed = 1
     s.parent[0] = order

@@ -189,6 +189,8 @@ def accept(s, t, slot_number, number, qty, entry, stop, free, unit, time):
     order.stop, order.stop_offset, order.target, order.target_offset = (
         intent.stop, intent.stop_offset, intent.target, intent.target_offset)
     order.trail, order.trail_after = intent.trail, intent.trail_after
+    if s.settings[0].protects != 0:
+        order.partial_distance, order.partial_share = intent.partial_distance, intent.partial_share
     row = s.orders[order.id - 1]
     order.group = row.group = intent.group
     row.stop, row.target = intent.stop, intent.target

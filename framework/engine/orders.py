@@ -38,7 +38,7 @@ def new_order(s, slot_number, side, kind, role, reduce_only, qty, price, active_
     order.remaining, order.price, order.next_price, order.entry = qty, price, UNSET, 0.0
     order.limit = row.limit = UNSET
     order.risk_each = order.unit_cost = order.free = order.reserved_qty = order.proceeds_each = 0.0
-    order.raw_fee = order.fee = 0.0
+    order.raw_fee = order.fee = order.partial_distance = order.partial_share = 0.0
     order.stop = order.stop_offset = order.target = order.target_offset = order.trail = order.trail_after = UNSET
     row.parent = 0
     row.slot, row.symbol, row.side, row.kind, row.role = slot_number, slot.symbol, side, kind, role

@@ -65,7 +65,8 @@ INTENT = record(("verb", "i8"), ("side", "i8"), ("kind", "i8"), ("reduce_only", 
                 ("tif", "i8"), ("until", "i8"), ("oco", "i8"),
                 ("qty", "f8"), ("weight", "f8"), ("price", "f8"), ("priority", "f8"),
                 ("stop", "f8"), ("stop_offset", "f8"), ("target", "f8"), ("target_offset", "f8"),
-                ("trail", "f8"), ("trail_after", "f8"), ("limit", "f8"))
+                ("trail", "f8"), ("trail_after", "f8"), ("limit", "f8"),
+                ("partial_distance", "f8"), ("partial_share", "f8"))
 
 FILL_VIEW = record(("order_id", "i8"), ("time", "i8"), ("side", "i8"), ("role", "i8"), ("tag", "i8"), ("qty", "f8"),
                    ("price", "f8"), ("fee", "f8"))

@@ -298,7 +298,7 @@ def case_of(seed: int) -> Case:
     sizing = sizing_rule(rng, capital)
     needs_trips = sizing.name == MANY_TRIPS
     rules = risk_rules(rng, capital, grid, few=needs_trips)
-    is_calm = any(rule.keys.get("enable_partial_profit", False) for rule in rules)
+    is_calm = rng.random() < 0.1
     needs_credit = any(rule.keys.get("allow_leverage", False) for rule in rules)
     needs_days = any(rule.name in DAYS for rule in (sizing, *rules))
     pace = SLOW if needs_days else QUICK if needs_trips else rng.choice((QUICK, QUICK, QUICK, SLOW, SESSION))
