@@ -280,7 +280,7 @@ def test_on_trip_flatten_closes_everything_and_cancels_what_works() -> None:
     simulation = composed(flat_tape(falling, ("A", "B")), rules, acting(actions), terms=Terms(capital=10_000.0))
     logs = logs_of(simulation)
     # two symbols lose 60 each on day 3; all is closed at the open of day 4
-    exits = logs["fills"][logs["fills"]["role"] == Role.EXIT]
+    exits = logs["fills"][logs["fills"]["role"] == Role.HALT]
     assert [(int(row["time"]) // DAY, row["symbol"], row["qty"]) for row in exits] == [(4, 0, 10.0), (4, 1, 10.0)]
     limits = logs["orders"][logs["orders"]["price"] == 40.0]
     assert limits["status"].tolist() == [OrderStatus.CANCELED] * 2

@@ -34,6 +34,7 @@ ROLES = {
     Role.END: "close_at_end closes what is open at the last close of the run",
     Role.DELISTED: "its symbol has no more bars, so it leaves at the last close",
     Role.LIQUIDATION: "the account had fallen below its maintenance margin",
+    Role.HALT: "a risk rule had asked for everything to be closed",
 }
 """Why orders fill that no strategy placed."""
 

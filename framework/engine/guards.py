@@ -17,8 +17,8 @@ from framework.engine.checks import (
 )
 from framework.engine.intake import ALL_TAGS, cancel_tagged, held_quantity
 from framework.engine.layout import FAULT_PROTECT, FAULT_WATCH, USES_CLOCK, USES_PAST
-from framework.engine.ledger import MARKET, ROLE_STOP, ROLE_TRAIL, refresh
-from framework.engine.margin import LIQUIDATION
+from framework.engine.ledger import ROLE_STOP, ROLE_TRAIL, refresh
+from framework.engine.margin import HALT, is_sent_out, send_out
 from framework.engine.orders import ROLE_EXIT, ROLE_TARGET, new_order
 from framework.engine.prices import LIMIT, down, is_set, order_price, reference_price
 from framework.engine.refusals import ORDER, RUNNING, TARGET, bad_number
@@ -67,16 +67,6 @@ def watch(s, t, bar, time):
 
 
 @kernel
-def is_liquidated(s, slot_number):
-    """Return whether a margin call closes the slot's position."""
-    count = 0
-    for k in range(s.slots[slot_number].working):
-        if s.working[slot_number, k].role == LIQUIDATION:
-            count += 1
-    return count > 0
-
-
-@kernel
 def flatten(s, time):
     """Cancel what works and close every position at its symbol's next open; protective orders work until then.
 
@@ -84,16 +74,9 @@ def flatten(s, time):
     """
     for slot_number in range(s.slots.size):
         slot = s.slots[slot_number]
-        if slot.openings == 0 and (held_quantity(s, slot_number) == 0.0 or is_liquidated(s, slot_number)):
-            continue
-        cancel_tagged(s, slot_number, ALL_TAGS, time)
-        if slot.qty == 0.0:
-            continue
-        symbol = s.symbols[slot.symbol]
-        side = -1 if slot.qty > 0.0 else 1
-        order = new_order(s, slot_number, side, MARKET, ROLE_EXIT, 1, abs(slot.qty), UNSET, time, time)
-        order.proceeds_each = symbol.mark * symbol.multiplier * (1.0 - s.settings[0].taker)
-        refresh(s, slot_number)
+        if slot.openings > 0 or (held_quantity(s, slot_number) > 0.0 and not is_sent_out(s, slot_number)):
+            cancel_tagged(s, slot_number, ALL_TAGS, time)
+            send_out(s, slot_number, HALT, time)
 
 
 @kernel

@@ -53,6 +53,8 @@ class Role(IntEnum):
     """Closed at the last close of a symbol whose data ended early."""
     LIQUIDATION = 7
     """Closed at the open after the account fell below its maintenance margin."""
+    HALT = 8
+    """Closed at the open after a risk rule had asked for it."""
 
 
 class OrderStatus(IntEnum):

@@ -9,7 +9,8 @@ from framework.model.enums import OrderKind, OrderStatus, Role, Verb
 from framework.model.records import MAX_ORDERS
 from tests.reference.account import Account, Slot
 from tests.reference.history import Moment
-from tests.reference.market import NAN, Order, down, round_limit
+from tests.reference.margin import send_out
+from tests.reference.market import Order, down, round_limit
 from tests.reference.matching import STOPS
 from tests.reference.rules_base import Entry
 
@@ -87,17 +88,12 @@ def watch(account: Account) -> None:
 def flatten(account: Account, slot: Slot) -> None:
     """Cancel what works, and send the position to the next open; what is on its way out is left alone."""
     placed = account.placed_by(slot)
-    is_leaving = account.held(slot) == 0 or account.protection(slot, Role.LIQUIDATION) is not None
+    is_leaving = account.held(slot) == 0 or account.protection(slot, Role.LIQUIDATION, Role.HALT) is not None
     if all(o.reduce_only for o in placed) and (is_leaving or not slot.position):
         return
     for order in placed:
         account.end(order, OrderStatus.CANCELED)
-    if slot.position:
-        quantity, mark = abs(slot.position), account.symbols[slot.symbol].mark
-        account.add(
-            Order(slot.index, slot.symbol, -slot.side, OrderKind.MARKET, Role.EXIT, quantity, NAN, True, account.time,
-                  account.time, remaining=quantity, accepted_mark=mark)
-        )  # fmt: skip
+    send_out(account, slot, Role.HALT)
 
 
 # --- what is near a limit ---------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from framework.model.enums import OrderKind, OrderStatus, Role
-from tests.reference.account import Account
+from tests.reference.account import Account, Slot
 from tests.reference.market import NAN, Order
 
 
@@ -18,8 +18,13 @@ def call(account: Account) -> None:
         for order in account.placed_by(slot):
             account.end(order, OrderStatus.MARGIN_CALL)
     for slot in account.slots:
-        if slot.position and account.protection(slot, Role.LIQUIDATION) is None:
-            account.add(
-                Order(slot.index, slot.symbol, -slot.side, OrderKind.MARKET, Role.LIQUIDATION, 0.0, NAN, True,
-                      account.time, account.time)
-            )  # fmt: skip
+        send_out(account, slot, Role.LIQUIDATION)
+
+
+def send_out(account: Account, slot: Slot, role: Role) -> None:
+    """Send a whole position to the next open, unless a margin call or a rule has done so."""
+    if slot.position and account.protection(slot, Role.LIQUIDATION, Role.HALT) is None:
+        account.add(
+            Order(slot.index, slot.symbol, -slot.side, OrderKind.MARKET, role, 0.0, NAN, True, account.time,
+                  account.time)
+        )

@@ -12,7 +12,7 @@ from framework.model.enums import OrderKind, OrderStatus, Role, TimeInForce, Ver
 from framework.model.records import UNSET
 
 NAN = math.nan
-PROTECTIVE = (Role.STOP, Role.TRAIL, Role.TARGET, Role.LIQUIDATION)
+PROTECTIVE = (Role.STOP, Role.TRAIL, Role.TARGET, Role.LIQUIDATION, Role.HALT)
 
 
 def forgiven(n: float) -> float:
