@@ -10,7 +10,8 @@ import attrs
 import numpy as np
 
 from framework.backtest.config import Account, Fees, Fills
-from framework.boundary.adapter import RECORD, RECORDS, RESULT, names_used
+from framework.backtest.fitting import Fitted, must_be_trained
+from framework.boundary.adapter import RECORD, RECORDS, RESULT, names_used, with_model
 from framework.data.cash_flows import nights_after
 from framework.data.tape import Tape
 from framework.data.timeframe import DAY
@@ -25,7 +26,7 @@ from framework.risk import RiskRule, Rule, SizingRule, check_dtype, store_rule
 from framework.rules.alerts import Alerts
 from framework.slippage import SlippageModel, fill_dtype
 from framework.source_check import check_names
-from framework.strategy import Strategy, now_dtype, store_constants
+from framework.strategy import Strategy, now_dtype, shown_with_model, store_constants
 
 COSTLY = {
     layout.USES_FILLS: {"fills", "fill_count"}, layout.USES_ORDERS: {"orders", "order_count"},
@@ -71,10 +72,11 @@ class Terms:
 
 @attrs.frozen
 class Plan:
-    """One strategy, with its parameters, on symbols of the tape (all of them by default)."""
+    """One strategy, with its parameters, on symbols of the tape (by default all); trained if it has a fit."""
 
     strategy: Strategy
     symbols: tuple[str, ...] | None = None
+    fitted: Fitted | None = None
 
 
 @attrs.frozen(eq=False)
@@ -139,8 +141,9 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     if slippage is not None:
         plugs.append(slippage_plug(made, slippage, tuple(costs), request))
     for plug in plugs:
-        check_names(plug.function, shown_dtype(plug), plug.form, plug.owner)
-        plug.interpreted = interpreted
+        asked = getattr(plug.function, "asks", None)
+        check_names(asked or plug.function, shown_dtype(plug, asked is not None), plug.form, plug.owner)
+        plug.interpreted = interpreted or asked is not None
         plug.bind(made)
     show_all_to_interpreted(made, plugs)
     nights = nights_after(tape) if made.settings[0]["accrues"] else np.empty(0, np.int32)
@@ -360,10 +363,11 @@ def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slot
             made.shared[number, :size] = made.now_bytes[first, offset : offset + size]
 
 
-def shown_dtype(plug: Plug) -> np.dtype:
-    """Return the layout of what a function is shown."""
+def shown_dtype(plug: Plug, has_model: bool = False) -> np.dtype:
+    """Return the layout of what a function is shown; a model is shown beside the record."""
     is_rule = plug.array == "rules"
-    return shown_to_rule(plug.dtype, plug.kind) if is_rule else plug.dtype
+    shown = shown_to_rule(plug.dtype, plug.kind) if is_rule else plug.dtype
+    return shown_with_model(shown) if has_model else shown
 
 
 def shown_to_rule(dtype: np.dtype, kind: int) -> np.dtype:
@@ -417,12 +421,14 @@ def strategy_plugs(made: layout.State, plans: Sequence[Plan], dtypes: Sequence[n
     for number, (plan, dtype) in enumerate(zip(plans, dtypes, strict=True)):
         strategy = plan.strategy
         slots = tuple(int(slot) for slot in np.flatnonzero(made.slots["strategy"] == number))
-        if strategy.decide_all is not None:
-            plugs.append(Plug(layout.FAULT_DECIDE, frozenset(slots), f"{strategy.name}.decide_all", strategy.decide_all,
-                              dtype, RECORDS, "strategies", (number,), "decide_all"))
-        else:
-            plugs.append(Plug(layout.FAULT_DECIDE, frozenset(slots), f"{strategy.name}.decide", strategy.decide, dtype,
-                              RECORD, "slots", slots, "decide"))
+        name, form, array, rows = ("decide", RECORD, "slots", slots) if strategy.decide_all is None else (
+            "decide_all", RECORDS, "strategies", (number,))
+        function = getattr(strategy, name)
+        must_be_trained(strategy, plan.fitted.until if plan.fitted is not None else None)
+        if plan.fitted is not None:
+            function = with_model(function, plan.fitted.model, form)
+        plugs.append(Plug(layout.FAULT_DECIDE, frozenset(slots), f"{strategy.name}.{name}", function, dtype, form,
+                          array, rows, name))
     return plugs
 
 

@@ -95,6 +95,7 @@ def run_document(result: Result, command: Sequence[str], created: datetime) -> d
         "versions": result.versions,
         "engine": result.engine,
         "plugins": result.plugins,
+        **({"fits": result.fits} if result.fits else {}),
         "status": result.outcome,
         "start": window["Start"],
         "end": window["End"],

@@ -26,7 +26,7 @@ from framework.backtest.compose import (
     wake_of,
 )
 from framework.backtest.config import Config
-from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS, finish, result_of, terms_of
+from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS, finish, result_of, terms_of, trained_plan
 from framework.data.tape import Tape
 from framework.engine.layout import FOREVER
 from framework.engine.simulation import Simulation
@@ -123,7 +123,7 @@ class Stage:
         """Run one trial; errors of its plug-ins make it a failed one. Raises Interrupted when told to stop."""
         began = time.perf_counter()
         try:
-            parts = self.subject.parts(trial.params)
+            parts = self._trained(self.subject.parts(trial.params))
             try:
                 simulation = self._prepared(parts)
                 marks = self._run(simulation, simulation.step)
@@ -136,6 +136,13 @@ class Stage:
         except FrameworkError as error:
             outcome = Outcome(trial.number, trial.params, FAILED, None, {}, f"{type(error).__name__}: {error}")
         return attrs.evolve(outcome, seconds=time.perf_counter() - began, worker=worker)
+
+    def _trained(self, parts: Parts) -> Parts:
+        """Return the plug-ins, strategies with a fit trained on the legs that the configuration names."""
+        config = self.setup.config
+        return attrs.evolve(parts, plans=tuple(
+            trained_plan(plan, use, self.setup.tape, config.run.seed, self.cache)
+            for plan, use in zip(parts.plans, config.strategies, strict=True)))
 
     def touch_columns(self, trial: Trial) -> None:
         """Ask the cache for every column of a trial, without running it; conditions for what they compare only."""
@@ -162,7 +169,8 @@ class Stage:
         signature = (*(self._names(plan.strategy) for plan in parts.plans), *map(self._names, parts.others))
         if parts.slippage is not None and not self.subject.is_fixed(parts.slippage):
             refuse_lacking(parts.slippage, self.setup.tape)
-        if self._simulation is None or signature != self._signature:
+        has_models = any(plan.fitted is not None for plan in parts.plans)
+        if self._simulation is None or signature != self._signature or has_models:
             terms = attrs.evolve(self.terms, log_marks=self.setup.objective.mode != LIGHT)
             made = compose(self.setup.tape, parts.plans, parts.sizing, parts.rules, parts.slippage, terms,
                            cache=self.cache, interpreted=self.setup.interpreted)
