@@ -21,6 +21,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
 NEEDS_CANDLES = "five_coins"
 SHORTER: dict[str, tuple[str, ...]] = {
     "intraday": ("--set", "data.bars=4_000"),
+    "order_book": (),
     "rotation": (),
     "us_stocks": ("--set", "run.end=2007-12-31"),
 }
@@ -102,7 +103,7 @@ def test_the_five_coins_run_on_candles_of_a_vendor(tmp_path: Path, capsys: pytes
         assert word in report
 
 
-def test_the_classifier_is_trained_in_every_leg_on_what_lies_before_its_test(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_classifier_is_trained_in_every_leg_on_what_lies_before(capsys: pytest.CaptureFixture[str]) -> None:
     """Two legs, trained on two years each; a label that needs a bar after training is none, and the legs trade."""
     pytest.importorskip("sklearn")
     script = runpy.run_path(str(ROOT / "examples" / "machine_learning.py"))

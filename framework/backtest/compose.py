@@ -18,7 +18,7 @@ from framework.data.timeframe import DAY
 from framework.engine import layout, state
 from framework.engine.layout import FOREVER
 from framework.engine.simulation import Plug, Simulation
-from framework.errors import ConfigError
+from framework.errors import ConfigError, DataError
 from framework.indicators import Bars, ColumnCache, Condition, Expression, evaluate, ready_rows, truth
 from framework.model.enums import Role
 from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK, padded, record
@@ -233,10 +233,13 @@ def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
         symbols = np.array(wanted)
         slots.strategies.extend([number] * len(wanted))
         slots.symbols.extend(wanted)
-        slots.columns.append(slot_addresses(tape, symbols, slots.keep, [
-            lambda symbol, x=expression: evaluate(x, tape, symbol, cache) for expression in declared.values()]))
-        asked = slot_addresses(tape, symbols, slots.keep, [
-            lambda symbol, x=condition: truth(x, tape, symbol, cache) for condition in wake.values()])
+        try:
+            slots.columns.append(slot_addresses(tape, symbols, slots.keep, [
+                lambda symbol, x=expression: evaluate(x, tape, symbol, cache) for expression in declared.values()]))
+            asked = slot_addresses(tape, symbols, slots.keep, [
+                lambda symbol, x=condition: truth(x, tape, symbol, cache) for condition in wake.values()])
+        except DataError as error:
+            raise DataError(f"{plan.strategy.name}: {error}") from error
         slots.wakes.append(np.zeros((symbols.size, len(WAKES)), np.int64))
         slots.wakes[-1][:, [WAKES.index(name) for name in wake]] = asked
         slots.ready.append(ready_rows(list(declared.values()), tape, cache)[symbols] + (1 if declared else 0))

@@ -17,14 +17,16 @@ from typing import Any
 import attrs
 import numpy as np
 
+from framework.data.book import BOOK_FIELDS
+from framework.data.series import LEVELS_MAX
 from framework.errors import ConfigError, did_you_mean
 from framework.indicators.condition import Comparison, Condition
 
 FIELDS = ("open", "high", "low", "close", "volume")
 """The series of a bar."""
 
-BAR_FIELDS = (*FIELDS, "bars_in_session")
-"""What an indicator may read of bars: their series, and where they stand in their session."""
+BAR_FIELDS = (*FIELDS, "bars_in_session", *BOOK_FIELDS)
+"""What an indicator may read of bars: their series, where they stand in their session, the book at their close."""
 
 
 @attrs.frozen
@@ -265,6 +267,49 @@ class Bars:
     def bars_in_session(self) -> Expression:
         """The place of each bar in the session of its exchange, 1 on the first; on "24/7" a session is a UTC day."""
         return Field("bars_in_session", self.clock)
+
+    def bid(self, level: int = 1) -> Expression:
+        """The price of a level of the order book's bids at each close, 1 for the best; data without one are refused."""
+        return self._of_book("bid", level)
+
+    def ask(self, level: int = 1) -> Expression:
+        """The price of a level of the order book's asks at each close."""
+        return self._of_book("ask", level)
+
+    def bid_size(self, level: int = 1) -> Expression:
+        """The quantity that is bid at a level of the order book at each close; 0 at a level that is not there."""
+        return self._of_book("bid_size", level)
+
+    def ask_size(self, level: int = 1) -> Expression:
+        """The quantity that is asked for at a level of the order book at each close."""
+        return self._of_book("ask_size", level)
+
+    def bid_depth(self, levels: int = 1) -> Expression:
+        """The quantity that is bid at the best `levels` levels of the order book together."""
+        return self._depth("bid_size", levels)
+
+    def ask_depth(self, levels: int = 1) -> Expression:
+        """The quantity that is asked for at the best `levels` levels of the order book together."""
+        return self._depth("ask_size", levels)
+
+    def series(self, name: str) -> Expression:
+        """Return the series of one name, such as "close" or "bid_size_3"."""
+        if name not in BAR_FIELDS:
+            raise ConfigError(f"bars have no series {name!r}{did_you_mean(name, BAR_FIELDS)}")
+        return Field(name, self.clock)
+
+    def _depth(self, side: str, levels: int) -> Expression:
+        self._of_book(side, levels)
+        depth = self._of_book(side, 1)
+        for level in range(2, levels + 1):
+            depth = depth + self._of_book(side, level)
+        return depth
+
+    def _of_book(self, side: str, level: int) -> Expression:
+        if isinstance(level, bool) or not isinstance(level, (int, np.integer)) or not 1 <= level <= LEVELS_MAX:
+            raise ConfigError(f"level {level!r} of the order book's {side}; levels are whole numbers from 1, the best, "
+                              f"to {LEVELS_MAX}")
+        return Field(f"{side}_{level}", self.clock)
 
     def timeframe(self, timeframe: str) -> Bars:
         """Return the bars of a longer timeframe such as "4h"; a bin is seen only after its scheduled end."""

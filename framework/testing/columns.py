@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
 
 import attrs
 import numpy as np
 
 from framework.data import Tape, bins
+from framework.data.book import BOOK_FIELDS, levels_of
 from framework.data.timeframe import parse_timeframe
 from framework.indicators import ColumnCache, Expression, Ohlcv, Stream, evaluate
 from framework.indicators.columns import bins_in_session
-from framework.indicators.expression import FIELDS, OWN, Application, Clock, Output, parts_of
+from framework.indicators.expression import FIELDS, OWN, Application, Clock, Field, Output, parts_of
 from framework.source_check import captured
 from framework.testing.markets import change_future, quiet_cuts
 from framework.testing.report import Failed
@@ -128,20 +131,38 @@ def streamed(expression: Expression, tape: Tape, symbol: int) -> np.ndarray:
                      for k in range(pushed[number], int(np.searchsorted(end, ends[i], side="right"))))
         for _, number, k in due:
             clock, _, bars = feeds[number]
-            stream.push(Ohlcv(*bars[k]), clock.symbol, clock.timeframe)
+            stream.push(bars[k], clock.symbol, clock.timeframe)
             pushed[number] = k + 1
-        values[i] = (stream.push(Ohlcv(*rows[i])) or (np.nan,))[0]
+        values[i] = (stream.push(rows[i]) or (np.nan,))[0]
     return values
 
 
-def _bars_of(clock: Clock, tape: Tape, symbol: int) -> tuple[np.ndarray, list[tuple[float, ...]]]:
-    """Return the ends [ns] and the numbers of a clock's bars."""
+def _bars_of(clock: Clock, tape: Tape, symbol: int) -> tuple[np.ndarray, list[Any]]:
+    """Return the ends [ns] and the bars of a clock, as a stream is pushed them."""
     symbol = symbol if clock.symbol is None else tape.symbol_index(clock.symbol)
-    rows = tape.rows(symbol)
+    rows, book = tape.rows(symbol), tape.book_of(symbol)
     places = tape.bars_in_session[rows]
     if clock.timeframe is None or clock.timeframe == tape.timeframes[symbol]:
-        columns = [*(getattr(tape, name)[rows] for name in FIELDS), places]
-        return tape.close_time[rows], list(zip(*(column.tolist() for column in columns), strict=True))
-    longer = bins(tape, symbol, clock.timeframe)
-    columns = [*(getattr(longer, name) for name in FIELDS), bins_in_session(places, longer.first_bar)]
-    return longer.end_time, list(zip(*(column.tolist() for column in columns), strict=True))
+        ends, columns = tape.close_time[rows], [*(getattr(tape, name)[rows] for name in FIELDS), places]
+    else:
+        longer = bins(tape, symbol, clock.timeframe)
+        ends = longer.end_time
+        columns = [*(getattr(longer, name) for name in FIELDS), bins_in_session(places, longer.first_bar)]
+        book = {name: column[longer.last_bar] for name, column in book.items()}
+    made = [Ohlcv(*numbers) for numbers in zip(*(column.tolist() for column in columns), strict=True)]
+    if not book:
+        return ends, made
+    quotes = zip(*(column.tolist() for column in book.values()), strict=True)
+    return ends, [SimpleNamespace(**bar._asdict(), **dict(zip(book, quote, strict=True)))
+                  for bar, quote in zip(made, quotes, strict=True)]
+
+
+def depth_of(expressions: Iterable[Expression]) -> int:
+    """Return how many levels of an order book expressions read, 0 for none."""
+    waiting, read = list(expressions), []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Field) and node.name in BOOK_FIELDS:
+            read.append(node.name)
+        waiting += parts_of(node)
+    return levels_of(read)

@@ -18,7 +18,7 @@ from framework.errors import ConfigError, StrategyError
 from framework.indicators import Expression, first_ready
 from framework.source_check import captured, check_names, doubtful
 from framework.strategy import Strategy, now_dtype, shown_with_model
-from framework.testing.columns import ColumnChecks, clocks_of
+from framework.testing.columns import ColumnChecks, clocks_of, depth_of
 from framework.testing.contract import bounds_of, check_contract, check_refusals
 from framework.testing.data import change_values
 from framework.testing.markets import change_future, events_until, quiet_cuts, synthetic_market
@@ -90,15 +90,20 @@ class StrategyChecks:
         named, timeframe = clocks_of(self.expressions.values())
         bars = BARS_AFTER_WARM_UP
         for _ in range(4):
-            tape = synthetic_market(bars, ("AAA", *named), timeframe)
+            tape = self.synthetic(bars, ("AAA", *named), timeframe)
             ready = max((first_ready(x, tape, 0) for x in self.expressions.values()), default=0)
             if bars >= min(ready + BARS_AFTER_WARM_UP, BARS_MAX):
                 break
             bars = min(2 * bars + ready, BARS_MAX)
         several = tuple(dict.fromkeys(("AAA", *named, "BBB", "CCC")))
-        made = {kind: synthetic_market(bars, ("AAA", *named), timeframe, kind, seed)
+        made = {kind: self.synthetic(bars, ("AAA", *named), timeframe, kind, seed)
                 for seed, kind in enumerate(("trending", "ranging", "gappy"), start=1)}
-        return {**made, "several symbols": synthetic_market(bars, several, timeframe, "gappy", 4)}
+        return {**made, "several symbols": self.synthetic(bars, several, timeframe, "gappy", 4)}
+
+    def synthetic(self, bars: int, symbols: tuple[str, ...], timeframe: str, kind: str = "trending",
+                  seed: int = 1) -> Tape:
+        """Return a market of the kit's own, with an order book where the strategy reads one."""
+        return synthetic_market(bars, symbols, timeframe, kind, seed, depth_of(self.expressions.values()))
 
     @cached_property
     def ready(self) -> int:
@@ -119,7 +124,7 @@ class StrategyChecks:
             return None
         tape = next(iter(self.tapes.values()))
         bars = tape.n_bars // tape.n_symbols
-        market = self.market or synthetic_market(bars, tape.symbols, tape.timeframes[0], seed=9)
+        market = self.market or self.synthetic(bars, tape.symbols, tape.timeframes[0], seed=9)
         return fitted(self.strategy, market, None, None, int(market.close_time.max()) + 1, 1)
 
     def simulate(self, strategy: Strategy, tape: Tape, **options: Any) -> Simulation:
@@ -261,7 +266,7 @@ class StrategyChecks:
         named, timeframe = clocks_of(self.expressions.values())
         first = next(iter(self.tapes.values()))
         bars = first.n_bars // first.n_symbols
-        tape = self.market or synthetic_market(bars, ("AAA", "BBB", *named), timeframe, "gappy", 5)
+        tape = self.market or self.synthetic(bars, ("AAA", "BBB", *named), timeframe, "gappy", 5)
         ample: dict[str, Any] = {"interpreted": True, "capital": 1e15, "leverage": 1e3, "sizing": OneUnit()}
         together = finished(self.simulate(self.strategy, tape, **ample))
         for number, symbol in enumerate(tape.symbols):
@@ -277,8 +282,8 @@ class StrategyChecks:
         """It survives one price for ever, and data shorter than its warm-up."""
         named, timeframe = clocks_of(self.expressions.values())
         lengths = sorted({1, 2, 3, max(1, self.ready), self.ready + 1, self.ready + 2})
-        tapes = {f"{bars} bars": synthetic_market(bars, ("AAA", *named), timeframe, "gappy") for bars in lengths}
-        tapes["one price for ever"] = synthetic_market(self.ready + 50, ("AAA", *named), timeframe, "constant")
+        tapes = {f"{bars} bars": self.synthetic(bars, ("AAA", *named), timeframe, "gappy") for bars in lengths}
+        tapes["one price for ever"] = self.synthetic(self.ready + 50, ("AAA", *named), timeframe, "constant")
         for label, tape in tapes.items():
             try:
                 finished(self.simulate(self.strategy, tape, interpreted=True))
