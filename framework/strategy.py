@@ -121,7 +121,7 @@ class Train:
         number, cache = self.tape.symbol_index(symbol), ColumnCache()
         first = self.rows(symbol).start - self.tape.rows(number).start
         return {name: evaluate(expression, self.tape, number, cache)[first:]
-                for name, expression in self.strategy.indicators(Bars()).items()}
+                for name, expression in self.strategy.indicators(Bars(symbols=self.symbols)).items()}
 
 
 class Strategy(Plugin):

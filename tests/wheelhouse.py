@@ -53,6 +53,12 @@ def build_wheel(source: Path, target: Path) -> Path:
     return next(target.glob("*.whl"))
 
 
+def borrowed() -> list[str]:
+    """Return the folders of packages of this interpreter: its own, and those that it borrows itself."""
+    own = sysconfig.get_path("purelib")
+    return list(dict.fromkeys([own, *(path for path in sys.path if path.endswith("site-packages"))]))
+
+
 def clean_environment(base: Path, allowed: Sequence[str] | None) -> Environment:
     """Make a new virtual environment and an empty folder.
 
@@ -69,7 +75,7 @@ def clean_environment(base: Path, allowed: Sequence[str] | None) -> Environment:
         variables["FRAMEWORK_PLUGINS"] = ",".join(allowed)
         purelib = subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
                                  capture_output=True, text=True, check=True).stdout.strip()
-        (Path(purelib) / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        (Path(purelib) / "borrowed.pth").write_text("\n".join(borrowed()) + "\n")
     return Environment(python, base / "here", variables)
 
 

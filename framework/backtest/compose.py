@@ -167,17 +167,20 @@ def addresses_of(tape: Tape, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     return found
 
 
-def names_of(strategy: Strategy | Rule | SlippageModel) -> Mapping[str, Expression]:
-    """Return the declared indicators; ConfigError when the declaration is not a mapping of names to expressions."""
-    declared = strategy.indicators(Bars())
+def names_of(strategy: Strategy | Rule | SlippageModel, symbols: tuple[str, ...] = ()) -> Mapping[str, Expression]:
+    """Return the declared indicators; ConfigError when the declaration is not a mapping of names to expressions.
+
+    symbols: that a strategy looks at, so that it can name them by their places.
+    """
+    declared = strategy.indicators(Bars(symbols=symbols))
     if not isinstance(declared, Mapping) or not all(isinstance(name, str) and name.isidentifier() for name in declared):
         raise ConfigError(f"{strategy.name}: indicators(bars) must return names and expressions, not {declared!r}")
     return declared
 
 
-def wake_of(strategy: Strategy) -> Mapping[str, Condition]:
+def wake_of(strategy: Strategy, symbols: tuple[str, ...] = ()) -> Mapping[str, Condition]:
     """Return where a strategy has to be asked; ConfigError when the declaration is not of that form."""
-    declared = strategy.wake(Bars())
+    declared = strategy.wake(Bars(symbols=symbols))
     for name, condition in declared.items() if isinstance(declared, Mapping) else [(None, declared)]:
         if name not in WAKES or not isinstance(condition, Condition):
             raise ConfigError(f"{strategy.name}: wake(bars) must return conditions under {' and '.join(WAKES)}, "
@@ -185,6 +188,11 @@ def wake_of(strategy: Strategy) -> Mapping[str, Condition]:
     if declared and strategy.decide_all is not None:
         raise ConfigError(f"{strategy.name}: wake(bars) is for `decide`; `decide_all` is asked at every close")
     return declared
+
+
+def symbols_named(plan: Plan, tape: Tape) -> tuple[str, ...]:
+    """Return the symbols that a strategy looks at, in the order of the run."""
+    return tape.symbols if plan.symbols is None else tuple(one for one in tape.symbols if one in plan.symbols)
 
 
 def by_symbol(tape: Tape, columns: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
@@ -226,11 +234,11 @@ def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
     """
     slots = Slots()
     for number, plan in enumerate(plans):
-        declared, wake = names_of(plan.strategy), wake_of(plan.strategy)
         wanted = range(tape.n_symbols) if plan.symbols is None else sorted(tape.symbol_index(s) for s in plan.symbols)
         if not wanted or len(set(wanted)) != len(wanted):
             raise ConfigError(f"{plan.strategy.name}: symbols = {plan.symbols!r}; name at least one symbol, each once")
-        symbols = np.array(wanted)
+        symbols, named = np.array(wanted), tuple(tape.symbols[place] for place in wanted)
+        declared, wake = names_of(plan.strategy, named), wake_of(plan.strategy, named)
         slots.strategies.extend([number] * len(wanted))
         slots.symbols.extend(wanted)
         try:

@@ -22,8 +22,10 @@ from framework.errors import ConfigError, DataError, did_you_mean
 from framework.indicators.definition import frozen, whole
 from framework.indicators.expression import (
     OWN,
+    PLACE,
     Application,
     Arithmetic,
+    Bars,
     Clock,
     Constant,
     Expression,
@@ -220,6 +222,9 @@ class _Place:
             return self
         symbol = self.symbol
         if clock.symbol is not None:
+            if clock.symbol not in self.tape.symbols and clock.symbol.startswith(PLACE):
+                named = Bars(OWN, self.tape.symbols).symbol(int(clock.symbol.removeprefix(PLACE)))
+                return self.at(attrs.evolve(clock, symbol=named.clock.symbol))
             if clock.symbol not in self.tape.symbols:
                 raise ConfigError(f"unknown symbol {clock.symbol!r} in an indicator"
                                   f"{did_you_mean(clock.symbol, self.tape.symbols)}; "

@@ -232,11 +232,19 @@ class Output(Expression):
         return repr(self.application) + (f".{outputs[self.index]}" if len(outputs) > 1 else "")
 
 
+PLACE = "#"
+"""How the symbol of a clock begins that is a place among symbols which are not known yet."""
+
+
 @attrs.frozen
 class Bars:
-    """The series of a symbol's bars as expressions: `bars.close`, `bars.timeframe("4h").high`."""
+    """The series of a symbol's bars as expressions: `bars.close`, `bars.timeframe("4h").high`.
+
+    symbols: those that the strategy looks at, in the order of the run; empty where they are not known.
+    """
 
     clock: Clock = OWN
+    symbols: tuple[str, ...] = attrs.field(default=(), eq=False)
 
     @property
     def open(self) -> Expression:
@@ -315,13 +323,27 @@ class Bars:
         """Return the bars of a longer timeframe such as "4h"; a bin is seen only after its scheduled end."""
         if not isinstance(timeframe, str) or not timeframe:
             raise ConfigError(f'timeframe({timeframe!r}): a timeframe is a text such as "5m", "4h" or "1d"')
-        return Bars(attrs.evolve(self.clock, timeframe=timeframe))
+        return attrs.evolve(self, clock=attrs.evolve(self.clock, timeframe=timeframe))
 
-    def symbol(self, symbol: str) -> Bars:
-        """Return the bars of another symbol of the run; a bar is seen only after its close."""
+    def symbol(self, symbol: str | int) -> Bars:
+        """Return the bars of another symbol of the run; a bar is seen only after its close.
+
+        symbol: its name, or its place among the symbols that the strategy looks at, 0 for the first: the order of
+        `nows` in `decide_all`.
+        """
+        if isinstance(symbol, (int, np.integer)) and not isinstance(symbol, bool):
+            symbol = self._at(int(symbol))
         if not isinstance(symbol, str) or not symbol:
-            raise ConfigError(f'symbol({symbol!r}): a symbol is a text such as "MSFT"')
-        return Bars(attrs.evolve(self.clock, symbol=symbol))
+            raise ConfigError(f'symbol({symbol!r}): a symbol is a text such as "MSFT", or a place from 0 on')
+        return attrs.evolve(self, clock=attrs.evolve(self.clock, symbol=symbol))
+
+    def _at(self, place: int) -> str:
+        """Return the symbol at a place, `#` and the place where symbols are not known yet."""
+        if place < 0 or (self.symbols and place >= len(self.symbols)):
+            there = f", there are {len(self.symbols)}: {', '.join(self.symbols)}" if self.symbols else ""
+            raise ConfigError(f"symbol({place}): there is no such place among the symbols of the strategy; the first "
+                              f"is 0{there}")
+        return self.symbols[place] if self.symbols else f"{PLACE}{place}"
 
 
 def as_expression(value: Any, where: str) -> Expression:

@@ -8,7 +8,7 @@ from itertools import islice
 import attrs
 import numpy as np
 
-from framework.backtest.compose import names_of, plan_slots
+from framework.backtest.compose import names_of, plan_slots, symbols_named
 from framework.data.tape import BAR_COLUMNS, CLOCK_COLUMNS, EVENT_COLUMNS
 from framework.errors import ConfigError
 from framework.indicators import ColumnCache, Expression
@@ -110,7 +110,8 @@ def unique_columns(study: Study) -> tuple[int, int, int]:
         except ConfigError:
             continue
         for plan in parts.plans:
-            seen |= {(place, one) for one in names_of(plan.strategy).values() for place in places_of(plan, study.tape)}
+            declared = names_of(plan.strategy, symbols_named(plan, study.tape))
+            seen |= {(place, one) for one in declared.values() for place in places_of(plan, study.tape)}
         for other in parts.others:
             seen |= {(None, one) for one in names_of(other).values()}
     lengths = np.diff(study.tape.series)

@@ -23,6 +23,7 @@ from framework.backtest.compose import (
     compose,
     names_of,
     plan_slots,
+    symbols_named,
     wake_of,
 )
 from framework.backtest.config import Config
@@ -148,8 +149,9 @@ class Stage:
         """Ask the cache for every column of a trial, without running it; conditions for what they compare only."""
         parts, tape, cache = self.subject.parts(trial.params), self.setup.tape, self.cache
         for plan in parts.plans:
-            declared = [*names_of(plan.strategy).values()]
-            compared = [one for condition in wake_of(plan.strategy).values() for one in operands(condition)]
+            named = symbols_named(plan, tape)
+            declared = [*names_of(plan.strategy, named).values()]
+            compared = [one for condition in wake_of(plan.strategy, named).values() for one in operands(condition)]
             for place in places_of(plan, tape):
                 for expression in (*declared, *compared):
                     evaluate(expression, tape, place, cache)
@@ -309,7 +311,7 @@ def first_ready_close(tape: Tape, parts: Parts, cache: ColumnCache) -> int | Non
     """Return what `first_decision` does, from declared lookbacks alone: no column is computed."""
     found = []
     for plan in parts.plans:
-        declared = [*names_of(plan.strategy).values()]
+        declared = [*names_of(plan.strategy, symbols_named(plan, tape)).values()]
         symbols = symbols_of(plan, tape)
         rows = ready_rows(declared, tape, cache)[symbols] + (1 if declared else 0)
         found.append(first_decision(tape, rows, symbols))

@@ -14,7 +14,7 @@ from framework.data.book import BOOK_FIELDS, levels_of
 from framework.data.timeframe import parse_timeframe
 from framework.indicators import ColumnCache, Expression, Ohlcv, Stream, evaluate
 from framework.indicators.columns import bins_in_session
-from framework.indicators.expression import FIELDS, OWN, Application, Clock, Field, Output, parts_of
+from framework.indicators.expression import FIELDS, OWN, PLACE, Application, Clock, Field, Output, parts_of
 from framework.source_check import captured
 from framework.testing.markets import change_future, quiet_cuts
 from framework.testing.report import Failed
@@ -115,8 +115,15 @@ def clocks_of(expressions: Iterable[Expression]) -> tuple[tuple[str, ...], str]:
     for timeframe in TIMEFRAMES:
         length = parse_timeframe(timeframe)
         if all(longer % length == 0 and longer > length for longer in lengths):
-            return tuple(sorted(symbols)), timeframe
-    return tuple(sorted(symbols)), TIMEFRAMES[-1]
+            return by_place(symbols), timeframe
+    return by_place(symbols), TIMEFRAMES[-1]
+
+
+def by_place(symbols: Iterable[str]) -> tuple[str, ...]:
+    """Return the symbols that stand behind a first one: for places all up to the farthest, then the names."""
+    places = [int(symbol.removeprefix(PLACE)) for symbol in symbols if symbol.startswith(PLACE)]
+    named = sorted(symbol for symbol in symbols if not symbol.startswith(PLACE))
+    return (*(f"{PLACE}{place}" for place in range(1, max(places, default=0) + 1)), *named)
 
 
 def streamed(expression: Expression, tape: Tape, symbol: int) -> np.ndarray:
@@ -139,7 +146,9 @@ def streamed(expression: Expression, tape: Tape, symbol: int) -> np.ndarray:
 
 def _bars_of(clock: Clock, tape: Tape, symbol: int) -> tuple[np.ndarray, list[Any]]:
     """Return the ends [ns] and the bars of a clock, as a stream is pushed them."""
-    symbol = symbol if clock.symbol is None else tape.symbol_index(clock.symbol)
+    if clock.symbol is not None:
+        is_place = clock.symbol not in tape.symbols and clock.symbol.startswith(PLACE)
+        symbol = int(clock.symbol.removeprefix(PLACE)) if is_place else tape.symbol_index(clock.symbol)
     rows, book = tape.rows(symbol), tape.book_of(symbol)
     places = tape.bars_in_session[rows]
     if clock.timeframe is None or clock.timeframe == tape.timeframes[symbol]:

@@ -16,6 +16,7 @@ from framework.data import Tape
 from framework.engine.simulation import Simulation
 from framework.errors import ConfigError, StrategyError
 from framework.indicators import Expression, first_ready
+from framework.indicators.expression import PLACE
 from framework.source_check import captured, check_names, doubtful
 from framework.strategy import Strategy, now_dtype, shown_with_model
 from framework.testing.columns import ColumnChecks, clocks_of, depth_of
@@ -259,8 +260,10 @@ class StrategyChecks:
     def independent(self) -> str:
         """With ample capital each symbol gets the decisions that it gets alone."""
         shared = [word for word in ("account", "universe") if word in names_used(self.function)]
-        if self.strategy.decide_all is not None or self.strategy.shared or shared:
+        by_places = any(symbol.startswith(PLACE) for symbol in clocks_of(self.expressions.values())[0])
+        if self.strategy.decide_all is not None or self.strategy.shared or shared or by_places:
             why = "decides for all at once" if self.strategy.decide_all is not None else (
+                "names others by their places" if by_places else
                 "declares shared memory" if self.strategy.shared else f"reads now.{shared[0]}, which its symbols share")
             return f"not looked at: it {why}"
         named, timeframe = clocks_of(self.expressions.values())
