@@ -103,6 +103,7 @@ def alone(wheels: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Envir
     need none, and what is tested here is what a package brings with it.
     """
     made = clean_environment(tmp_path_factory.mktemp("alone"), [])
+    del made.variables["FRAMEWORK_PLUGINS"]
     install(made, wheels[0])
     made.variables["NUMBA_DISABLE_JIT"] = "1"
     return made
@@ -112,10 +113,13 @@ def example_of(strategy: str) -> dict[str, Any]:
     """Return the example of a strategy, shortened and without the slippage model that another package brings."""
     for path in sorted((ROOT / "examples").glob("*.toml")):
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-        if document["strategy"]["name"] == strategy and document["data"]["source"] in SHORT:
+        sections, source = document["strategy"], document["data"]["source"]
+        chosen = [one for one in (sections if isinstance(sections, list) else [sections]) if one["name"] == strategy]
+        if chosen and source in SHORT:
             document.pop("slippage", None)
-            for section, values in SHORT[document["data"]["source"]].items():
-                document[section] = {**document.get(section, {}), **values}
+            document["strategy"] = chosen
+            for name, values in SHORT[source].items():
+                document[name] = {**document.get(name, {}), **values}
             return document
     raise AssertionError(f"no example of {strategy}")
 
@@ -134,7 +138,6 @@ def test_each_package_installs_alone_runs_and_is_missed_when_it_is_gone(
     distribution = f"trading-framework-{kind}-{source.name.replace('_', '-')}"
     wheel = next(path for path in wheels[1:] if path.parent.name == source.name)
     names = [name for (of, name), package in PACKAGES.items() if (of, package) == (kind, distribution)]
-    alone.variables["FRAMEWORK_PLUGINS"] = distribution
     install(alone, wheel)
     assert listed(alone, distribution) == dict.fromkeys(names, "ok")
     for name in names:
