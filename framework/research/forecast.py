@@ -82,6 +82,7 @@ def forecast(study: Study, workers: int) -> Forecast:
     bars = study.tape.n_bars
     marks = MARK.itemsize * bars if study.objective.mode == FULL else 0
     tape_bytes = sum(getattr(study.tape, name).nbytes for name in (*BAR_COLUMNS, *CLOCK_COLUMNS, *EVENT_COLUMNS))
+    tape_bytes += sum(column.nbytes for column in study.tape.book.values())
     tape_bytes += study.tape.details.nbytes if study.tape.details is not None else 0
     return Forecast(
         trials=sampler.total, trial_seconds=warm, column_seconds=column_seconds, workers=workers,
