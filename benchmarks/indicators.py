@@ -98,6 +98,10 @@ CASES: dict[str, tuple[dict[str, Any], Oracle | None]] = {
     "volume_zscore": ({}, lambda bars: _zscore(bars["volume"])),
     "session_vwap": ({}, None),
     "anchored_vwap": ({}, hlcv(talib.VWAP)),
+    "imbalance": ({}, None),
+    "spread_bps": ({}, None),
+    "microprice": ({}, None),
+    "order_flow_imbalance": ({}, None),
     "rolling_sum": (LENGTH, close(talib.SUM, 20)),
     "linreg": (LENGTH, every(*(close(f, 20) for f in (talib.LINEARREG, talib.LINEARREG_SLOPE,
                                                       talib.LINEARREG_INTERCEPT, talib.TSF)),
@@ -123,7 +127,8 @@ CASES: dict[str, tuple[dict[str, Any], Oracle | None]] = {
 }
 """Per indicator its parameters and TA-Lib's way to the same values, None where it has none."""
 
-SERIES = {"x": "close", "y": "open", "market": "open", "volume": "volume", "anchor": "anchor"}
+SERIES = {"x": "close", "y": "open", "market": "open", "volume": "volume", "anchor": "anchor", "bid": "low",
+          "ask": "high", "bid_size": "volume", "ask_size": "close", "bids": "volume", "asks": "close"}
 """Which column stands for an input that is any series."""
 
 

@@ -1,27 +1,25 @@
-"""Train a classifier on the first years of four US stocks, and trade what it says in the years after.
+"""Train a classifier on two years of four US stocks, trade what it says in the third, and move on by a year.
 
     python examples/machine_learning.py
 
 The model is scikit-learn's, which no compiler turns into a step; so the strategy runs interpreted. It needs the
-packages scikit-learn and bokeh_sampledata. Nothing of the years traded is seen in training: a label that reaches into
-them is left out, and features are the same causal indicators in both.
+packages scikit-learn and bokeh_sampledata. Every leg of the walk-forward trains anew, on the bars before its test and
+on none besides: features are the declared indicators, the same in training and in the run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from sklearn.ensemble import GradientBoostingClassifier
 
 import framework
-from framework import Now, Param, Strategy, Tape, buy, close_position
-from framework.data import load_tape
-from framework.indicators import Bars, Expression, atr, evaluate, percentile_rank, roc, rsi, volume_zscore, zscore
+from framework import Now, Param, Strategy, Train, buy, close_position
+from framework.indicators import Bars, Expression, atr, percentile_rank, roc, rsi, volume_zscore, zscore
 
 SYMBOLS = ["AAPL", "GOOG", "IBM", "MSFT"]
-TRAINED_UNTIL = "2008-01-01"
 HORIZON = 5
 """Bars ahead whose change is predicted."""
 
@@ -32,7 +30,6 @@ class Boosted(Strategy):
     name = "boosted"
     enter = Param(0.58, low=0.5, high=1.0, doc="probability of a rise that an entry exceeds")
     leave = Param(0.48, low=0.0, high=1.0, doc="probability below which a position is closed")
-    model: ClassVar[Any] = None
 
     def indicators(self, bars: Bars) -> Mapping[str, Expression]:
         """Return the features, and the average true range for the stop."""
@@ -41,43 +38,46 @@ class Boosted(Strategy):
                 "stretch": zscore(close, 20), "volume": volume_zscore(bars, 20),
                 "calm": percentile_rank(atr(bars, 14) / close, 100), "atr": atr(bars, 14)}
 
+    def fit(self, train: Train) -> GradientBoostingClassifier:
+        """Return a classifier of whether the close is higher `HORIZON` bars later."""
+        samples = [samples_of(train, symbol) for symbol in train.symbols]
+        features, rises = (np.concatenate(parts) for parts in zip(*samples, strict=True))
+        model = GradientBoostingClassifier(n_estimators=50, max_depth=2, subsample=0.5, random_state=train.seed)
+        return model.fit(features, rises)
+
     @staticmethod
     def decide(now: Now) -> None:
         """Enter where the model is confident, leave where it is not any more."""
         ind = now.ind
         row = [ind.month, ind.week, ind.strength, ind.stretch, ind.volume, ind.calm]
-        rises = Boosted.model.predict_proba([row])[0, 1]
+        rises = now.model.predict_proba([row])[0, 1]
         if now.position.qty == 0.0 and rises > now.p.enter:
             buy(now, stop_offset=3.0 * ind.atr)
         elif now.position.qty > 0.0 and rises < now.p.leave:
             close_position(now)
 
 
-def samples(tape: Tape, until: np.datetime64) -> tuple[np.ndarray, np.ndarray]:
-    """Return features float64[n, 6] and labels bool[n] of all symbols whose label is known before `until`."""
-    features, labels = [], []
-    for symbol in range(tape.n_symbols):
-        rows = tape.rows(symbol)
-        columns = [evaluate(x, tape, symbol) for name, x in Boosted().indicators(Bars()).items() if name != "atr"]
-        close = tape.close[rows]
-        known = np.column_stack(columns)[:-HORIZON]
-        is_past = tape.close_time[rows][HORIZON:] < until.astype("datetime64[ns]").astype(int)
-        usable = np.isfinite(known).all(axis=1) & is_past
-        features.append(known[usable])
-        labels.append((close[HORIZON:] > close[:-HORIZON])[usable])
-    return np.concatenate(features), np.concatenate(labels)
+def samples_of(train: Train, symbol: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return features float64[n, 6] and labels bool[n] of a symbol: bars whose label is known when training ends."""
+    columns = [column for name, column in train.columns(symbol).items() if name != "atr"]
+    close = train.tape.close[train.rows(symbol)]
+    known = np.column_stack(columns)[:-HORIZON]
+    usable = np.isfinite(known).all(axis=1)
+    return known[usable], (close[HORIZON:] > close[:-HORIZON])[usable]
 
 
-def main() -> framework.Result:
-    """Train, trade and return the result."""
-    x, y = samples(load_tape("sample", {}, SYMBOLS, None), np.datetime64(TRAINED_UNTIL))
-    Boosted.model = GradientBoostingClassifier(n_estimators=50, max_depth=2, subsample=0.5, random_state=1).fit(x, y)
-    result = framework.backtest(data={"source": "sample", "symbols": SYMBOLS}, strategy=Boosted(), interpreted=True,
-                                start=TRAINED_UNTIL, end="2009-12-31", slippage={"name": "fixed", "bps": 2},
-                                sizing="risk_per_trade", fees={"taker_bps": 1})
-    print(f"{len(y)} samples of which {y.mean():.0%} rise; {result.stats['# Trades']} trades, "
-          f"{result.stats['Return [%]']:.1f} % in two years")
-    return result
+def main(**settings: Any) -> framework.Forward:
+    """Train and trade leg by leg, and return the result; settings replace those below."""
+    found = framework.walk_forward(
+        data={"source": "sample", "symbols": SYMBOLS}, strategy=Boosted(), **{
+            "start": "2004-10-01", "end": "2010-12-31", "sizing": "risk_per_trade", "fees": {"taker_bps": 1},
+            "slippage": {"name": "fixed", "bps": 2}, "walk_forward": {"train": "24mo", "test": "12mo"},
+            "optimize": {"space": {"enter": [0.55, 0.6]}, "objective": "Return [%]", "executor": "local", "workers": 1},
+            **settings})
+    for fit in found.out.fits:
+        print(f"trained on {fit['bars']:,} bars until {fit['trained_until']}")
+    print(f"{found.stats['# Trades']} trades, {found.stats['Return [%]']:.1f} % in {len(found.legs)} years")
+    return found
 
 
 if __name__ == "__main__":

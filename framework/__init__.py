@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from framework.slippage import SlippageModel as SlippageModel
     from framework.strategy import Now as Now
     from framework.strategy import Strategy as Strategy
+    from framework.strategy import Train as Train
     from framework.strategy import buy as buy
     from framework.strategy import cancel as cancel
     from framework.strategy import cancel_all as cancel_all
@@ -76,6 +77,7 @@ __all__ = [
     "Strategy",
     "StrategyError",
     "Tape",
+    "Train",
     "__version__",
     "audit",
     "backtest",
@@ -115,7 +117,7 @@ _HOME = {
     "framework.research.walk_forward": ("Forward", "walk_forward"),
     "framework.risk": ("RiskRule", "SizingRule"),
     "framework.slippage": ("SlippageModel",),
-    "framework.strategy": ("Now", "Strategy", "buy", "cancel", "cancel_all", "close_position", "move_stop",
+    "framework.strategy": ("Now", "Strategy", "Train", "buy", "cancel", "cancel_all", "close_position", "move_stop",
                            "place_limit", "place_stop", "place_stop_limit", "sell", "target"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

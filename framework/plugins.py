@@ -25,6 +25,7 @@ import pluggy
 from framework import hookspecs
 from framework.errors import PluginError, PluginNotFound, did_you_mean
 from framework.hookspecs import PROJECT, hookimpl
+from framework.packages import PACKAGES
 
 OURS = "trading-framework"
 """The distribution of the framework itself."""
@@ -265,6 +266,9 @@ class Registry:
         """Say that nothing has this name, what is near, what is installed and what was left out."""
         message = f"unknown {kind.replace('_', ' ')} {name!r}{did_you_mean(name, known)}"
         message += ("" if message.endswith("?") else ";") + f" installed: {_join(known) or 'none'}"
+        package = PACKAGES.get((kind, name))
+        if package is not None and package not in {_normal(plugin.distribution) for plugin in self.plugins}:
+            message += f". It comes with {package}, which is not installed: pip install {package}"
         broken = [plugin for plugin in self.plugins if plugin.state != "ok"]
         if broken:
             message += ". Left out: " + "; ".join(f"{plugin} ({plugin.error})" for plugin in broken)

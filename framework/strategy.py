@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import attrs
 import numpy as np
 
 from framework.boundary.jit import compiled
@@ -33,11 +34,12 @@ from framework.model.records import HEADER, MAX_ORDERS, UNSET, record
 from framework.parameters import Param, Plugin, fields_of, state_fields, store_state
 
 if TYPE_CHECKING:
+    from framework.data import Tape
     from framework.indicators import Bars, Condition, Expression
 
-__all__ = ["BUY", "DAY", "FOK", "GTC", "GTD", "IOC", "SELL", "UNSET", "Now", "Param", "Strategy", "buy", "cancel",
-           "cancel_all", "close_position", "compiled", "move_stop", "place_limit", "place_stop", "place_stop_limit",
-           "sell", "target"]
+__all__ = ["BUY", "DAY", "FOK", "GTC", "GTD", "IOC", "SELL", "UNSET", "Now", "Param", "Strategy", "Train", "buy",
+           "cancel", "cancel_all", "close_position", "compiled", "move_stop", "place_limit", "place_stop",
+           "place_stop_limit", "sell", "target"]
 
 BUY = int(Side.BUY)
 SELL = int(Side.SELL)
@@ -63,6 +65,7 @@ class Now:
     clock     time_ns, minute (of the local day), weekday (Monday 0), bars_in_session, minutes_to_close, bars_held
     fills     since the last decision: fills[0 .. fill_count-1] with order_id, time, side, role, tag, qty, price, fee
     orders    working ones: orders[0 .. order_count-1] with order_id, side, kind, role, tag, qty (remaining), price
+    model     what `fit` returned, for a strategy that has one
     """
 
     bar: Any
@@ -77,6 +80,7 @@ class Now:
     clock: Any
     fills: Any
     orders: Any
+    model: Any
     fill_count: int
     order_count: int
     universe: int
@@ -85,6 +89,39 @@ class Now:
     intents: Any
     intent_count: int
     intents_refused: int
+
+
+@attrs.frozen(eq=False)
+class Train:
+    """What a strategy is trained on: bars that closed before `until`, and none of what comes after.
+
+    tape: those bars, of all symbols of the run; the ones that closed before `start` are there to warm indicators up.
+    symbols: those that the strategy looks at.  start, until: the training leg, ns UTC; start None: all that there is.
+    seed: that of the run, for whatever is random in training.
+    """
+
+    strategy: Strategy
+    tape: Tape
+    symbols: tuple[str, ...]
+    start: int | None
+    until: int
+    seed: int
+
+    def rows(self, symbol: str) -> slice:
+        """Return the rows of a symbol's bars of the training leg in the arrays of the tape."""
+        own = self.tape.rows(self.tape.symbol_index(symbol))
+        closes = self.tape.close_time[own]
+        first = 0 if self.start is None else int(np.searchsorted(closes, self.start, side="left"))
+        return slice(own.start + first, own.stop)
+
+    def columns(self, symbol: str) -> dict[str, np.ndarray]:
+        """Return the strategy's indicators by name, float64, one element for each of `rows(symbol)`; NaN while cold."""
+        from framework.indicators import Bars, ColumnCache, evaluate
+
+        number, cache = self.tape.symbol_index(symbol), ColumnCache()
+        first = self.rows(symbol).start - self.tape.rows(number).start
+        return {name: evaluate(expression, self.tape, number, cache)[first:]
+                for name, expression in self.strategy.indicators(Bars(symbols=self.symbols)).items()}
 
 
 class Strategy(Plugin):
@@ -112,6 +149,20 @@ class Strategy(Plugin):
         asked at every close.  `framework plugins check` proves on data that nothing is lost.
         """
         return {}
+
+    def fit(self, train: Train) -> Any:
+        """Return a model trained on the past, read by the decision as `now.model`; a strategy without one has no `fit`.
+
+        It is called once per training leg: with the bars before `trained_until` of a backtest, with those of each
+        training window of a walk-forward.  Decisions begin where training ended, and so do statistics.  It must give
+        equal models for equal bars, parameters and `train.seed`, and decisions must not change the model.  A strategy
+        with a model runs interpreted.
+        """
+
+    @classmethod
+    def is_fitted(cls) -> bool:
+        """Return whether the strategy is trained before it decides: whether it has a `fit` of its own."""
+        return cls.fit is not Strategy.fit
 
     @staticmethod
     def decide(now: Now) -> None:
@@ -274,6 +325,11 @@ def now_dtype(strategy: Strategy, indicator_names: tuple[str, ...]) -> np.dtype:
              ("state", state_fields(strategy.state)), ("shared", state_fields(strategy.shared)))
     fields += [(name, record(*parts)) for name, parts in tails if parts]
     return record(*fields)
+
+
+def shown_with_model(dtype: np.dtype) -> np.dtype:
+    """Return the layout of `now` for a check of names, with the `model` that stands beside the record."""
+    return record(*fields_of(dtype), ("model", "i8"))
 
 
 def store_constants(strategy: Strategy, now: Any) -> None:

@@ -156,6 +156,15 @@ CASES = [
     Case("anchored_vwap", lambda b, n: [ind.anchored_vwap(b, b.bars_in_session - b.bars_in_session + 1)],
          lambda m, n: [talib.VWAP(*m.prices, m.volume)]),
 
+    Case("imbalance", lambda b, n: [ind.imbalance(b.volume, b.close)],
+         lambda m, n: [(m.volume - m.close) / (m.volume + m.close)], scale=1.0),
+    Case("spread_bps", lambda b, n: [ind.spread_bps(b.low, b.high)],
+         lambda m, n: [20_000.0 * (m.high - m.low) / (m.high + m.low)], scale=1.0),
+    Case("microprice", lambda b, n: [ind.microprice(b.low, b.volume, b.high, b.close)],
+         lambda m, n: [m.low + (m.high - m.low) * m.volume / (m.volume + m.close)]),
+    Case("order_flow_imbalance", lambda b, n: [ind.order_flow_imbalance(b.low, b.volume, b.high, b.open, n)],
+         lambda m, n: [oracles.order_flow_imbalance(m.low, m.volume, m.high, m.open, n)], scale="turnover"),
+
     Case("rolling_sum", lambda b, n: [ind.rolling_sum(b.close, n)], lambda m, n: [talib.SUM(m.close, n)]),
     Case("linreg", lambda b, n: _outputs(ind.linreg(b.close, n)), lambda m, n: oracles.linreg(m.close, n), scale=1.0),
     Case("correlation", lambda b, n: [ind.correlation(b.close, b.volume, n)],
@@ -189,7 +198,8 @@ CASES = [
 CASE_NAMES = [case.name for case in CASES]
 
 
-SERIES = {"x": "close", "y": "open", "market": "open"}
+SERIES = {"x": "close", "y": "open", "market": "open", "bid": "low", "ask": "high", "bid_size": "volume",
+          "ask_size": "close", "bids": "volume", "asks": "close"}
 """Which column of a market stands for an input that is any series; the others are called as they are."""
 
 

@@ -5,6 +5,7 @@ Nothing here is fast, incremental or shared with the framework. Each takes the a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -193,4 +194,17 @@ def anchored_vwap(high: Array, low: Array, close: Array, volume: Array, anchor: 
     for first, end in zip(rises, [*rises[1:], len(close)], strict=True):
         part = slice(first, end)
         out[part] = talib.VWAP(*(np.ascontiguousarray(x[part]) for x in (high, low, close, volume)))
+    return out
+
+
+def order_flow_imbalance(bid: Array, bid_size: Array, ask: Array, ask_size: Array, length: int) -> Array:
+    """Sum of what changes at the best prices add, each change looked at by its case: higher, lower or equal."""
+    changes = []
+    for i in range(1, len(bid)):
+        on_bid = {1: bid_size[i], -1: -bid_size[i - 1], 0: bid_size[i] - bid_size[i - 1]}[np.sign(bid[i] - bid[i - 1])]
+        on_ask = {1: -ask_size[i - 1], -1: ask_size[i], 0: ask_size[i] - ask_size[i - 1]}[np.sign(ask[i] - ask[i - 1])]
+        changes.append(on_bid - on_ask)
+    out = np.full(len(bid), np.nan)
+    for i in range(length, len(bid)):
+        out[i] = math.fsum(changes[i - length:i])
     return out

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from framework import plugins
+from framework import Train, plugins
 from framework.cli import main
 from framework.data import load_tape
 
@@ -21,6 +21,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
 NEEDS_CANDLES = "five_coins"
 SHORTER: dict[str, tuple[str, ...]] = {
     "intraday": ("--set", "data.bars=4_000"),
+    "order_book": (),
     "rotation": (),
     "us_stocks": ("--set", "run.end=2007-12-31"),
 }
@@ -102,17 +103,21 @@ def test_the_five_coins_run_on_candles_of_a_vendor(tmp_path: Path, capsys: pytes
         assert word in report
 
 
-def test_the_classifier_sees_nothing_of_the_years_that_it_trades(capsys: pytest.CaptureFixture[str]) -> None:
-    """No label reaches into them, and the run trades."""
+def test_the_classifier_is_trained_in_every_leg_on_what_lies_before(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two legs, trained on two years each; a label that needs a bar after training is none, and the legs trade."""
     pytest.importorskip("sklearn")
     script = runpy.run_path(str(ROOT / "examples" / "machine_learning.py"))
     tape = load_tape("sample", {}, ["IBM"], None)
-    until = np.datetime64("2003-01-02")
-    features, labels = script["samples"](tape, until)
-    last = int(np.searchsorted(tape.close_time, until.astype("datetime64[ns]").astype(int))) - 1
+    until = int(np.datetime64("2003-01-02", "ns").astype(np.int64))
+    train = Train(script["Boosted"](), tape.truncate(until - 1), ("IBM",), None, until, 1)
+    features, labels = script["samples_of"](train, "IBM")
+    last = int(np.searchsorted(tape.close_time, until)) - 1
     changes = tape.close[5:] > tape.close[:-5]
     assert labels.tolist() == changes[last - 4 - labels.size: last - 4].tolist()  # the last label ends before `until`
     assert features.shape == (labels.size, 6)
-    result = script["main"]()
-    assert result.stats["# Trades"] > 10
-    assert "samples of which" in capsys.readouterr().out
+    found = script["main"](end="2008-12-31")
+    assert [str(fit["trained_until"])[:10] for fit in found.out.fits] == [
+        str(leg.window.test_start.date()) for leg in found.legs]
+    assert len(found.legs) == 2
+    assert found.stats["# Trades"] > 10
+    assert "trained on" in capsys.readouterr().out

@@ -29,7 +29,8 @@ n = len(close)
 columns = {"open": close - rng.normal(size=n) / 9, "high": close + rng.random(n), "low": close - rng.random(n),
            "close": close, "volume": rng.random(n), "bars_in_session": np.arange(n) % 24 + 1.0,
            "anchor": np.arange(n) % 50 // 40 * 1.0}
-columns |= {"x": close, "y": columns["open"], "market": columns["open"]}
+columns |= {"x": close, "y": columns["open"], "market": columns["open"], "bid": columns["low"], "ask": columns["high"],
+            "bid_size": columns["volume"], "ask_size": close, "bids": columns["volume"], "asks": close}
 still = {name: np.concatenate((x[:80], np.zeros(60), np.full(60, 7.0))) for name, x in columns.items()}
 digest = hashlib.sha256()
 for name, one, data in [(name, one, data) for name, one in registered().items() for data in (columns, still)]:

@@ -53,6 +53,21 @@ def build_wheel(source: Path, target: Path) -> Path:
     return next(target.glob("*.whl"))
 
 
+OURS = ("trading_framework", "__editable__")
+"""How the names of files begin by which this interpreter knows the distributions of the house."""
+
+
+def borrow_packages(folder: Path) -> Path:
+    """Fill a folder with links to all third-party packages of this interpreter, and of those that it borrows itself."""
+    folder.mkdir()
+    own = [sysconfig.get_path("purelib"), *(path for path in sys.path if path.endswith("site-packages"))]
+    for place in dict.fromkeys(own):
+        for entry in sorted(Path(place).iterdir()):
+            if not entry.name.startswith(OURS) and not (folder / entry.name).exists():
+                (folder / entry.name).symlink_to(entry)
+    return folder
+
+
 def clean_environment(base: Path, allowed: Sequence[str] | None) -> Environment:
     """Make a new virtual environment and an empty folder.
 
@@ -69,7 +84,7 @@ def clean_environment(base: Path, allowed: Sequence[str] | None) -> Environment:
         variables["FRAMEWORK_PLUGINS"] = ",".join(allowed)
         purelib = subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
                                  capture_output=True, text=True, check=True).stdout.strip()
-        (Path(purelib) / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        (Path(purelib) / "borrowed.pth").write_text(f"{borrow_packages(base / 'borrowed')}\n")
     return Environment(python, base / "here", variables)
 
 

@@ -32,7 +32,8 @@ Progress = Callable[[int, int], None]
 
 _RUN_KEYS = tuple(field.name for field in attrs.fields(Run))
 _DATA_KEYS = ("symbols", "timeframe", "detail_timeframe", *(field.name for field in attrs.fields(ReadOptions)))
-_SETTINGS = (*(name for name in KNOWN if name not in ("strategy", "data")), *_RUN_KEYS, *_DATA_KEYS, "params")
+_STRATEGY_KEYS = ("params", "trained_from", "trained_until")
+_SETTINGS = (*(name for name in KNOWN if name not in ("strategy", "data")), *_RUN_KEYS, *_DATA_KEYS, *_STRATEGY_KEYS)
 
 
 def backtest(config: Config | Mapping[str, Any] | str | Path | None = None, data: Any = None, strategy: Any = None, *,
@@ -44,8 +45,8 @@ def backtest(config: Config | Mapping[str, Any] | str | Path | None = None, data
         of symbol -> frame, a Tape), the name of a source, or a mapping in the form of [data].
     strategy: a name, a class, an instance with its parameters, a mapping in the form of [strategy], or a list of them.
     settings: sections by name (``fees={"taker_bps": 5}``, ``slippage="fixed"``, ``risk={"drawdown": {}}``), the keys of
-        [run] (``capital=50_000``), `symbols`, `timeframe` and options of [data] (``stamp="open"``), and `params` of the
-        one strategy.
+        [run] (``capital=50_000``), `symbols`, `timeframe` and options of [data] (``stamp="open"``), and `params`,
+        `trained_from` and `trained_until` of the one strategy.
     interpreted: call the strategy's Python functions, so that a debugger stops in them.
     Raises ConfigError, DataError, PluginError or StrategyError.
 
@@ -126,12 +127,12 @@ def _set(document: dict[str, Any], name: str, value: Any) -> None:
         document["run"] = {**document.get("run", {}), name: value}
     elif name in _DATA_KEYS:
         document["data"] = {**document.get("data", {}), name: value}
-    elif name == "params":
+    elif name in _STRATEGY_KEYS:
         uses = document.get("strategy") or []
         uses = uses if isinstance(uses, list) else [uses]
         if len(uses) != 1:
-            raise ConfigError(f"backtest(): params= goes with one strategy, and there are {len(uses)}")
-        document["strategy"] = [{**uses[0], "params": value}]
+            raise ConfigError(f"backtest(): {name}= goes with one strategy, and there are {len(uses)}")
+        document["strategy"] = [{**uses[0], name: value}]
     elif name in ("slippage", "sizing", "broker"):
         document[name] = _use(name, value)
     elif name == "risk" and not isinstance(value, Mapping):

@@ -10,14 +10,15 @@ import attrs
 import numpy as np
 
 from framework.backtest.config import Account, Fees, Fills
-from framework.boundary.adapter import RECORD, RECORDS, RESULT, names_used
+from framework.backtest.fitting import Fitted, must_be_trained
+from framework.boundary.adapter import RECORD, RECORDS, RESULT, names_used, with_model
 from framework.data.cash_flows import nights_after
 from framework.data.tape import Tape
 from framework.data.timeframe import DAY
 from framework.engine import layout, state
 from framework.engine.layout import FOREVER
 from framework.engine.simulation import Plug, Simulation
-from framework.errors import ConfigError
+from framework.errors import ConfigError, DataError
 from framework.indicators import Bars, ColumnCache, Condition, Expression, evaluate, ready_rows, truth
 from framework.model.enums import Role
 from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK, padded, record
@@ -25,7 +26,7 @@ from framework.risk import RiskRule, Rule, SizingRule, check_dtype, store_rule
 from framework.rules.alerts import Alerts
 from framework.slippage import SlippageModel, fill_dtype
 from framework.source_check import check_names
-from framework.strategy import Strategy, now_dtype, store_constants
+from framework.strategy import Strategy, now_dtype, shown_with_model, store_constants
 
 COSTLY = {
     layout.USES_FILLS: {"fills", "fill_count"}, layout.USES_ORDERS: {"orders", "order_count"},
@@ -71,10 +72,11 @@ class Terms:
 
 @attrs.frozen
 class Plan:
-    """One strategy, with its parameters, on symbols of the tape (all of them by default)."""
+    """One strategy, with its parameters, on symbols of the tape (by default all); trained if it has a fit."""
 
     strategy: Strategy
     symbols: tuple[str, ...] | None = None
+    fitted: Fitted | None = None
 
 
 @attrs.frozen(eq=False)
@@ -139,8 +141,9 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     if slippage is not None:
         plugs.append(slippage_plug(made, slippage, tuple(costs), request))
     for plug in plugs:
-        check_names(plug.function, shown_dtype(plug), plug.form, plug.owner)
-        plug.interpreted = interpreted
+        asked = getattr(plug.function, "asks", None)
+        check_names(asked or plug.function, shown_dtype(plug, asked is not None), plug.form, plug.owner)
+        plug.interpreted = interpreted or asked is not None
         plug.bind(made)
     show_all_to_interpreted(made, plugs)
     nights = nights_after(tape) if made.settings[0]["accrues"] else np.empty(0, np.int32)
@@ -164,17 +167,20 @@ def addresses_of(tape: Tape, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     return found
 
 
-def names_of(strategy: Strategy | Rule | SlippageModel) -> Mapping[str, Expression]:
-    """Return the declared indicators; ConfigError when the declaration is not a mapping of names to expressions."""
-    declared = strategy.indicators(Bars())
+def names_of(strategy: Strategy | Rule | SlippageModel, symbols: tuple[str, ...] = ()) -> Mapping[str, Expression]:
+    """Return the declared indicators; ConfigError when the declaration is not a mapping of names to expressions.
+
+    symbols: that a strategy looks at, so that it can name them by their places.
+    """
+    declared = strategy.indicators(Bars(symbols=symbols))
     if not isinstance(declared, Mapping) or not all(isinstance(name, str) and name.isidentifier() for name in declared):
         raise ConfigError(f"{strategy.name}: indicators(bars) must return names and expressions, not {declared!r}")
     return declared
 
 
-def wake_of(strategy: Strategy) -> Mapping[str, Condition]:
+def wake_of(strategy: Strategy, symbols: tuple[str, ...] = ()) -> Mapping[str, Condition]:
     """Return where a strategy has to be asked; ConfigError when the declaration is not of that form."""
-    declared = strategy.wake(Bars())
+    declared = strategy.wake(Bars(symbols=symbols))
     for name, condition in declared.items() if isinstance(declared, Mapping) else [(None, declared)]:
         if name not in WAKES or not isinstance(condition, Condition):
             raise ConfigError(f"{strategy.name}: wake(bars) must return conditions under {' and '.join(WAKES)}, "
@@ -182,6 +188,11 @@ def wake_of(strategy: Strategy) -> Mapping[str, Condition]:
     if declared and strategy.decide_all is not None:
         raise ConfigError(f"{strategy.name}: wake(bars) is for `decide`; `decide_all` is asked at every close")
     return declared
+
+
+def symbols_named(plan: Plan, tape: Tape) -> tuple[str, ...]:
+    """Return the symbols that a strategy looks at, in the order of the run."""
+    return tape.symbols if plan.symbols is None else tuple(one for one in tape.symbols if one in plan.symbols)
 
 
 def by_symbol(tape: Tape, columns: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
@@ -223,17 +234,20 @@ def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
     """
     slots = Slots()
     for number, plan in enumerate(plans):
-        declared, wake = names_of(plan.strategy), wake_of(plan.strategy)
         wanted = range(tape.n_symbols) if plan.symbols is None else sorted(tape.symbol_index(s) for s in plan.symbols)
         if not wanted or len(set(wanted)) != len(wanted):
             raise ConfigError(f"{plan.strategy.name}: symbols = {plan.symbols!r}; name at least one symbol, each once")
-        symbols = np.array(wanted)
+        symbols, named = np.array(wanted), tuple(tape.symbols[place] for place in wanted)
+        declared, wake = names_of(plan.strategy, named), wake_of(plan.strategy, named)
         slots.strategies.extend([number] * len(wanted))
         slots.symbols.extend(wanted)
-        slots.columns.append(slot_addresses(tape, symbols, slots.keep, [
-            lambda symbol, x=expression: evaluate(x, tape, symbol, cache) for expression in declared.values()]))
-        asked = slot_addresses(tape, symbols, slots.keep, [
-            lambda symbol, x=condition: truth(x, tape, symbol, cache) for condition in wake.values()])
+        try:
+            slots.columns.append(slot_addresses(tape, symbols, slots.keep, [
+                lambda symbol, x=expression: evaluate(x, tape, symbol, cache) for expression in declared.values()]))
+            asked = slot_addresses(tape, symbols, slots.keep, [
+                lambda symbol, x=condition: truth(x, tape, symbol, cache) for condition in wake.values()])
+        except DataError as error:
+            raise DataError(f"{plan.strategy.name}: {error}") from error
         slots.wakes.append(np.zeros((symbols.size, len(WAKES)), np.int64))
         slots.wakes[-1][:, [WAKES.index(name) for name in wake]] = asked
         slots.ready.append(ready_rows(list(declared.values()), tape, cache)[symbols] + (1 if declared else 0))
@@ -360,10 +374,11 @@ def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slot
             made.shared[number, :size] = made.now_bytes[first, offset : offset + size]
 
 
-def shown_dtype(plug: Plug) -> np.dtype:
-    """Return the layout of what a function is shown."""
+def shown_dtype(plug: Plug, has_model: bool = False) -> np.dtype:
+    """Return the layout of what a function is shown; a model is shown beside the record."""
     is_rule = plug.array == "rules"
-    return shown_to_rule(plug.dtype, plug.kind) if is_rule else plug.dtype
+    shown = shown_to_rule(plug.dtype, plug.kind) if is_rule else plug.dtype
+    return shown_with_model(shown) if has_model else shown
 
 
 def shown_to_rule(dtype: np.dtype, kind: int) -> np.dtype:
@@ -417,12 +432,14 @@ def strategy_plugs(made: layout.State, plans: Sequence[Plan], dtypes: Sequence[n
     for number, (plan, dtype) in enumerate(zip(plans, dtypes, strict=True)):
         strategy = plan.strategy
         slots = tuple(int(slot) for slot in np.flatnonzero(made.slots["strategy"] == number))
-        if strategy.decide_all is not None:
-            plugs.append(Plug(layout.FAULT_DECIDE, frozenset(slots), f"{strategy.name}.decide_all", strategy.decide_all,
-                              dtype, RECORDS, "strategies", (number,), "decide_all"))
-        else:
-            plugs.append(Plug(layout.FAULT_DECIDE, frozenset(slots), f"{strategy.name}.decide", strategy.decide, dtype,
-                              RECORD, "slots", slots, "decide"))
+        name, form, array, rows = ("decide", RECORD, "slots", slots) if strategy.decide_all is None else (
+            "decide_all", RECORDS, "strategies", (number,))
+        function = getattr(strategy, name)
+        must_be_trained(strategy, plan.fitted.until if plan.fitted is not None else None)
+        if plan.fitted is not None:
+            function = with_model(function, plan.fitted.model, form)
+        plugs.append(Plug(layout.FAULT_DECIDE, frozenset(slots), f"{strategy.name}.{name}", function, dtype, form,
+                          array, rows, name))
     return plugs
 
 

@@ -11,13 +11,14 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
 
 from framework.backtest.benchmark import Benchmark
+from framework.backtest.duration import optional_ns
 from framework.backtest.fields import (
     checked_table,
     choice,
@@ -35,6 +36,7 @@ from framework.backtest.fields import (
 from framework.backtest.monte_carlo_section import MonteCarlo
 from framework.backtest.overrides import apply_overrides
 from framework.backtest.sections import Optimize, WalkForward
+from framework.backtest.strategy_section import StrategyUse, begun_after_training, check_training, strategies_of
 from framework.backtest.tax import TAX_DEFAULTS, Tax
 from framework.data.details import check_detail
 from framework.data.source import make_instrument
@@ -44,8 +46,6 @@ LATER_KEYS = {"fills": ("volume_basis",), "tax": ("in_equity",)}
 """Keys that this version does not have, by section."""
 
 _SECRET = re.compile(r"(^|_)(api_?key|secret|password|passphrase|private_?key|token)(_|$)", re.IGNORECASE)
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @attrs.frozen
@@ -75,12 +75,12 @@ class Run:
     @property
     def start_ns(self) -> int | None:
         """Start in ns UTC."""
-        return _nanoseconds(self.start)
+        return optional_ns(self.start)
 
     @property
     def end_ns(self) -> int | None:
         """End in ns UTC, exclusive."""
-        return _nanoseconds(self.end)
+        return optional_ns(self.end)
 
 
 @attrs.frozen
@@ -113,16 +113,6 @@ class Use:
     SECTION: ClassVar[str] = "plug-in"
     name: str = plugin_name()
     params: dict[str, Any] = table(attrs.Factory(dict))
-
-
-@attrs.frozen
-class StrategyUse:
-    """A strategy by name, on all symbols of the data unless some are named."""
-
-    SECTION: ClassVar[str] = "strategy"
-    name: str = plugin_name()
-    params: dict[str, Any] = table(attrs.Factory(dict))
-    symbols: tuple[str, ...] | None = texts(None, optional=True)
 
 
 @attrs.frozen
@@ -230,6 +220,7 @@ class Config:
                 _known_symbols(f"[strategy] {use.name}: symbols", use.symbols or (), self.data.symbols)
             _known_symbols("[instruments]", self.instruments, self.data.symbols)
             _known_symbols("[benchmark] symbol", filter(None, [self.benchmark.symbol]), self.data.symbols)
+        check_training(self.strategies, self.run.start)
 
     @property
     def name(self) -> str:
@@ -329,9 +320,12 @@ def config_from_dict(document: Mapping[str, Any], folder: str | Path = ".") -> C
             sections[name] = _use(name, document[name])
     if "tax" in document:
         sections["tax"] = _tax(document["tax"])
+    strategies = strategies_of(document.get("strategy", []))
+    run: Run = sections.pop("run", Run())
     return Config(
         data=_data(document["data"]),
-        strategies=_strategies(document.get("strategy", [])),
+        strategies=strategies,
+        run=attrs.evolve(run, start=begun_after_training(strategies, run.start, run.end)),
         risk=_risk(document.get("risk", {})),
         instruments=_instruments(document.get("instruments", {})),
         folder=Path(folder),
@@ -376,23 +370,6 @@ def _data(value: Any) -> Data:
     if "source" not in own:
         raise ConfigError('[data]: source is missing; name one, such as source = "sample"')
     return Data(**own, options=values)
-
-
-def _strategies(value: Any) -> tuple[StrategyUse, ...]:
-    """Return [strategy] or every [[strategy]], in the order of the file."""
-    items = value if isinstance(value, list) else [value]
-    uses = []
-    for item in items:
-        values = checked_table("[strategy]", item)
-        for key in values:
-            if key not in ("name", "params", "symbols"):
-                near = did_you_mean(key, ("name", "params", "symbols"))
-                hint = near or f"; parameters of a strategy go under params, as in params = {{ {key} = ... }}"
-                raise ConfigError(f"[strategy]: unknown key {key!r}{hint}")
-        if "name" not in values:
-            raise ConfigError('[strategy]: name is missing; name an installed strategy, such as name = "ema_cross"')
-        uses.append(StrategyUse(**values))
-    return tuple(uses)
 
 
 def _use(section: str, value: Any) -> Use:
@@ -472,13 +449,6 @@ def _known_symbols(where: str, names: Iterable[str], known: Sequence[str]) -> No
     for name in names:
         if name not in known:
             raise ConfigError(f"{where}: {name!r} is not one of [data] symbols{did_you_mean(name, known)}")
-
-
-def _nanoseconds(moment: datetime | None) -> int | None:
-    if moment is None:
-        return None
-    since = moment - _EPOCH
-    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
 
 
 def _plain(section: Any) -> dict[str, Any]:

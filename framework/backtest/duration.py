@@ -72,3 +72,8 @@ def nanoseconds(moment: datetime) -> int:
     """Return a datetime as ns since 1970."""
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
+
+
+def optional_ns(moment: datetime | None) -> int | None:
+    """Return a datetime as ns since 1970, None for none."""
+    return None if moment is None else nanoseconds(moment)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from framework.backtest.compose import WAKES, names_of, wake_of
+from framework.backtest.compose import WAKES, names_of, symbols_named, wake_of
 from framework.backtest.explain_orders import (
     Working,
     fills_of_bar,
@@ -159,7 +159,7 @@ def asleep_told(moment: Moment, slot: int) -> str:
     record = moment.simulation.state.slots[slot]
     place = "flat" if record["qty"] == 0.0 else "held"
     plan = moment.parts.plans[int(record["strategy"])]
-    condition = wake_of(plan.strategy).get(place)
+    condition = wake_of(plan.strategy, symbols_named(plan, moment.tape)).get(place)
     tape, until = moment.tape, moment.asleep[slot]
     is_there = until < int(tape.series[moment.symbol + 1])
     woken = f"it is asked next at {format_time(int(tape.close_time[until]))}" if is_there else "to the end of the data"

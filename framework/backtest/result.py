@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from framework.backtest import frames, metrics, round_trips
 from framework.backtest.attribution import Share, attribute
 from framework.backtest.benchmark import Growth, PriceHistory, growth_returns, held_growth, is_price
+from framework.backtest.fitting import notes_on
 from framework.backtest.intervals import Interval, intervals
 from framework.backtest.stats import Stats, Value
 from framework.backtest.tax import Tax, TaxYear, tax_years
@@ -128,6 +129,7 @@ class Result:
     symbol that is bought and held beside the run, None for equal weights of all. tax: what is taken off after the run,
     or None. regimes: of the sizing rule, where it has any. folder: what relative paths of its data start from. plugins:
     kind, name, distribution, version and source hash of each that it used. engine: a hash of the step's own source.
+    fits: of each strategy that was trained, on what, and the fingerprint of its model.
     """
 
     config: Mapping[str, object]
@@ -161,6 +163,7 @@ class Result:
     folder: str = ""
     plugins: tuple[Mapping[str, str], ...] = attrs.field(default=(), converter=as_tuple)
     engine: str = ""
+    fits: tuple[Mapping[str, object], ...] = attrs.field(default=(), converter=as_tuple)
 
     @multipliers.default
     def _one_per_symbol(self) -> Floats:
@@ -259,7 +262,7 @@ class Result:
     def all_notes(self, values: Mapping[str, Value]) -> tuple[str, ...]:
         """Return the notes of the run and what its statistics need said about them."""
         trades, days = len(self.records.trades), len(self.records.days)
-        notes = list(self.notes)
+        notes = [*self.notes, *notes_on(self.fits)]
         if self.status == Status.RUINED:
             notes.append("ruined: equity fell to zero or below and the run ended there")
         if trades < metrics.FEW_TRADES:

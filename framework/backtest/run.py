@@ -16,7 +16,9 @@ import numpy as np
 from framework import plugins
 from framework.backtest.compose import Plan, Terms, compose
 from framework.backtest.config import Config, Use
+from framework.backtest.fitting import fitted, must_be_trained
 from framework.backtest.result import Counters, Records, Regimes, Result
+from framework.backtest.strategy_section import StrategyUse
 from framework.boundary.jit import engine_key
 from framework.broker import Broker
 from framework.data.cash_flows import CashFlows, read_cash_flows, refuse_adjusted, with_cash_flows
@@ -83,13 +85,23 @@ def put_together(config: Config, tape: Tape | None = None, interpreted: bool = F
     """Find the plug-ins, load the data unless it is given, and return the simulation at its first event."""
     tape = tape if tape is not None else load(config)
     known_symbols(config, tape)
-    plans = [Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols) for use in config.strategies]
+    cache = cache or ColumnCache()
+    plans = [trained_plan(Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols), use, tape,
+                          config.run.seed, cache) for use in config.strategies]
     sizing = make("sizing", config.sizing, SizingRule)
     rules = [make("risk", use, RiskRule) for use in config.risk]
     slippage = slippage_of(config.slippage, tape) if config.slippage else None
     simulation = compose(tape, plans, sizing, rules, slippage, terms_of(config), cache=cache, interpreted=interpreted)
     last = int(np.searchsorted(tape.event_time, config.run.end_ns or FOREVER, side="left"))
     return Parts(tape, plans, [sizing, *rules], slippage, simulation, last)
+
+
+def trained_plan(plan: Plan, use: StrategyUse, tape: Tape, seed: int, cache: ColumnCache) -> Plan:
+    """Return a plan whose strategy was trained on its leg, where it has a fit; ConfigError when the leg is missing."""
+    start, until = use.leg_ns
+    if not must_be_trained(plan.strategy, until) or until is None:
+        return plan
+    return attrs.evolve(plan, fitted=fitted(plan.strategy, tape, plan.symbols, start, until, seed, cache))
 
 
 def load(config: Config) -> Tape:
@@ -227,7 +239,8 @@ def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], 
         multipliers=np.array([instrument.multiplier for instrument in tape.instruments]),
         start=config.run.start_ns, end=config.run.end_ns, benchmark=config.benchmark.symbol, tax=config.tax,
         folder=str(config.folder.resolve()), plugins=tuple(used_plugins(config)), engine=engine_key(),
-        regimes=regimes_of(rules[0], simulation))
+        regimes=regimes_of(rules[0], simulation),
+        fits=tuple(plan.fitted.document() for plan in plans if plan.fitted is not None))
 
 
 def regimes_of(sizing: Rule, simulation: Simulation) -> Regimes | None:

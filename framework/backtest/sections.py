@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import attrs
 
 from framework.backtest.duration import parse_duration
-from framework.backtest.fields import checked_text, choice, flag, place, table, text, texts, whole, wrong
+from framework.backtest.fields import checked_text, choice, flag, number, place, table, text, texts, whole, wrong
 from framework.errors import ConfigError
 
 SAMPLERS = ("grid", "random", "tpe", "cma-es", "nsga2")
@@ -42,7 +42,8 @@ class Optimize:
     trial does not count. batch: points that an adaptive sampler proposes before it learns, None for its own number.
     executor, workers, address: who runs the trials; address names a Ray cluster. cache_mib: memory for indicator
     columns. space: parameter -> its values or range; empty takes the bounds of the strategies' parameters.
-    constraints: conditions such as "fast < slow".
+    constraints: conditions such as "fast < slow". fit_share: the first part of the time, by which strategies with a
+    fit are trained; the rest of it is what their trials are measured on.
     """
 
     SECTION: ClassVar[str] = "optimize"
@@ -57,6 +58,7 @@ class Optimize:
     address: str | None = text(None, optional=True)
     cache_mib: int = whole(1024, low=0, high=10**9)
     constraints: tuple[str, ...] = texts(())
+    fit_share: float = number(0.7, above=0.0, below=1.0)
     space: dict[str, Any] = table(attrs.Factory(dict))
 
 

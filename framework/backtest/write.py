@@ -95,6 +95,7 @@ def run_document(result: Result, command: Sequence[str], created: datetime) -> d
         "versions": result.versions,
         "engine": result.engine,
         "plugins": result.plugins,
+        **({"fits": result.fits} if result.fits else {}),
         "status": result.outcome,
         "start": window["Start"],
         "end": window["End"],
@@ -122,7 +123,7 @@ def series_of(tape: Tape) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for number, symbol in enumerate(tape.symbols):
         rows = tape.rows(number)
-        bars = {name: getattr(tape, name)[rows] for name in BAR_COLUMNS}
+        bars = {**{name: getattr(tape, name)[rows] for name in BAR_COLUMNS}, **tape.book_of(number)}
         finer = {} if tape.details is None else {"details": bars_fingerprint(tape.details.of_rows(rows))}
         ends = [format_time(int(times[edge])) if len(times) else None
                 for times, edge in ((bars["open_time"], 0), (bars["close_time"], -1))]

@@ -116,6 +116,22 @@ def interpret_adapter(function: Callable[..., Any], dtype: np.dtype, form: str =
     return adapter
 
 
+def with_model(function: Callable[..., Any], model: Any, form: str = RECORD) -> Callable[..., Any]:
+    """Return `function` for records that carry a Python object besides, as `model`; it can only be interpreted.
+
+    What is returned knows the function itself as its attribute `asks`.
+    """
+    inner = plain_function(function)
+
+    def show(shown: Any) -> Any:
+        for record in shown if form == RECORDS else (shown,):
+            record.model = model
+        return inner(shown)
+
+    show.asks = inner  # type: ignore[attr-defined]
+    return show
+
+
 class _Views(dict[int, Any]):
     """What interpreted functions are shown, by address: made at the first call, kept for all others."""
 

@@ -1,6 +1,6 @@
 """A catalogue: a folder of checked bars in Parquet, one file a symbol and timeframe, each with what is known of it.
 
-    catalogue/1d/AAPL.parquet   open_time, close_time (ns UTC), open, high, low, close, volume
+    catalogue/1d/AAPL.parquet   open_time, close_time (ns UTC), open, high, low, close, volume; the book if there is one
     catalogue/1d/AAPL.json      the instrument, the range, missing bars, repairs, where it came from, the fingerprint
 
 Bars go in only through the checks of the sources and come out only if they are still what went in.  Both files of a
@@ -19,6 +19,7 @@ from urllib.parse import quote
 import attrs
 import numpy as np
 
+from framework.data.book import BOOK_FIELDS
 from framework.data.gaps import missing_before
 from framework.data.series import FIELDS, BarSeries, RepairReport, bars_fingerprint, format_time
 from framework.data.source import DataSource, Request, option, read_options
@@ -84,7 +85,7 @@ def entry_of(series: BarSeries, origin: str) -> Entry:
 def fingerprint_of(series: BarSeries) -> str:
     """Return the fingerprint of a series' bars, as run.json has it."""
     times = {"open_time": series.open_time, "close_time": series.close_time}
-    return bars_fingerprint({**times, **series.columns})
+    return bars_fingerprint({**times, **series.columns, **series.book})
 
 
 @attrs.frozen
@@ -131,7 +132,8 @@ class Catalogue:
     def _write(self, series: BarSeries, entry: Entry) -> None:
         import polars as pl
 
-        columns = {"open_time": series.open_time, "close_time": series.close_time, **series.columns}
+        times = {"open_time": series.open_time, "close_time": series.close_time}
+        columns = {**times, **series.columns, **series.book}
         table = pl.DataFrame(columns).with_columns(pl.col(TIME_COLUMNS).cast(pl.Datetime("ns", "UTC")))
         bars, described = (self.path(entry.symbol, entry.timeframe, ending) for ending in (".parquet", ".json"))
         try:
@@ -157,15 +159,16 @@ class Catalogue:
             table = pl.read_parquet(path)
             times = {name: table[name].dt.timestamp("ns").to_numpy() for name in TIME_COLUMNS}
             columns = {name: table[name].to_numpy() for name in FIELDS}
+            book = {name: table[name].to_numpy() for name in BOOK_FIELDS if name in table.columns}
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise DataError(f"{path}: cannot be read: {first}; mend: {mend}") from None
-        if bars_fingerprint({**times, **columns}) != entry.fingerprint:
+        if bars_fingerprint({**times, **columns, **book}) != entry.fingerprint:
             raise DataError(f"{path}: its bars are not those that were imported: the fingerprint is not "
                             f"{entry.fingerprint[:12]}; mend: {mend}")
         instrument = (request or Request()).instrument(entry.symbol, **entry.instrument)
         report = RepairReport(entry.symbol, missing=entry.missing, **entry.repairs)
-        return BarSeries(instrument, entry.timeframe, **times, **columns, report=report)
+        return BarSeries(instrument, entry.timeframe, **times, **columns, report=report, book=book)
 
 
 def replace_file(path: Path, write: Any) -> None:

@@ -86,6 +86,7 @@ def with_filled_gaps(series: BarSeries, where: str) -> BarSeries:
         )
     opens, closes, before = _missing_times(series, exchange, missing)
     flat = series.close[before]
+    unknown = np.full(len(flat), np.nan)
     order = np.argsort(np.concatenate((series.open_time, opens)), kind="stable")
     return attrs.evolve(
         series,
@@ -97,6 +98,7 @@ def with_filled_gaps(series: BarSeries, where: str) -> BarSeries:
         close=np.concatenate((series.close, flat))[order],
         volume=np.concatenate((series.volume, np.zeros(len(flat))))[order],
         report=attrs.evolve(series.report, filled=len(flat)),
+        book={name: np.concatenate((column, unknown))[order] for name, column in series.book.items()},
     )
 
 

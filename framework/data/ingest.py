@@ -9,6 +9,8 @@ Nothing is repaired unless the option `repair` names the rule:
                 sessions of its exchange, a bar that opens before the one before it has closed
     widen       high and low are moved to include open and close
     zones       UTC offsets that differ from row to row are taken at their word
+    book        an order book that cannot be is left out, its bar stays: crossed or equal best prices, levels out of
+                order or with holes, prices or sizes that are negative, infinite or without the other
 
 and the option `gaps` says what a missing scheduled bar is: "refuse" (an error), "allow" (nothing, but counted), "fill"
 (a flat bar at the close before, without volume).  A hole that "drop" leaves in place of an impossible bar is no error.
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
+from framework.data.book import BOOK_FIELDS, book_faults, normal_book
 from framework.data.gaps import missing_before, with_filled_gaps
 from framework.data.placement import instants_of, place_bars, zone_name
 from framework.data.series import (
@@ -52,7 +55,7 @@ from framework.model.instrument import ALWAYS_OPEN, Instrument
 if TYPE_CHECKING:
     import polars as pl
 
-REPAIRS = ("sort", "duplicates", "drop", "widen", "zones")
+REPAIRS = ("sort", "duplicates", "drop", "widen", "zones", "book")
 
 
 def _repairs(value: object) -> frozenset[str]:
@@ -100,7 +103,10 @@ class ReadOptions:
 
 @attrs.define(eq=False)
 class Draft:
-    """Rows on their way to a series.  row: the number of each at its source.  counts: what was repaired so far."""
+    """Rows on their way to a series.
+
+    row: the number of each at its source.  counts: what was repaired so far.  book: the columns of an order book.
+    """
 
     where: str
     repair: frozenset[str]
@@ -110,6 +116,7 @@ class Draft:
     counts: dict[str, int]
     time: Ints = attrs.field(factory=lambda: np.zeros(0, dtype=np.int64))
     close_time: Ints = attrs.field(factory=lambda: np.zeros(0, dtype=np.int64))
+    book: dict[str, Floats] = attrs.field(factory=dict)
 
     def take(self, places: Ints) -> None:
         """Keep the rows at some places, in that order."""
@@ -118,6 +125,7 @@ class Draft:
         if len(self.close_time):
             self.close_time = self.close_time[places]
         self.columns = {name: column[places] for name, column in self.columns.items()}
+        self.book = {name: column[places] for name, column in self.book.items()}
         self.raw = {name: column[places] for name, column in self.raw.items()}
 
     def drop(self, mask: Mask) -> None:
@@ -162,7 +170,8 @@ def read_series(
     if not len(frame):
         raise DataError(f"{where}: no rows; rule: at least one")
     number = np.arange(1, len(frame) + 1) if row is None else row
-    raw = {"time": _time_column(frame, names), **{field: frame[names[field]] for field in FIELDS}}
+    read = [*FIELDS, *(name for name in BOOK_FIELDS if name in names)]
+    raw = {"time": _time_column(frame, names), **{field: frame[names[field]] for field in read}}
     draft = Draft(where, options.repair, number, {}, raw, {})
     stamps = _readable_stamps(draft, options, instrument.exchange)
     _read_numbers(draft)
@@ -180,10 +189,11 @@ def read_series(
         _refuse_gaps(draft, missing, placed.timeframe, instrument.exchange)
     _check_values(draft)
     _check_rows_left(draft)
+    _check_book(draft)
     report = RepairReport(instrument.symbol, **draft.counts)
     prices = (draft.columns["open"], draft.columns["high"], draft.columns["low"], draft.columns["close"])
     times = (draft.time, draft.close_time)
-    series = BarSeries(instrument, placed.timeframe, *times, *prices, draft.columns["volume"], report)
+    series = BarSeries(instrument, placed.timeframe, *times, *prices, draft.columns["volume"], report, draft.book)
     if options.gaps == "fill":
         return with_filled_gaps(series, where)
     if len(draft.time) < len(missing):
@@ -259,7 +269,7 @@ def _read_numbers(draft: Draft) -> None:
     """Fill the columns with the numbers of the raw ones; text that is none is refused, or NaN until it is dropped."""
     import polars as pl
 
-    for field in FIELDS:
+    for field in [name for name in draft.raw if name != "time"]:
         raw = draft.raw[field]
         text = raw.str.strip_chars() if raw.dtype == pl.String else raw
         try:
@@ -269,7 +279,8 @@ def _read_numbers(draft: Draft) -> None:
         if raw.dtype == pl.String and "drop" not in draft.repair:
             unread = (number.is_null() & (text != "")).fill_null(False).to_numpy()
             draft.drop_or_refuse_raw(Fault(unread, f"{field} is a number", DROP), field)
-        draft.columns[field] = number.fill_null(np.nan).to_numpy()
+        into = draft.columns if field in FIELDS else draft.book
+        into[field] = number.fill_null(np.nan).to_numpy()
 
 
 def _sort(draft: Draft) -> None:
@@ -349,6 +360,19 @@ def _check_values(draft: Draft) -> None:
         draft.columns |= {"high": np.where(changed, wide_high, high), "low": np.where(changed, wide_low, low)}
     while (fault := next((f for f in value_faults(draft.columns) if f.mask.any()), None)) is not None:
         draft.drop_or_refuse(fault)
+
+
+def _check_book(draft: Draft) -> None:
+    """Refuse order books that cannot be, or leave them out and count them."""
+    draft.book = normal_book(draft.book)
+    left_out = np.zeros(len(draft.row), np.bool_)
+    for fault in book_faults(draft.book):
+        if fault.mask.any() and "book" not in draft.repair:
+            raise refuse(draft.where, fault, draft.row, draft.time, draft.book)
+        left_out |= fault.mask
+    if left_out.any():
+        draft.counts["books"] = int(left_out.sum())
+        draft.book = {name: np.where(left_out, np.nan, column) for name, column in draft.book.items()}
 
 
 def _check_rows_left(draft: Draft) -> None:

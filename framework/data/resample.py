@@ -119,6 +119,7 @@ def resample(series: BarSeries, timeframe: str) -> BarSeries:
         longer.close,
         longer.volume,
         series.report,
+        {name: column[longer.last_bar] for name, column in series.book.items()},
     )
 
 

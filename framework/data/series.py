@@ -19,6 +19,20 @@ Mask = NDArray[np.bool_]
 Ohlcv = tuple[Floats, Floats, Floats, Floats, Floats]
 
 FIELDS = ("open", "high", "low", "close", "volume")
+LEVELS_MAX = 10
+"""How deep a book may be."""
+
+
+def book_names(levels: int) -> tuple[str, ...]:
+    """Return the names of the columns of a book, level by level.
+
+    >>> book_names(1)
+    ('bid_1', 'bid_size_1', 'ask_1', 'ask_size_1')
+    """
+    return tuple(f"{side}_{level}" for level in range(1, levels + 1)
+                 for side in ("bid", "bid_size", "ask", "ask_size"))
+
+
 ROWS_SHOWN = 5
 
 EARLIEST = -70 * 365 * DAY
@@ -30,6 +44,10 @@ LATEST = 130 * 365 * DAY
 
 def _floats(values: ArrayLike) -> Floats:
     return np.ascontiguousarray(values, dtype=np.float64)
+
+
+def _book(values: Mapping[str, ArrayLike]) -> dict[str, Floats]:
+    return {name: _floats(column) for name, column in values.items()}
 
 
 def _times(values: ArrayLike) -> Ints:
@@ -50,6 +68,7 @@ class RepairReport:
     zones: rows whose UTC offset was taken at its word although offsets differ.
     filled: missing bars put in, flat at the close before and without volume.
     missing: scheduled bars that are not there and were not put in.
+    books: rows whose order book was left out for a broken rule.
     """
 
     symbol: str
@@ -60,6 +79,7 @@ class RepairReport:
     zones: int = 0
     filled: int = 0
     missing: int = 0
+    books: int = 0
 
     def __str__(self) -> str:
         """Return one line: the symbol and every count that is not zero."""
@@ -73,6 +93,7 @@ class BarSeries:
 
     timeframe: such as "5m" or "1d".  All arrays have one element a bar: open_time and close_time in ns UTC
     (datetime64 is accepted), prices in the instrument's currency, volume in its units.
+    book: the order book at each close, by the names of `framework.data.book`; empty without one.
     report: what was repaired on the way here.  `build_tape` checks the values.
     """
 
@@ -88,11 +109,13 @@ class BarSeries:
     report: RepairReport = attrs.field(
         default=attrs.Factory(lambda self: RepairReport(self.instrument.symbol), takes_self=True)
     )
+    book: Mapping[str, Floats] = attrs.field(factory=dict, converter=_book)
 
     def __attrs_post_init__(self) -> None:
         """Refuse an unknown timeframe and columns that are not equally long vectors."""
         parse_timeframe(self.timeframe)
         shapes = {name: getattr(self, name).shape for name in ("open_time", "close_time", *FIELDS)}
+        shapes |= {name: column.shape for name, column in self.book.items()}
         if len(set(shapes.values())) > 1 or len(self.open_time.shape) != 1:
             raise DataError(f"{self.symbol}: columns of shapes {shapes}; rule: vectors of one length")
 
@@ -127,6 +150,7 @@ DROP = 'correct the rows, or leave them out with repair = "drop"'
 WIDEN = 'correct the rows, or let high and low include open and close with repair = "widen"'
 SORT = 'sort the rows by time, or have it done with repair = "sort"'
 DUPLICATES = 'remove the double rows, or keep the last of each with repair = "duplicates"'
+BOOK = 'correct the rows, or leave their order book out with repair = "book"'
 
 
 def value_faults(columns: Mapping[str, Floats]) -> Iterator[Fault]:
@@ -199,11 +223,13 @@ def check_series(series: BarSeries, where: str = "") -> None:
 def bars_fingerprint(bars: Mapping[str, NDArray[np.generic]]) -> str:
     """Return the SHA-256 of the times, prices and volume of one symbol's bars, as 64 hex digits.
 
-    bars: open_time, close_time (int64, ns UTC), open, high, low, close, volume (float64) by name; finer bars have no
-    volume of their own.
+    bars: open_time, close_time (int64, ns UTC), open, high, low, close, volume (float64) by name, and those of a book;
+    finer bars have no volume of their own.
     """
     digest = hashlib.sha256()
-    for name in ("open_time", "close_time", *FIELDS):
+    book = [name for name in book_names(LEVELS_MAX) if name in bars]
+    digest.update(",".join(book).encode())
+    for name in ("open_time", "close_time", *FIELDS, *book):
         if name in bars:
             digest.update(np.ascontiguousarray(bars[name]).data)
     return digest.hexdigest()

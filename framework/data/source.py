@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -87,12 +88,14 @@ def read_options(kind: type[T], options: Mapping[str, object], where: str) -> T:
     return kind(**options)
 
 
-def option(kind: type | tuple[type, ...], rule: str, *, low: float | None = None, **keywords: Any) -> Any:
-    """Return an attrs field for an option: its type, the rule as the reader sees it, and the smallest value."""
+def option(kind: type | tuple[type, ...], rule: str, *, low: float | None = None, high: float = math.inf,
+           **keywords: Any) -> Any:
+    """Return an attrs field for an option: its type, the rule as the reader sees it, smallest and largest value."""
 
     def check(owner: object, attribute: attrs.Attribute[Any], value: Any) -> None:
         wrong_type = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
-        if wrong_type or (low is not None and value is not None and not low <= value < float("inf")):
+        if wrong_type or (low is not None and value is not None and not (
+                low <= value <= high and math.isfinite(value))):
             raise ConfigError(f"option {attribute.name} = {value!r}; rule: {rule}")
 
     return attrs.field(validator=check, metadata={"rule": rule}, **keywords)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from framework.data.book import BOOK_FIELDS, check_book_names
 from framework.data.series import FIELDS
 from framework.errors import ConfigError, DataError, did_you_mean
 
@@ -37,6 +38,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "close": ("close", "c", "close_price"),
     "volume": ("volume", "vol", "v", "tick_volume", "tickvol"),
     "symbol": ("symbol", "ticker"),
+    **{name: (name,) for name in BOOK_FIELDS},
 }
 """What a column may be called, letter case, spaces, dashes and brackets aside, by what it means."""
 
@@ -150,7 +152,7 @@ def normal_name(name: str) -> str:
 
 
 def find_columns(names: Sequence[str], chosen: Mapping[str, object], where: str) -> dict[str, str]:
-    """Return meaning -> column for time, open, high, low, close, volume, and symbol when there is one.
+    """Return meaning -> column for time, open, high, low, close, volume, and symbol and a book when there are any.
 
     chosen: meanings whose column the user names.  A date and a time column together give "time" and "clock".
     Raises DataError for a meaning without a column, or with several, and ConfigError for a wrong choice.
@@ -180,6 +182,7 @@ def find_columns(names: Sequence[str], chosen: Mapping[str, object], where: str)
             f"{where}: no column for {', '.join(missing)}; there are: {', '.join(map(repr, names))}; mend: rename, or "
             f'say columns = {{ {missing[0]} = "..." }}'
         )
+    check_book_names([name for name in BOOK_FIELDS if name in found], where)
     return found
 
 
@@ -194,8 +197,10 @@ def _chosen_columns(names: Sequence[str], chosen: Mapping[str, object], where: s
     found: dict[str, str] = {}
     for meaning, name in chosen.items():
         if meaning not in ALIASES:
+            known = [name for name in ALIASES if name not in BOOK_FIELDS]
             raise ConfigError(
-                f"{where}: columns names {meaning!r}{did_you_mean(meaning, ALIASES)}; known: {', '.join(ALIASES)}"
+                f"{where}: columns names {meaning!r}{did_you_mean(meaning, ALIASES)}; known: {', '.join(known)}, and "
+                "of a book bid_1, bid_size_1, ask_1, ask_size_1, bid_2, ..."
             )
         if name not in names:
             raise ConfigError(

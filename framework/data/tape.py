@@ -8,7 +8,7 @@ or sessions, and nothing is padded.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from framework.data.book import book_faults, check_book_names, join_books
 from framework.data.calendars import account_days, clock_columns, sessions_around
 from framework.data.details import DETAIL_COLUMNS, Details, details_of
 from framework.data.series import FIELDS, BarSeries, Fault, RepairReport, check_series, refuse
@@ -56,6 +57,9 @@ class Tape:
     details: finer bars inside the bars, if there are any.  joined: what the step reads instead of columns of the same
     name: `detail` (the rows of the finer bars of each bar; one element without any) and, with details, times and prices
     of the bars with those of the finer bars behind them.  The bars' own columns are views of them: one copy in memory.
+
+    book: the order book at each close, by the names of `framework.data.book`, NaN for a symbol without one; empty when
+    none has one.  booked: the names that each symbol has.
     """
 
     symbols: tuple[str, ...]
@@ -86,6 +90,8 @@ class Tape:
     flow_rate: NDArray[np.float64] = attrs.field(factory=lambda: np.empty(0, np.float64))
     details: Details | None = None
     joined: dict[str, NDArray[Any]] = attrs.field(init=False, factory=lambda: {"detail": np.zeros(1, np.int64)})
+    book: Mapping[str, NDArray[np.float64]] = attrs.field(factory=dict)
+    booked: tuple[tuple[str, ...], ...] = ()
 
     def __attrs_post_init__(self) -> None:
         """Join the details to the bars, and make the arrays read-only."""
@@ -95,6 +101,8 @@ class Tape:
             self._show(self.details.timeframe, {"detail": self.details.first + self.n_bars, **joined})
         for name in ("series", *BAR_COLUMNS, *CLOCK_COLUMNS, *EVENT_COLUMNS, *FLOW_COLUMNS):
             getattr(self, name).flags.writeable = False
+        for column in self.book.values():
+            column.flags.writeable = False
 
     def _show(self, timeframe: str, joined: dict[str, NDArray[Any]]) -> None:
         """Let the columns of bars and details be views of the joined ones, which nobody may write."""
@@ -147,6 +155,9 @@ class Tape:
             digest.update(self.details.timeframe.encode())
             for name in ("first", *DETAIL_COLUMNS):
                 digest.update(getattr(self.details, name).data)
+        for name, column in self.book.items():
+            digest.update(name.encode())
+            digest.update(column.data)
         return digest.hexdigest()
 
     def symbol_index(self, symbol: str) -> int:
@@ -163,12 +174,26 @@ class Tape:
         return slice(int(self.series[symbol_index]), int(self.series[symbol_index + 1]))
 
     def bars(self, symbol: str) -> pl.DataFrame:
-        """Return the bars of one symbol as a Polars frame, times as Datetime[ns, UTC]; raises DataError."""
+        """Return the bars of one symbol as a Polars frame, its book beside them; times as Datetime[ns, UTC].
+
+        Raises DataError.
+        """
         import polars as pl
 
-        rows = self.rows(self.symbol_index(symbol))
-        frame = pl.DataFrame({name: getattr(self, name)[rows] for name in BAR_COLUMNS})
+        number = self.symbol_index(symbol)
+        rows = self.rows(number)
+        columns = {name: getattr(self, name)[rows] for name in BAR_COLUMNS}
+        frame = pl.DataFrame({**columns, **self.book_of(number)})
         return frame.with_columns(pl.col("open_time", "close_time").cast(pl.Datetime("ns", "UTC")))
+
+    def book_of(self, symbol_index: int) -> dict[str, NDArray[np.float64]]:
+        """Return the order book of one symbol, empty when it has none."""
+        rows = self.rows(symbol_index)
+        return {name: self.book[name][rows] for name in (self.booked[symbol_index] if self.booked else ())}
+
+    def book_at(self, keep: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+        """Return the book at some rows, bool[n_bars]."""
+        return {name: column[keep] for name, column in self.book.items()}
 
     def truncate(self, until_ns: int) -> Tape:
         """Return the tape of what closes, and flows, at or before a time; a symbol may be left without any bars.
@@ -191,7 +216,8 @@ class Tape:
         arrays |= {name: getattr(self, name)[events] for name in EVENT_COLUMNS}
         arrays["event_bar"] = new_row[arrays["event_bar"]]
         details = None if self.details is None else self.details.of_bars(keep)
-        return attrs.evolve(self, series=kept_before[self.series], details=details, **arrays)
+        return attrs.evolve(self, series=kept_before[self.series], details=details, book=self.book_at(keep),
+                            **arrays)
 
 
 def build_tape(series: Sequence[BarSeries], account_calendar: str | None = None,
@@ -212,6 +238,7 @@ def build_tape(series: Sequence[BarSeries], account_calendar: str | None = None,
         raise DataError(f"symbols that come more than once: {', '.join(double)}; rule: one series a symbol")
     for one in (*series, *finer):
         check_series(one)
+        check_book(one)
         check_sessions(one)
     exchanges = {s.instrument.exchange for s in series}
     calendar = account_calendar or (exchanges.pop() if len(exchanges) == 1 else ALWAYS_OPEN)
@@ -227,6 +254,8 @@ def build_tape(series: Sequence[BarSeries], account_calendar: str | None = None,
         repairs=tuple(s.report for s in series),
         series=starts,
         account_day=account_days(calendar, bars["close_time"]),
+        book=join_books([s.book for s in series], [len(s) for s in series]),
+        booked=tuple(tuple(s.book) for s in series),
         **bars,
         **arrays,
         **_events(starts, bars["open_time"], bars["close_time"]),
@@ -256,6 +285,14 @@ def _events(
     symbol = np.repeat(np.arange(len(series) - 1, dtype=np.int32), np.diff(series))
     kind = np.where(key & 1, np.uint8(EventKind.OPEN), np.uint8(EventKind.CLOSE))
     return {"event_time": key >> 1, "event_kind": kind, "event_symbol": symbol[bar], "event_bar": bar}
+
+
+def check_book(series: BarSeries) -> None:
+    """Raise DataError for an order book whose columns or values break a rule."""
+    check_book_names(tuple(series.book), series.symbol)
+    for fault in book_faults(series.book):
+        if fault.mask.any():
+            raise refuse(series.symbol, fault, np.arange(1, len(series) + 1), series.open_time, series.book)
 
 
 def check_sessions(series: BarSeries, where: str = "") -> None:

@@ -5,7 +5,8 @@ definition  `@indicator`: the declaration of a step function, for us and for any
 batch       functions of whole arrays as indicators, and those of TA-Lib
 loop        the one loop that runs a step over a column
 blocks      what steps share: sums, extremes and moments over a window, averages that fade
-rolling, smoothing, averages, trend, oscillators, volume, statistics, volatility, prices   the steps of the framework
+rolling, smoothing, averages, trend, oscillators, volume, statistics, volatility, prices, order_flow   the steps of the
+            framework
 condition   comparisons of expressions: where a strategy has to be asked
 columns     evaluate an expression over a tape, each once; `truth` evaluates a condition
 live        the same values one bar at a time
@@ -18,6 +19,7 @@ from framework.indicators.condition import Condition
 from framework.indicators.definition import Indicator, Parameter, Place, indicator, length, number, registered
 from framework.indicators.expression import Bars, Expression, crossed_above, crossed_below
 from framework.indicators.live import Ohlcv, Stream
+from framework.indicators.order_flow import imbalance, microprice, order_flow_imbalance, spread_bps
 from framework.indicators.oscillators import balance_of_power, cci, cmo, momentum, ppo, stochastic, ultimate, williams_r
 from framework.indicators.prices import average_price, log, median_price, typical_price, weighted_close
 from framework.indicators.rolling import bollinger, highest, lowest, roc, sma, std, zscore
@@ -51,10 +53,10 @@ __all__ = [
     "Stream", "ad_line", "adx", "anchored_vwap", "aroon", "atr", "average_price", "balance_of_power", "batch_indicator",
     "beta", "bollinger", "cci", "chaikin_money_flow", "chaikin_oscillator", "cmo", "correlation", "crossed_above",
     "crossed_below", "dema", "donchian", "ema", "evaluate", "first_ready", "garman_klass", "highest",
-    "historical_volatility", "hma", "hurst", "ichimoku", "indicator", "kama", "keltner", "length", "linreg", "log",
-    "lowest", "macd", "median_price", "mfi", "momentum", "natr", "number", "obv", "parkinson", "percentile_rank", "ppo",
-    "quantile", "ready_rows", "realised_volatility", "registered", "rma", "roc", "rogers_satchell", "rolling_sum",
-    "rsi", "sar", "session_vwap", "sma", "std", "stochastic", "supertrend", "t3", "talib_indicator", "tema", "trix",
-    "true_range", "truth", "typical_price", "ultimate", "volume_zscore", "vwma", "weighted_close", "williams_r", "wma",
-    "yang_zhang", "zscore",
+    "historical_volatility", "hma", "hurst", "ichimoku", "imbalance", "indicator", "kama", "keltner", "length",
+    "linreg", "log", "lowest", "macd", "median_price", "mfi", "microprice", "momentum", "natr", "number", "obv",
+    "order_flow_imbalance", "parkinson", "percentile_rank", "ppo", "quantile", "ready_rows", "realised_volatility",
+    "registered", "rma", "roc", "rogers_satchell", "rolling_sum", "rsi", "sar", "session_vwap", "sma", "spread_bps",
+    "std", "stochastic", "supertrend", "t3", "talib_indicator", "tema", "trix", "true_range", "truth", "typical_price",
+    "ultimate", "volume_zscore", "vwma", "weighted_close", "williams_r", "wma", "yang_zhang", "zscore",
 ]

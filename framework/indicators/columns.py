@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 import numpy as np
 
-from framework.errors import ConfigError, did_you_mean
+from framework.data.book import BOOK_FIELDS, levels_of
+from framework.errors import ConfigError, DataError, did_you_mean
 from framework.indicators.definition import frozen, whole
 from framework.indicators.expression import (
     OWN,
+    PLACE,
     Application,
     Arithmetic,
+    Bars,
     Clock,
     Constant,
     Expression,
@@ -131,7 +134,8 @@ def evaluate(expression: Expression, tape: Tape, symbol_index: int | None,
 
     symbol_index None: one column over the bars of all symbols, tape.series saying which are whose; each symbol's part
     is what it would be alone.  Raises ConfigError when the expression names a symbol the tape does not have or a
-    timeframe it cannot form, and StrategyError when an indicator's step raises.
+    timeframe it cannot form, DataError when it reads an order book that the tape does not have, and StrategyError when
+    an indicator's step raises.
     """
     whole = as_expression(expression, "evaluate")
     return _column(whole, _Place(tape, symbol_index, None, cache if cache is not None else ColumnCache()))
@@ -218,6 +222,9 @@ class _Place:
             return self
         symbol = self.symbol
         if clock.symbol is not None:
+            if clock.symbol not in self.tape.symbols and clock.symbol.startswith(PLACE):
+                named = Bars(OWN, self.tape.symbols).symbol(int(clock.symbol.removeprefix(PLACE)))
+                return self.at(attrs.evolve(clock, symbol=named.clock.symbol))
             if clock.symbol not in self.tape.symbols:
                 raise ConfigError(f"unknown symbol {clock.symbol!r} in an indicator"
                                   f"{did_you_mean(clock.symbol, self.tape.symbols)}; "
@@ -270,9 +277,26 @@ def _field(node: Field, place: _Place) -> np.ndarray:
     if node.name == "bars_in_session":
         places = place.tape.bars_in_session[place.rows]
         return frozen(places if place.timeframe is None else bins_in_session(places, place.bins.first_bar))
+    if node.name in BOOK_FIELDS:
+        return frozen(_of_book(node.name, place))
     if place.timeframe is None:
         return frozen(getattr(place.tape, node.name)[place.rows])
     return frozen(getattr(place.bins, node.name))
+
+
+def _of_book(name: str, place: _Place) -> np.ndarray:
+    """Return a column of the order book, of a longer bar as it stood at its last bar; DataError where there is none."""
+    tape = place.tape
+    lacking = [number for number in ([place.symbol] if place.symbol is not None else range(tape.n_symbols))
+               if not tape.booked or name not in tape.booked[number]]
+    if lacking:
+        has = levels_of(tape.booked[lacking[0]]) if tape.booked else 0
+        held = f"their order book has {has} level{'' if has == 1 else 's'} there" if has else "they hold no order book"
+        named = ", ".join(tape.symbols[number] for number in lacking)
+        raise DataError(f"an indicator reads {name} of {named}, which the data do not have: {held}; use data with "
+                        "columns bid_1, bid_size_1, ask_1, ask_size_1, bid_2 and so on to that level")
+    column = tape.book[name][place.rows]
+    return column if place.timeframe is None else column[place.bins.last_bar]  # type: ignore[no-any-return]
 
 
 def bins_in_session(bars_in_session: np.ndarray, first_bar: np.ndarray) -> np.ndarray:

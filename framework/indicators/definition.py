@@ -184,7 +184,7 @@ class Declaration(Generic[Declared]):
             if not isinstance(bars, Bars):
                 raise ConfigError(f"{self.name}: its first argument is bars, such as bars or bars.timeframe(\"4h\"), "
                                   f"not {bars!r}; it reads {', '.join(self.bar_inputs)}")
-            inputs = tuple(getattr(bars, name) for name in self.bar_inputs)
+            inputs = tuple(bars.series(name) for name in self.bar_inputs)
         inputs += tuple(as_expression(given[name], f"{self.name}: input {name}") for name in self.inputs)
         if common_clock(inputs) is None:
             raise ConfigError(f"{self.name} of numbers alone ({', '.join(map(repr, inputs))}); "

@@ -17,14 +17,16 @@ from typing import Any
 import attrs
 import numpy as np
 
+from framework.data.book import BOOK_FIELDS
+from framework.data.series import LEVELS_MAX
 from framework.errors import ConfigError, did_you_mean
 from framework.indicators.condition import Comparison, Condition
 
 FIELDS = ("open", "high", "low", "close", "volume")
 """The series of a bar."""
 
-BAR_FIELDS = (*FIELDS, "bars_in_session")
-"""What an indicator may read of bars: their series, and where they stand in their session."""
+BAR_FIELDS = (*FIELDS, "bars_in_session", *BOOK_FIELDS)
+"""What an indicator may read of bars: their series, where they stand in their session, the book at their close."""
 
 
 @attrs.frozen
@@ -230,11 +232,19 @@ class Output(Expression):
         return repr(self.application) + (f".{outputs[self.index]}" if len(outputs) > 1 else "")
 
 
+PLACE = "#"
+"""How the symbol of a clock begins that is a place among symbols which are not known yet."""
+
+
 @attrs.frozen
 class Bars:
-    """The series of a symbol's bars as expressions: `bars.close`, `bars.timeframe("4h").high`."""
+    """The series of a symbol's bars as expressions: `bars.close`, `bars.timeframe("4h").high`.
+
+    symbols: those that the strategy looks at, in the order of the run; empty where they are not known.
+    """
 
     clock: Clock = OWN
+    symbols: tuple[str, ...] = attrs.field(default=(), eq=False)
 
     @property
     def open(self) -> Expression:
@@ -266,17 +276,74 @@ class Bars:
         """The place of each bar in the session of its exchange, 1 on the first; on "24/7" a session is a UTC day."""
         return Field("bars_in_session", self.clock)
 
+    def bid(self, level: int = 1) -> Expression:
+        """The price of a level of the order book's bids at each close, 1 for the best; data without one are refused."""
+        return self._of_book("bid", level)
+
+    def ask(self, level: int = 1) -> Expression:
+        """The price of a level of the order book's asks at each close."""
+        return self._of_book("ask", level)
+
+    def bid_size(self, level: int = 1) -> Expression:
+        """The quantity that is bid at a level of the order book at each close; 0 at a level that is not there."""
+        return self._of_book("bid_size", level)
+
+    def ask_size(self, level: int = 1) -> Expression:
+        """The quantity that is asked for at a level of the order book at each close."""
+        return self._of_book("ask_size", level)
+
+    def bid_depth(self, levels: int = 1) -> Expression:
+        """The quantity that is bid at the best `levels` levels of the order book together."""
+        return self._depth("bid_size", levels)
+
+    def ask_depth(self, levels: int = 1) -> Expression:
+        """The quantity that is asked for at the best `levels` levels of the order book together."""
+        return self._depth("ask_size", levels)
+
+    def series(self, name: str) -> Expression:
+        """Return the series of one name, such as "close" or "bid_size_3"."""
+        if name not in BAR_FIELDS:
+            raise ConfigError(f"bars have no series {name!r}{did_you_mean(name, BAR_FIELDS)}")
+        return Field(name, self.clock)
+
+    def _depth(self, side: str, levels: int) -> Expression:
+        self._of_book(side, levels)
+        depth = self._of_book(side, 1)
+        for level in range(2, levels + 1):
+            depth = depth + self._of_book(side, level)
+        return depth
+
+    def _of_book(self, side: str, level: int) -> Expression:
+        if isinstance(level, bool) or not isinstance(level, (int, np.integer)) or not 1 <= level <= LEVELS_MAX:
+            raise ConfigError(f"level {level!r} of the order book's {side}; levels are whole numbers from 1, the best, "
+                              f"to {LEVELS_MAX}")
+        return Field(f"{side}_{level}", self.clock)
+
     def timeframe(self, timeframe: str) -> Bars:
         """Return the bars of a longer timeframe such as "4h"; a bin is seen only after its scheduled end."""
         if not isinstance(timeframe, str) or not timeframe:
             raise ConfigError(f'timeframe({timeframe!r}): a timeframe is a text such as "5m", "4h" or "1d"')
-        return Bars(attrs.evolve(self.clock, timeframe=timeframe))
+        return attrs.evolve(self, clock=attrs.evolve(self.clock, timeframe=timeframe))
 
-    def symbol(self, symbol: str) -> Bars:
-        """Return the bars of another symbol of the run; a bar is seen only after its close."""
+    def symbol(self, symbol: str | int) -> Bars:
+        """Return the bars of another symbol of the run; a bar is seen only after its close.
+
+        symbol: its name, or its place among the symbols that the strategy looks at, 0 for the first: the order of
+        `nows` in `decide_all`.
+        """
+        if isinstance(symbol, (int, np.integer)) and not isinstance(symbol, bool):
+            symbol = self._at(int(symbol))
         if not isinstance(symbol, str) or not symbol:
-            raise ConfigError(f'symbol({symbol!r}): a symbol is a text such as "MSFT"')
-        return Bars(attrs.evolve(self.clock, symbol=symbol))
+            raise ConfigError(f'symbol({symbol!r}): a symbol is a text such as "MSFT", or a place from 0 on')
+        return attrs.evolve(self, clock=attrs.evolve(self.clock, symbol=symbol))
+
+    def _at(self, place: int) -> str:
+        """Return the symbol at a place, `#` and the place where symbols are not known yet."""
+        if place < 0 or (self.symbols and place >= len(self.symbols)):
+            there = f", there are {len(self.symbols)}: {', '.join(self.symbols)}" if self.symbols else ""
+            raise ConfigError(f"symbol({place}): there is no such place among the symbols of the strategy; the first "
+                              f"is 0{there}")
+        return self.symbols[place] if self.symbols else f"{PLACE}{place}"
 
 
 def as_expression(value: Any, where: str) -> Expression:

@@ -21,7 +21,7 @@ import numpy as np
 
 from framework import plugins
 from framework.backtest.api import settle
-from framework.backtest.compose import names_of
+from framework.backtest.compose import names_of, symbols_named
 from framework.backtest.config import Config
 from framework.backtest.duration import utc
 from framework.backtest.result import Result
@@ -155,11 +155,13 @@ class _Work:
     @cached_property
     def expressions(self) -> dict[str, Expression]:
         """Every declared indicator, by plug-in and name."""
-        owners: list[Strategy | Rule | SlippageModel] = [plan.strategy for plan in self.made.plans]
-        owners += [*self.made.rules, *filter(None, [self.made.slippage])]
+        owners: list[tuple[Strategy | Rule | SlippageModel, tuple[str, ...]]] = [
+            (plan.strategy, symbols_named(plan, self.tape)) for plan in self.made.plans]
+        owners += [(rule, ()) for rule in self.made.rules]
+        owners += [(model, ()) for model in [self.made.slippage] if model is not None]
         found: dict[str, Expression] = {}
-        for place, owner in enumerate(owners):
-            for name, expression in names_of(owner).items():
+        for place, (owner, symbols) in enumerate(owners):
+            for name, expression in names_of(owner, symbols).items():
                 label = f"{owner.name}.{name}"
                 found[label if label not in found else f"{label} ({place + 1})"] = expression
         return found

@@ -8,7 +8,7 @@ from itertools import islice
 import attrs
 import numpy as np
 
-from framework.backtest.compose import names_of, plan_slots
+from framework.backtest.compose import names_of, plan_slots, symbols_named
 from framework.data.tape import BAR_COLUMNS, CLOCK_COLUMNS, EVENT_COLUMNS
 from framework.errors import ConfigError
 from framework.indicators import ColumnCache, Expression
@@ -82,6 +82,7 @@ def forecast(study: Study, workers: int) -> Forecast:
     bars = study.tape.n_bars
     marks = MARK.itemsize * bars if study.objective.mode == FULL else 0
     tape_bytes = sum(getattr(study.tape, name).nbytes for name in (*BAR_COLUMNS, *CLOCK_COLUMNS, *EVENT_COLUMNS))
+    tape_bytes += sum(column.nbytes for column in study.tape.book.values())
     tape_bytes += study.tape.details.nbytes if study.tape.details is not None else 0
     return Forecast(
         trials=sampler.total, trial_seconds=warm, column_seconds=column_seconds, workers=workers,
@@ -110,7 +111,8 @@ def unique_columns(study: Study) -> tuple[int, int, int]:
         except ConfigError:
             continue
         for plan in parts.plans:
-            seen |= {(place, one) for one in names_of(plan.strategy).values() for place in places_of(plan, study.tape)}
+            declared = names_of(plan.strategy, symbols_named(plan, study.tape))
+            seen |= {(place, one) for one in declared.values() for place in places_of(plan, study.tape)}
         for other in parts.others:
             seen |= {(None, one) for one in names_of(other).values()}
     lengths = np.diff(study.tape.series)

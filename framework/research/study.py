@@ -20,10 +20,12 @@ import numpy as np
 
 from framework import plugins
 from framework.backtest.config import Config
+from framework.backtest.duration import utc
 from framework.backtest.result import Records, Result
 from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS, broker_of, known_symbols, load, slippage_of, versions
 from framework.backtest.sections import Optimize
 from framework.backtest.stats import Value as Statistic
+from framework.backtest.strategy_section import trained
 from framework.data.tape import Tape
 from framework.engine.simulation import held_interrupts
 from framework.errors import ConfigError, Interrupted
@@ -118,8 +120,11 @@ class Study:
         return (mine, one.number) < (best, other.number)
 
 
-def prepare(config: Config, tape: Tape | None = None, interpreted: bool = False) -> Study:
-    """Return the study of a configuration; raises ConfigError, DataError or PluginError for anything wrong with it."""
+def prepare(config: Config, tape: Tape | None = None, interpreted: bool = False, is_leg: bool = True) -> Study:
+    """Return the study of a configuration; raises ConfigError, DataError or PluginError for anything wrong with it.
+
+    is_leg: whether trials run over its window: the first part of it then trains the strategies that have a fit.
+    """
     plugins.use(config.plugins.allow)
     settings = config.optimize or Optimize()
     if settings.address is not None and settings.executor == "local":
@@ -136,6 +141,8 @@ def prepare(config: Config, tape: Tape | None = None, interpreted: bool = False)
     objective = make_objective(settings.objective, settings.direction, settings.min_trades, known)
     cache = ColumnCache(settings.cache_mib << 20)
     common = with_common_window(config, tape, subject, space, cache)
+    if is_leg:
+        common = with_training(common, tape, subject.trained, settings.fit_share)
     subject = Subject(common)
     total = make_sampler(settings.sampler, space, objective, settings.trials, config.run.seed, settings.batch).total
     keep = Sample(config.run.seed, KEPT_RETURNS / max(total, 1))
@@ -171,6 +178,24 @@ def with_common_window(config: Config, tape: Tape, subject: Subject, space: Spac
                           "data, a later end, or smaller bounds")
     moment_utc = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ready // 1000)
     return attrs.evolve(config, run=attrs.evolve(config.run, start=moment_utc))
+
+
+def with_training(config: Config, tape: Tape, places: Sequence[int], share: float) -> Config:
+    """Return the configuration whose strategies with a fit are trained on the first share of the window.
+
+    places: of those strategies; ones that say themselves until when they are trained stay as they are.  The rest of the
+    window, to the millisecond, is what trials run over, so that none is measured on a bar that its model has seen.
+    """
+    waiting = [place for place in places if config.strategies[place].trained_until is None]
+    if not waiting:
+        return config
+    start, end = config.run.start_ns, config.run.end_ns
+    assert start is not None
+    last = int(tape.close_time.max()) + 1
+    whole = (last if end is None else min(last, end)) - start
+    until = utc(start + int(share * whole) // 1_000_000 * 1_000_000)
+    return attrs.evolve(config, strategies=trained(config.strategies, waiting, config.run.start, until),
+                        run=attrs.evolve(config.run, start=until))
 
 
 def study_versions(settings: Optimize) -> dict[str, str]:

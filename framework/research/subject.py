@@ -13,7 +13,7 @@ import attrs
 
 from framework import plugins
 from framework.backtest.compose import Plan
-from framework.backtest.config import Config, StrategyUse, Use
+from framework.backtest.config import Config, Use
 from framework.backtest.run import make
 from framework.errors import ConfigError
 from framework.parameters import Param, Value
@@ -113,6 +113,11 @@ class Subject:
         rules = tuple(made["risk", place] for place in range(len(self._uses["risk"])))
         return Parts(plans, made["sizing", 0], rules, made.get(("slippage", 0)))
 
+    @property
+    def trained(self) -> list[int]:
+        """The places of the strategies that are trained before they decide."""
+        return [place for (kind, place), made in self._made.items() if kind == "strategy" and made.is_fitted()]
+
     def is_fixed(self, made: Any) -> bool:
         """Return whether a plug-in is the configuration's own, with none of its parameters varied."""
         return any(made is one for one in self._made.values())
@@ -125,7 +130,7 @@ class Subject:
             if target.kind == "strategy":
                 uses = list(config.strategies)
                 use = uses[target.place]
-                uses[target.place] = StrategyUse(use.name, {**use.params, target.name: value}, use.symbols)
+                uses[target.place] = attrs.evolve(use, params={**use.params, target.name: value})
                 config = attrs.evolve(config, strategies=tuple(uses))
             elif target.kind == "risk":
                 rules = list(config.risk)

@@ -23,10 +23,11 @@ from framework.backtest.compose import (
     compose,
     names_of,
     plan_slots,
+    symbols_named,
     wake_of,
 )
 from framework.backtest.config import Config
-from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS, finish, result_of, terms_of
+from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS, finish, result_of, terms_of, trained_plan
 from framework.data.tape import Tape
 from framework.engine.layout import FOREVER
 from framework.engine.simulation import Simulation
@@ -123,7 +124,7 @@ class Stage:
         """Run one trial; errors of its plug-ins make it a failed one. Raises Interrupted when told to stop."""
         began = time.perf_counter()
         try:
-            parts = self.subject.parts(trial.params)
+            parts = self._trained(self.subject.parts(trial.params))
             try:
                 simulation = self._prepared(parts)
                 marks = self._run(simulation, simulation.step)
@@ -137,12 +138,20 @@ class Stage:
             outcome = Outcome(trial.number, trial.params, FAILED, None, {}, f"{type(error).__name__}: {error}")
         return attrs.evolve(outcome, seconds=time.perf_counter() - began, worker=worker)
 
+    def _trained(self, parts: Parts) -> Parts:
+        """Return the plug-ins, strategies with a fit trained on the legs that the configuration names."""
+        config = self.setup.config
+        return attrs.evolve(parts, plans=tuple(
+            trained_plan(plan, use, self.setup.tape, config.run.seed, self.cache)
+            for plan, use in zip(parts.plans, config.strategies, strict=True)))
+
     def touch_columns(self, trial: Trial) -> None:
         """Ask the cache for every column of a trial, without running it; conditions for what they compare only."""
         parts, tape, cache = self.subject.parts(trial.params), self.setup.tape, self.cache
         for plan in parts.plans:
-            declared = [*names_of(plan.strategy).values()]
-            compared = [one for condition in wake_of(plan.strategy).values() for one in operands(condition)]
+            named = symbols_named(plan, tape)
+            declared = [*names_of(plan.strategy, named).values()]
+            compared = [one for condition in wake_of(plan.strategy, named).values() for one in operands(condition)]
             for place in places_of(plan, tape):
                 for expression in (*declared, *compared):
                     evaluate(expression, tape, place, cache)
@@ -162,7 +171,8 @@ class Stage:
         signature = (*(self._names(plan.strategy) for plan in parts.plans), *map(self._names, parts.others))
         if parts.slippage is not None and not self.subject.is_fixed(parts.slippage):
             refuse_lacking(parts.slippage, self.setup.tape)
-        if self._simulation is None or signature != self._signature:
+        has_models = any(plan.fitted is not None for plan in parts.plans)
+        if self._simulation is None or signature != self._signature or has_models:
             terms = attrs.evolve(self.terms, log_marks=self.setup.objective.mode != LIGHT)
             made = compose(self.setup.tape, parts.plans, parts.sizing, parts.rules, parts.slippage, terms,
                            cache=self.cache, interpreted=self.setup.interpreted)
@@ -301,7 +311,7 @@ def first_ready_close(tape: Tape, parts: Parts, cache: ColumnCache) -> int | Non
     """Return what `first_decision` does, from declared lookbacks alone: no column is computed."""
     found = []
     for plan in parts.plans:
-        declared = [*names_of(plan.strategy).values()]
+        declared = [*names_of(plan.strategy, symbols_named(plan, tape)).values()]
         symbols = symbols_of(plan, tape)
         rows = ready_rows(declared, tape, cache)[symbols] + (1 if declared else 0)
         found.append(first_decision(tape, rows, symbols))

@@ -1,8 +1,10 @@
 """`framework.walk_forward(...)`: choose parameters on a window of the past, try them on what comes next, move on.
 
     windows   the time after the longest warm-up is cut into legs: train, then test, then `step` further
-    train     the study of `framework optimize` over the bars that closed before the test begins; no other exist for it
-    test      the best parameters, warmed up on what lies before, flat at the begin and flat again at the end
+    train     the study of `framework optimize` over the bars that closed before the test begins; no other exist for it;
+              a strategy with a fit is trained on the first part of them, and its trials run over the rest
+    test      the best parameters, warmed up on what lies before, flat at the begin and flat again at the end; a
+              strategy with a fit is trained anew on the whole training window
     stitch    each leg's first `step` of its test, begun with the capital that the leg before left
 
 Training gets a tape that ends where the test begins: no test bar can be seen, whatever an indicator does.
@@ -26,6 +28,7 @@ from framework.backtest.config import Config
 from framework.backtest.duration import Duration, nanoseconds, parse_duration, utc
 from framework.backtest.result import Result
 from framework.backtest.sections import ROLLING, WalkForward
+from framework.backtest.strategy_section import trained
 from framework.data.tape import Tape
 from framework.errors import ConfigError
 from framework.indicators import ColumnCache
@@ -195,7 +198,11 @@ def forward(config: Config, folder: Path, tape: Tape | None = None, *, watch: Wa
         raise ConfigError('the section [walk_forward] is missing; add one, such as train = "24mo", test = "6mo"')
     if settings.method != ROLLING:
         raise ConfigError(f"[walk_forward] method = {settings.method!r} has no legs that follow each other")
-    study = prepare(config, tape, interpreted)
+    study = prepare(config, tape, interpreted, is_leg=False)
+    for use in config.strategies:
+        if use.trained_until is not None:
+            raise ConfigError(f"[strategy] {use.name}: trained_until = {use.trained_until.isoformat()}, but the legs "
+                              "of a walk-forward say when to train; remove it")
     windows, left = windows_of(settings, study)
     try:
         folder.mkdir(parents=True)
@@ -209,10 +216,11 @@ def forward(config: Config, folder: Path, tape: Tape | None = None, *, watch: Wa
         told = None if watch is None else lambda now, leg=window.number: watch(leg, len(windows), now)
         leg, chosen = train(study, window, folder / "legs" / f"{window.number:03d}", told, write)
         if chosen is not None:
+            chosen = trained_on(window, chosen, study)
             ahead = over(chosen, window.test_start, window.test_end, config.run.capital)
             whole = run_window(ahead, study.tape, cache, interpreted)
             leg = attrs.evolve(leg, outside=dict(whole.stats))
-        mine = over(chosen or study.config, window.test_start, window.stitch_end, capital)
+        mine = over(chosen or trained_on(window, study.config, study), window.test_start, window.stitch_end, capital)
         parts.append(run_window(mine, study.tape, cache, interpreted, idle=chosen is None))
         capital = final_equity(parts[-1])
         legs.append(leg)
@@ -233,6 +241,13 @@ def final_equity(part: Result) -> float:
     """Return the equity at the end of a run, account currency."""
     marks = part.records.marks
     return float(marks["equity"][-1]) if len(marks) else part.capital
+
+
+def trained_on(window: Window, config: Config, study: Study) -> Config:
+    """Return a configuration over a leg's test, its strategies that have a fit trained on the whole training window."""
+    ahead = over(config, window.test_start, window.test_end, config.run.capital)
+    uses = trained(config.strategies, study.subject.trained, window.train_start, window.test_start)
+    return attrs.evolve(ahead, strategies=uses)
 
 
 def over(config: Config, start: datetime, end: datetime, capital: float) -> Config:

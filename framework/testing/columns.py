@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
 
 import attrs
 import numpy as np
 
 from framework.data import Tape, bins
+from framework.data.book import BOOK_FIELDS, levels_of
 from framework.data.timeframe import parse_timeframe
 from framework.indicators import ColumnCache, Expression, Ohlcv, Stream, evaluate
 from framework.indicators.columns import bins_in_session
-from framework.indicators.expression import FIELDS, OWN, Application, Clock, Output, parts_of
+from framework.indicators.expression import FIELDS, OWN, PLACE, Application, Clock, Field, Output, parts_of
 from framework.source_check import captured
 from framework.testing.markets import change_future, quiet_cuts
 from framework.testing.report import Failed
@@ -112,8 +115,15 @@ def clocks_of(expressions: Iterable[Expression]) -> tuple[tuple[str, ...], str]:
     for timeframe in TIMEFRAMES:
         length = parse_timeframe(timeframe)
         if all(longer % length == 0 and longer > length for longer in lengths):
-            return tuple(sorted(symbols)), timeframe
-    return tuple(sorted(symbols)), TIMEFRAMES[-1]
+            return by_place(symbols), timeframe
+    return by_place(symbols), TIMEFRAMES[-1]
+
+
+def by_place(symbols: Iterable[str]) -> tuple[str, ...]:
+    """Return the symbols that stand behind a first one: for places all up to the farthest, then the names."""
+    places = [int(symbol.removeprefix(PLACE)) for symbol in symbols if symbol.startswith(PLACE)]
+    named = sorted(symbol for symbol in symbols if not symbol.startswith(PLACE))
+    return (*(f"{PLACE}{place}" for place in range(1, max(places, default=0) + 1)), *named)
 
 
 def streamed(expression: Expression, tape: Tape, symbol: int) -> np.ndarray:
@@ -128,20 +138,40 @@ def streamed(expression: Expression, tape: Tape, symbol: int) -> np.ndarray:
                      for k in range(pushed[number], int(np.searchsorted(end, ends[i], side="right"))))
         for _, number, k in due:
             clock, _, bars = feeds[number]
-            stream.push(Ohlcv(*bars[k]), clock.symbol, clock.timeframe)
+            stream.push(bars[k], clock.symbol, clock.timeframe)
             pushed[number] = k + 1
-        values[i] = (stream.push(Ohlcv(*rows[i])) or (np.nan,))[0]
+        values[i] = (stream.push(rows[i]) or (np.nan,))[0]
     return values
 
 
-def _bars_of(clock: Clock, tape: Tape, symbol: int) -> tuple[np.ndarray, list[tuple[float, ...]]]:
-    """Return the ends [ns] and the numbers of a clock's bars."""
-    symbol = symbol if clock.symbol is None else tape.symbol_index(clock.symbol)
-    rows = tape.rows(symbol)
+def _bars_of(clock: Clock, tape: Tape, symbol: int) -> tuple[np.ndarray, list[Any]]:
+    """Return the ends [ns] and the bars of a clock, as a stream is pushed them."""
+    if clock.symbol is not None:
+        is_place = clock.symbol not in tape.symbols and clock.symbol.startswith(PLACE)
+        symbol = int(clock.symbol.removeprefix(PLACE)) if is_place else tape.symbol_index(clock.symbol)
+    rows, book = tape.rows(symbol), tape.book_of(symbol)
     places = tape.bars_in_session[rows]
     if clock.timeframe is None or clock.timeframe == tape.timeframes[symbol]:
-        columns = [*(getattr(tape, name)[rows] for name in FIELDS), places]
-        return tape.close_time[rows], list(zip(*(column.tolist() for column in columns), strict=True))
-    longer = bins(tape, symbol, clock.timeframe)
-    columns = [*(getattr(longer, name) for name in FIELDS), bins_in_session(places, longer.first_bar)]
-    return longer.end_time, list(zip(*(column.tolist() for column in columns), strict=True))
+        ends, columns = tape.close_time[rows], [*(getattr(tape, name)[rows] for name in FIELDS), places]
+    else:
+        longer = bins(tape, symbol, clock.timeframe)
+        ends = longer.end_time
+        columns = [*(getattr(longer, name) for name in FIELDS), bins_in_session(places, longer.first_bar)]
+        book = {name: column[longer.last_bar] for name, column in book.items()}
+    made = [Ohlcv(*numbers) for numbers in zip(*(column.tolist() for column in columns), strict=True)]
+    if not book:
+        return ends, made
+    quotes = zip(*(column.tolist() for column in book.values()), strict=True)
+    return ends, [SimpleNamespace(**bar._asdict(), **dict(zip(book, quote, strict=True)))
+                  for bar, quote in zip(made, quotes, strict=True)]
+
+
+def depth_of(expressions: Iterable[Expression]) -> int:
+    """Return how many levels of an order book expressions read, 0 for none."""
+    waiting, read = list(expressions), []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Field) and node.name in BOOK_FIELDS:
+            read.append(node.name)
+        waiting += parts_of(node)
+    return levels_of(read)

@@ -9,14 +9,14 @@ from typing import Any
 import attrs
 import numpy as np
 
-from framework.boundary.adapter import RECORD, RECORDS
+from framework.boundary.adapter import RECORD, RECORDS, with_model
 from framework.boundary.view import view_at
 from framework.errors import ConfigError, did_you_mean
 from framework.indicators import Bars
 from framework.model.enums import OrderKind, Side, TimeInForce, Verb
 from framework.model.records import MAX_ORDERS, UNSET
 from framework.source_check import INTERNAL, check_names
-from framework.strategy import Strategy, now_dtype, store_constants
+from framework.strategy import Strategy, now_dtype, shown_with_model, store_constants
 
 NUMBERS = ("qty", "weight", "price", "stop", "stop_offset", "target", "target_offset", "trail", "trail_after",
            "limit")
@@ -63,7 +63,8 @@ def decide_once(strategy: Strategy | type[Strategy], **parts: Any) -> Decision:
 
     strategy: an instance, or a class with its default parameters.
     parts: ``bar``, ``ind``, ``prev``, ``position``, ``account``, ``clock``, ``state``, ``shared`` as mappings of names
-    to values; ``fills`` and ``orders`` as sequences of mappings.  Parameters and tags are the strategy's own.
+    to values; ``fills`` and ``orders`` as sequences of mappings; ``model``, any object, for a strategy with a fit.
+    Parameters and tags are the strategy's own.
     Raises ConfigError for a name that does not exist, and whatever `decide` raises.
 
     >>> from framework import Strategy, buy
@@ -79,10 +80,11 @@ def decide_once(strategy: Strategy | type[Strategy], **parts: Any) -> Decision:
     made = strategy() if isinstance(strategy, type) else strategy
     if made.decide_all is not None:
         raise ConfigError(f"{made.name} decides for all symbols at once; hand their values to decide_all_once")
+    model = parts.pop("model", None) if made.is_fitted() else None
     records = _records(made, [parts], "decide_once")
     (record,), dtype = _each(records), records.dtype
-    check_names(made.decide, dtype, RECORD, f"{made.name}.decide")
-    made.decide(view_at(record.ctypes.data, dtype))
+    check_names(made.decide, _checked(made, dtype), RECORD, f"{made.name}.decide")
+    with_model(made.decide, model)(view_at(record.ctypes.data, dtype))
     return _decision(made, record, record)
 
 
@@ -90,8 +92,8 @@ def decide_all_once(strategy: Strategy | type[Strategy], *slots: Mapping[str, An
     """Return what a strategy decides for each of its symbols when it sees these values of them, one mapping a symbol.
 
     strategy: an instance, or a class with its default parameters, that has a `decide_all`.
-    slots: the parts that `decide_once` takes, and ``fresh`` (default true) and ``age`` [ns]; ``shared`` is read of the
-    first one, and is the same in all answers.
+    slots: the parts that `decide_once` takes, and ``fresh`` (default true) and ``age`` [ns]; ``shared`` and ``model``
+    are read of the first one, ``shared`` is the same in all answers.
     Raises ConfigError for a name that does not exist or no symbol, and whatever `decide_all` raises.
 
     >>> from framework import Strategy, target
@@ -111,10 +113,13 @@ def decide_all_once(strategy: Strategy | type[Strategy], *slots: Mapping[str, An
         raise ConfigError(f"{made.name} decides for one symbol at a time; hand its values to decide_once")
     if not slots:
         raise ConfigError(f"decide_all_once({made.name}): it needs the values of at least one symbol")
-    records = _records(made, [{"fresh": True, **parts} for parts in slots], "decide_all_once")
+    given = [{"fresh": True, **parts} for parts in slots]
+    model = given[0].pop("model", None) if made.is_fitted() else None
+    records = _records(made, given, "decide_all_once")
     records["universe"] = len(slots)
-    check_names(made.decide_all, records.dtype, RECORDS, f"{made.name}.decide_all")
-    made.decide_all(tuple(view_at(record.ctypes.data, records.dtype) for record in _each(records)))
+    check_names(made.decide_all, _checked(made, records.dtype), RECORDS, f"{made.name}.decide_all")
+    decide_all = with_model(made.decide_all, model, RECORDS)
+    decide_all(tuple(view_at(record.ctypes.data, records.dtype) for record in _each(records)))
     return tuple(_decision(made, record, records[0]) for record in _each(records))
 
 
@@ -127,6 +132,11 @@ def _records(made: Strategy, slots: Sequence[Mapping[str, Any]], verb: str) -> n
         for name, given in parts.items():
             _store(f"{verb}({made.name})", record, name, given)
     return records
+
+
+def _checked(made: Strategy, dtype: np.dtype) -> np.dtype:
+    """Return the layout of `now` as the check of names sees it."""
+    return shown_with_model(dtype) if made.is_fitted() else dtype
 
 
 def _each(records: np.ndarray) -> list[np.ndarray]:

@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from framework.data import BarSeries, Tape, build_tape
+from framework.data.book import random_book
 from framework.data.timeframe import parse_timeframe
 from framework.errors import ConfigError, did_you_mean
 from framework.model.enums import EventKind
@@ -20,22 +21,24 @@ BEGIN = 1_577_836_800_000_000_000
 
 
 def synthetic_market(bars: int = 500, symbols: Sequence[str] = ("AAA",), timeframe: str = "1d", kind: str = "trending",
-                     seed: int = 1) -> Tape:
+                     seed: int = 1, levels: int = 0) -> Tape:
     """Return a tape of random bars, the same for the same arguments; markets without sessions ("24/7").
 
     bars: of the first symbol; every further one begins seven bars later and lacks some bars of its own.
     kind: "trending" (runs of rising and falling prices, calm and wild by turns), "ranging" (pulled back to 100),
     "gappy" (opens away from the close before, missing bars, bursts of volatility), "constant" (one price for ever).
+    levels: of an order book at each close that leans to one side for a while, 0 for none.
     Raises ConfigError for an unknown kind or a number of bars below 1.
     """
     if kind not in KINDS:
         raise ConfigError(f"synthetic_market: kind = {kind!r}{did_you_mean(kind, KINDS)}; kinds: {', '.join(KINDS)}")
     if bars < 1:
         raise ConfigError(f"synthetic_market: bars = {bars}; rule: at least 1")
-    return build_tape([_series(symbol, number, bars, timeframe, kind, seed) for number, symbol in enumerate(symbols)])
+    return build_tape([_series(symbol, number, bars, timeframe, kind, seed, levels)
+                       for number, symbol in enumerate(symbols)])
 
 
-def _series(symbol: str, number: int, bars: int, timeframe: str, kind: str, seed: int) -> BarSeries:
+def _series(symbol: str, number: int, bars: int, timeframe: str, kind: str, seed: int, levels: int) -> BarSeries:
     rng = np.random.default_rng([seed, number, KINDS.index(kind)])
     step = parse_timeframe(timeframe)
     place = np.arange(bars, dtype=np.int64)
@@ -48,8 +51,13 @@ def _series(symbol: str, number: int, bars: int, timeframe: str, kind: str, seed
         keep &= (place >= min(7 * number, bars - 1)) & (rng.random(bars) > 0.02)
     keep[-1] = True
     start = BEGIN + place[keep] * step
+    book = {}
+    if levels:
+        own = np.random.default_rng([seed, number, KINDS.index(kind), 1])
+        told = np.repeat(1.5 * own.standard_normal(bars // 4 + 1), 4)[:bars] if kind != "constant" else np.zeros(bars)
+        book = random_book(close, told, own, levels, 4.0, 100.0)
     return BarSeries(Instrument(symbol), timeframe, start, start + step, opened[keep], high[keep], low[keep],
-                     close[keep], volume[keep])
+                     close[keep], volume[keep], book={name: column[keep] for name, column in book.items()})
 
 
 def _prices(kind: str, bars: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
@@ -98,7 +106,17 @@ def change_future(tape: Tape, cut: int, seed: int = 1) -> Tape:
     columns["high"][running] = np.maximum(columns["high"], columns["close"])[running] * 1.2
     columns["low"][running] *= 0.8
     columns["volume"][later | running] *= 3.0
-    return attrs.evolve(tape, **columns)
+    return attrs.evolve(tape, book=_other_book(tape, factor, later | running), **columns)
+
+
+def _other_book(tape: Tape, factor: np.ndarray, changed: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the book with other prices and the sizes of the two sides exchanged at some rows."""
+    book = {}
+    for name, column in tape.book.items():
+        side, _, rest = name.partition("_")
+        other = tape.book[f"{'ask' if side == 'bid' else 'bid'}_{rest}"] if "size" in rest else column * factor * 1.1
+        book[name] = np.where(changed, other, column)
+    return book
 
 
 def quiet_cuts(tape: Tape, count: int, first: int = 0) -> list[int]:

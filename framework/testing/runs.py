@@ -9,6 +9,7 @@ import numpy as np
 
 from framework.backtest.compose import Plan, Terms, compose
 from framework.backtest.config import Account, Fees
+from framework.backtest.fitting import Fitted
 from framework.data import Tape
 from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
@@ -39,11 +40,15 @@ class OneUnit(SizingRule):
 
 def simulate(strategy: Strategy, tape: Tape, *, interpreted: bool = False, symbols: tuple[str, ...] | None = None,
              sizing: SizingRule | None = None, rules: Sequence[RiskRule] = (), slippage: SlippageModel | None = None,
-             capital: float = 1_000_000.0, leverage: float = 2.0, cache: ColumnCache | None = None) -> Simulation:
-    """Return a simulation of one strategy at the tape's first event, with fees of 5 basis points."""
+             capital: float = 1_000_000.0, leverage: float = 2.0, cache: ColumnCache | None = None,
+             fitted: Fitted | None = None) -> Simulation:
+    """Return a simulation of one strategy at the tape's first event, with fees of 5 basis points.
+
+    fitted: its model, for a strategy with a fit.
+    """
     terms = Terms(capital=capital, fees=Fees(taker_bps=5.0), account=Account(leverage=leverage))
-    return compose(tape, [Plan(strategy, symbols)], sizing or PercentOfEquity(), rules, slippage, terms, cache=cache,
-                   interpreted=interpreted)
+    return compose(tape, [Plan(strategy, symbols, fitted)], sizing or PercentOfEquity(), rules, slippage, terms,
+                   cache=cache, interpreted=interpreted)
 
 
 def finished(simulation: Simulation, last: int | None = None) -> Logs:

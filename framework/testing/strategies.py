@@ -9,14 +9,17 @@ from typing import Any
 import attrs
 
 from framework.backtest.compose import names_of, wake_of
+from framework.backtest.fitting import Fitted, fitted
 from framework.boundary.adapter import RECORD, RECORDS, names_used
 from framework.boundary.jit import JIT
 from framework.data import Tape
+from framework.engine.simulation import Simulation
 from framework.errors import ConfigError, StrategyError
 from framework.indicators import Expression, first_ready
+from framework.indicators.expression import PLACE
 from framework.source_check import captured, check_names, doubtful
-from framework.strategy import Strategy, now_dtype
-from framework.testing.columns import ColumnChecks, clocks_of
+from framework.strategy import Strategy, now_dtype, shown_with_model
+from framework.testing.columns import ColumnChecks, clocks_of, depth_of
 from framework.testing.contract import bounds_of, check_contract, check_refusals
 from framework.testing.data import change_values
 from framework.testing.markets import change_future, events_until, quiet_cuts, synthetic_market
@@ -56,7 +59,7 @@ class StrategyChecks:
         yield "decides", self.decides
         yield "sleeping loses nothing", self.sleeps
         yield "decisions do not see the future", self.causal
-        if not self.interpreted:
+        if not self.interpreted and not self.cls.is_fitted():
             yield "compiles", self.compiles
             yield "compiled equals interpreted", self.compiled_equals_interpreted
         yield "the same twice", self.deterministic
@@ -88,15 +91,20 @@ class StrategyChecks:
         named, timeframe = clocks_of(self.expressions.values())
         bars = BARS_AFTER_WARM_UP
         for _ in range(4):
-            tape = synthetic_market(bars, ("AAA", *named), timeframe)
+            tape = self.synthetic(bars, ("AAA", *named), timeframe)
             ready = max((first_ready(x, tape, 0) for x in self.expressions.values()), default=0)
             if bars >= min(ready + BARS_AFTER_WARM_UP, BARS_MAX):
                 break
             bars = min(2 * bars + ready, BARS_MAX)
         several = tuple(dict.fromkeys(("AAA", *named, "BBB", "CCC")))
-        made = {kind: synthetic_market(bars, ("AAA", *named), timeframe, kind, seed)
+        made = {kind: self.synthetic(bars, ("AAA", *named), timeframe, kind, seed)
                 for seed, kind in enumerate(("trending", "ranging", "gappy"), start=1)}
-        return {**made, "several symbols": synthetic_market(bars, several, timeframe, "gappy", 4)}
+        return {**made, "several symbols": self.synthetic(bars, several, timeframe, "gappy", 4)}
+
+    def synthetic(self, bars: int, symbols: tuple[str, ...], timeframe: str, kind: str = "trending",
+                  seed: int = 1) -> Tape:
+        """Return a market of the kit's own, with an order book where the strategy reads one."""
+        return synthetic_market(bars, symbols, timeframe, kind, seed, depth_of(self.expressions.values()))
 
     @cached_property
     def ready(self) -> int:
@@ -107,7 +115,22 @@ class StrategyChecks:
     @cached_property
     def runs(self) -> dict[str, Logs]:
         """The tables of one interpreted run per market."""
-        return {name: finished(simulate(self.strategy, tape, interpreted=True)) for name, tape in self.tapes.items()}
+        return {name: finished(self.simulate(self.strategy, tape, interpreted=True))
+                for name, tape in self.tapes.items()}
+
+    @cached_property
+    def fitted(self) -> Fitted | None:
+        """The model of a strategy with a fit, trained on a market of the kit's own before any of the others begins."""
+        if not self.cls.is_fitted():
+            return None
+        tape = next(iter(self.tapes.values()))
+        bars = tape.n_bars // tape.n_symbols
+        market = self.market or self.synthetic(bars, tape.symbols, tape.timeframes[0], seed=9)
+        return fitted(self.strategy, market, None, None, int(market.close_time.max()) + 1, 1)
+
+    def simulate(self, strategy: Strategy, tape: Tape, **options: Any) -> Simulation:
+        """Return a simulation of the strategy, with its model where it has one."""
+        return simulate(strategy, tape, fitted=self.fitted, **options)
 
     # --- the checks ---
 
@@ -137,7 +160,9 @@ class StrategyChecks:
         """Every name in the decision and its helpers exists."""
         form = RECORDS if self.strategy.decide_all is not None else RECORD
         verb = "decide_all" if self.strategy.decide_all is not None else "decide"
-        check_names(self.function, now_dtype(self.strategy, tuple(self.expressions)), form, f"{self.cls.name}.{verb}")
+        dtype = now_dtype(self.strategy, tuple(self.expressions))
+        shown = shown_with_model(dtype) if self.cls.is_fitted() else dtype
+        check_names(self.function, shown, form, f"{self.cls.name}.{verb}")
         return ""
 
     def reads(self) -> str:
@@ -149,7 +174,7 @@ class StrategyChecks:
         message = f"the decision reads {told} past its argument; read now, declare an indicator or keep it in state"
         for label, tape in self.tapes.items():
             with change_values([value for _, value in data]):
-                other = finished(simulate(self.strategy, tape, interpreted=True))
+                other = finished(self.simulate(self.strategy, tape, interpreted=True))
             told = difference(self.runs[label], other, tape.symbols, ("with it", "with other values in it"))
             if told:
                 raise Failed(f"{message}\nit decides by it ({label}): {told}")
@@ -171,7 +196,7 @@ class StrategyChecks:
             return "not looked at: it declares no wake"
         awake = type(self.cls.__name__, (self.cls,), {"wake": Strategy.wake})(**self.params)
         for label, tape in self.tapes.items():
-            asked = finished(simulate(awake, tape, interpreted=True))
+            asked = finished(self.simulate(awake, tape, interpreted=True))
             called = ("asked where its wake says so", "asked at every close")
             told = difference(self.runs[label], asked, tape.symbols, called)
             if told:
@@ -181,12 +206,12 @@ class StrategyChecks:
     def causal(self) -> str:
         """What is decided up to a cut does not change when the bars after it are missing or are others."""
         for label, tape in self.tapes.items():
-            whole = simulate(self.strategy, tape, interpreted=True)
+            whole = self.simulate(self.strategy, tape, interpreted=True)
             for cut in quiet_cuts(tape, CUTS, self.ready):
                 before = finished(whole, events_until(tape, cut))
                 for called, other in (("without the bars after", tape.truncate(cut)),
                                       ("with other bars after", change_future(tape, cut))):
-                    again = finished(simulate(self.strategy, other, interpreted=True), events_until(other, cut))
+                    again = finished(self.simulate(self.strategy, other, interpreted=True), events_until(other, cut))
                     told = difference(before, again, tape.symbols, ("with all bars", f"{called} {moment(cut)}"))
                     if told:
                         raise Failed(f"{label}: a decision depends on bars after {moment(cut)}: {told}")
@@ -197,7 +222,7 @@ class StrategyChecks:
         if not JIT:
             return "not looked at: the compiler is switched off"
         tape = next(iter(self.tapes.values()))
-        notes = [note for note in simulate(self.strategy, tape).notes if note.startswith(f"{self.cls.name}.")]
+        notes = [note for note in self.simulate(self.strategy, tape).notes if note.startswith(f"{self.cls.name}.")]
         if notes:
             raise Failed(f"{notes[0]}\n{ACCEPT}")
         return ""
@@ -205,7 +230,7 @@ class StrategyChecks:
     def compiled_equals_interpreted(self) -> str:
         """Orders, fills and marks are the same bit for bit."""
         for label, tape in self.tapes.items():
-            compiled = finished(simulate(self.strategy, tape))
+            compiled = finished(self.simulate(self.strategy, tape))
             told = difference(compiled, self.runs[label], tape.symbols, ("compiled", "interpreted"))
             if told:
                 hints = "\n".join(doubtful(self.function))
@@ -213,29 +238,42 @@ class StrategyChecks:
         return "bit for bit: orders, refusals, fills, trades and marks"
 
     def deterministic(self) -> str:
-        """Two runs are the same bit for bit."""
+        """Two runs are the same bit for bit, and so are two trainings."""
+        self._trains_alike()
         for label, tape in self.tapes.items():
-            again = finished(simulate(self.strategy, tape, interpreted=True))
+            again = finished(self.simulate(self.strategy, tape, interpreted=True))
             told = difference(self.runs[label], again, tape.symbols, ("the first run", "the second"))
             if told:
                 raise Failed(f"{label}: two runs differ; {told}")
         return ""
 
+    def _trains_alike(self) -> None:
+        """Failed when two trainings on equal bars give models that differ, where models can be compared."""
+        first = self.fitted
+        if first is None:
+            return
+        del self.__dict__["fitted"]
+        again = self.fitted
+        if again is not None and first.fingerprint != again.fingerprint:
+            raise Failed("two trainings on the same bars give different models; take what is random from train.seed")
+
     def independent(self) -> str:
         """With ample capital each symbol gets the decisions that it gets alone."""
         shared = [word for word in ("account", "universe") if word in names_used(self.function)]
-        if self.strategy.decide_all is not None or self.strategy.shared or shared:
+        by_places = any(symbol.startswith(PLACE) for symbol in clocks_of(self.expressions.values())[0])
+        if self.strategy.decide_all is not None or self.strategy.shared or shared or by_places:
             why = "decides for all at once" if self.strategy.decide_all is not None else (
+                "names others by their places" if by_places else
                 "declares shared memory" if self.strategy.shared else f"reads now.{shared[0]}, which its symbols share")
             return f"not looked at: it {why}"
         named, timeframe = clocks_of(self.expressions.values())
         first = next(iter(self.tapes.values()))
         bars = first.n_bars // first.n_symbols
-        tape = self.market or synthetic_market(bars, ("AAA", "BBB", *named), timeframe, "gappy", 5)
+        tape = self.market or self.synthetic(bars, ("AAA", "BBB", *named), timeframe, "gappy", 5)
         ample: dict[str, Any] = {"interpreted": True, "capital": 1e15, "leverage": 1e3, "sizing": OneUnit()}
-        together = finished(simulate(self.strategy, tape, **ample))
+        together = finished(self.simulate(self.strategy, tape, **ample))
         for number, symbol in enumerate(tape.symbols):
-            alone = finished(simulate(self.strategy, tape, symbols=(symbol,), **ample))
+            alone = finished(self.simulate(self.strategy, tape, symbols=(symbol,), **ample))
             mine = decisions(together, number)
             called = ("together with others", "alone")
             told = difference(mine, decisions(alone, number), tape.symbols, called, ("orders",))
@@ -247,11 +285,11 @@ class StrategyChecks:
         """It survives one price for ever, and data shorter than its warm-up."""
         named, timeframe = clocks_of(self.expressions.values())
         lengths = sorted({1, 2, 3, max(1, self.ready), self.ready + 1, self.ready + 2})
-        tapes = {f"{bars} bars": synthetic_market(bars, ("AAA", *named), timeframe, "gappy") for bars in lengths}
-        tapes["one price for ever"] = synthetic_market(self.ready + 50, ("AAA", *named), timeframe, "constant")
+        tapes = {f"{bars} bars": self.synthetic(bars, ("AAA", *named), timeframe, "gappy") for bars in lengths}
+        tapes["one price for ever"] = self.synthetic(self.ready + 50, ("AAA", *named), timeframe, "constant")
         for label, tape in tapes.items():
             try:
-                finished(simulate(self.strategy, tape, interpreted=True))
+                finished(self.simulate(self.strategy, tape, interpreted=True))
             except StrategyError as error:
                 raise Failed(f"{label}: {error}\n{error.details}".rstrip()) from error
         return f"one price for ever; {', '.join(map(str, lengths))} bars"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 
 import attrs
 import numpy as np
 
+from framework.data.book import random_book
 from framework.data.schedule import schedule_around
-from framework.data.series import LATEST, BarSeries, Ints, Ohlcv
+from framework.data.series import LATEST, LEVELS_MAX, BarSeries, Floats, Ints, Ohlcv
 from framework.data.source import DataSource, Request, option, read_options, time_ns
 from framework.data.timeframe import DAY, parse_timeframe
 from framework.errors import DataError
@@ -25,7 +27,8 @@ class SyntheticOptions:
 
     bars: per symbol.  seed: of the random numbers.  start: of the first bar, at the earliest.  exchange: its
     schedule of bars.  price: the first open.  volatility, drift: of log returns, fractions a year.
-    volume: median of a bar's volume, in units.
+    volume: median of a bar's volume, in units.  levels: of the order book at each close, 0 for no book; spread_bps:
+    between its best prices; book_signal: how much of the next bar's move its imbalance tells, 0 (nothing) to 1.
     """
 
     bars: int = option(int, "a whole number of bars, 1 or more", low=1, default=1_000)
@@ -36,6 +39,9 @@ class SyntheticOptions:
     volatility: float = option((int, float), "a finite number, 0 or more", low=0.0, default=0.5)
     drift: float = option((int, float), "a finite number", low=-1e9, default=0.0)
     volume: float = option((int, float), "a finite number, 0 or more", low=0.0, default=1_000.0)
+    levels: int = option(int, f"a whole number, 0 to {LEVELS_MAX}", low=0, high=LEVELS_MAX, default=0)
+    spread_bps: float = option((int, float), "a number above 0, at most 100", low=1e-3, high=100.0, default=2.0)
+    book_signal: float = option((int, float), "a number from 0 to 1", low=0.0, high=1.0, default=0.0)
 
 
 class Synthetic(DataSource):
@@ -55,6 +61,7 @@ class Synthetic(DataSource):
                 open_time,
                 close_time,
                 *random_bars(options, symbol, close_time - open_time),
+                book=book_of(options, symbol, close_time - open_time),
             )
             for symbol in request.symbols or ("SYNTH",)
         ]
@@ -78,6 +85,24 @@ def _scheduled_times(options: SyntheticOptions, timeframe: str) -> tuple[Ints, I
         f"source synthetic: {options.bars} bars of {timeframe} from {options.start} do not fit before the end of the "
         "calendar; mend: fewer bars, or an earlier start"
     )
+
+
+def book_of(options: SyntheticOptions, symbol: str, duration_ns: Ints) -> dict[str, Floats]:
+    """Return the order book at each close, see `random_book`; empty without levels.
+
+    The imbalance leans to where the next bar will move by `book_signal`, and by chance for the rest.  Bars are the same
+    with a book and without one.
+    """
+    if not options.levels:
+        return {}
+    count, seed = len(duration_ns), [options.seed, zlib.crc32(symbol.encode())]
+    close = random_bars(options, symbol, duration_ns)[3]
+    ahead = np.random.default_rng([*seed, 0]).standard_normal((count + 1, 2))[1:, 0]
+    noise = np.random.default_rng([*seed, 2]).standard_normal(count)
+    signal = options.book_signal
+    told = signal * ahead + math.sqrt(1.0 - signal * signal) * noise
+    size = max(options.volume, 1.0) / 20.0
+    return random_book(close, 0.5 * told, np.random.default_rng([*seed, 3]), options.levels, options.spread_bps, size)
 
 
 def random_bars(options: SyntheticOptions, symbol: str, duration_ns: Ints) -> Ohlcv:

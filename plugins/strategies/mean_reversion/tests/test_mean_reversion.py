@@ -10,6 +10,7 @@ from framework_strategy_mean_reversion import register_strategies
 from framework_strategy_mean_reversion.reversion import BollingerReversion, RsiReversion, ZscoreReversion
 
 from framework import Strategy
+from framework.indicators import Bars
 from framework.model.enums import Side, Verb
 from framework.testing import Decision, check_plugin, decide_once
 
@@ -101,6 +102,12 @@ def test_an_rsi_of_50_closes_either_side() -> None:
     assert swing(50.1, -5.0) == ()
     assert [intent.verb for intent in swing(41.0, -5.0, leave=60.0)] == []
     assert [intent.verb for intent in swing(40.0, -5.0, leave=60.0)] == [Verb.CLOSE]
+
+
+def test_each_looks_at_the_lengths_that_its_rule_names() -> None:
+    read = [", ".join(map(repr, cls().indicators(Bars()).values())) for cls in register_strategies()]
+    assert read == [", ".join(f"bollinger(close, 20, 2).{band}" for band in ("upper", "middle", "lower")),
+                    "zscore(close, 20), atr(bars, 14)", "rsi(close, 14), atr(bars, 14)"]
 
 
 def test_the_package_registers_them() -> None:

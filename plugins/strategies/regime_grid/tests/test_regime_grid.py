@@ -11,6 +11,7 @@ from framework_strategy_regime_grid.strategy import RegimeGrid
 
 from framework import ConfigError
 from framework.data import BarSeries, Tape, build_tape
+from framework.indicators import Bars
 from framework.model.enums import OrderKind, Side, Verb
 from framework.model.instrument import Instrument
 from framework.testing import Decision, check_plugin, decide_once
@@ -171,6 +172,11 @@ def test_a_swinging_market_pays_a_step_a_rung_and_swing() -> None:
 def test_more_rungs_than_there_are_tags_are_refused() -> None:
     with pytest.raises(ConfigError, match="sideways_rungs = 16 is out of bounds"):
         RegimeGrid(sideways_rungs=16)
+
+
+def test_it_looks_at_the_lengths_that_its_rule_names() -> None:
+    read = ", ".join(map(repr, RegimeGrid().indicators(Bars()).values()))
+    assert read == "ema(close, 50), ema(close, 200), adx(bars, 14).adx, rsi(close, 14), atr(bars, 14)"
 
 
 def test_the_package_registers_it() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from framework_strategy_rotation import register_strategies
 from framework_strategy_rotation.strategy import Rotation
 
+from framework.indicators import Bars
 from framework.model.enums import Verb
 from framework.testing import check_plugin, decide_all_once, synthetic_market
 from framework.testing.runs import finished, simulate
@@ -76,6 +77,10 @@ def test_a_run_holds_at_most_top_positions_and_chooses_every_thirty_days() -> No
         held[int(fill["symbol"])] = float(fill["position"])
         assert sum(qty > 0.0 for qty in held.values()) <= 2
         assert all(qty >= 0.0 for qty in held.values())
+
+
+def test_it_ranks_by_half_a_year_without_the_last_week() -> None:
+    assert [repr(x) for x in Rotation().indicators(Bars()).values()] == ["roc(close, 126).shift(5)"]
 
 
 def test_the_package_registers_it() -> None:

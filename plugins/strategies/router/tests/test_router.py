@@ -10,6 +10,7 @@ from framework_strategy_router import register_strategies
 from framework_strategy_router.strategy import MIXED, RANGING, TRENDING, Router, confidence_of, regime_of
 
 from framework import Strategy
+from framework.indicators import Bars
 from framework.model.enums import Side, Verb
 from framework.testing import Decision, check_plugin, decide_once
 
@@ -127,6 +128,16 @@ def test_the_member_that_entered_says_when_to_leave() -> None:
 def test_a_position_or_a_working_order_is_not_doubled() -> None:
     assert routed(TREND, qty=5.0, member=TRENDING) == ()
     assert decide_once(Router, ind=TREND, bar=TOUCH, position={"pending": 5.0}) == ()
+
+
+def test_it_looks_at_the_lengths_that_its_rules_name() -> None:
+    read = {name: repr(x) for name, x in Router().indicators(Bars()).items()}
+    assert [read[name] for name in ("fast", "middle", "slow")] == ["ema(close, 9)", "ema(close, 21)", "ema(close, 50)"]
+    assert [read[name] for name in ("adx", "r2", "rsi", "atr")] == [
+        "adx(bars, 14).adx", "linreg(close, 20).r2", "rsi(close, 14)", "atr(bars, 14)"]
+    assert read["histogram"] == "macd(close, 12, 26, 9).histogram"
+    assert [read[name] for name in ("upper", "band", "lower")] == [
+        f"bollinger(close, 20, 2).{band}" for band in ("upper", "middle", "lower")]
 
 
 def test_the_package_registers_it() -> None:

@@ -11,7 +11,7 @@ from framework_strategy_stat_arb import register_strategies
 from framework_strategy_stat_arb.cointegration import cointegration, common_closes, half_life
 from framework_strategy_stat_arb.strategy import StatArb
 
-from framework import ConfigError, DataError, StrategyError
+from framework import ConfigError, DataError
 from framework.data import BarSeries, Tape, build_tape
 from framework.indicators import Bars, evaluate
 from framework.model.enums import Side, Verb
@@ -28,11 +28,11 @@ def pair(z: float, first: float = 0.0, second: float = 0.0, gave_up: bool = Fals
 
     A deviation of 0.05 and a correlation of 0.8 leave residuals of 0.05 * sqrt(1 - 0.64) = 0.03.
     """
-    seen = {"hedge": 1.5, "residual": z * 0.03, "correlation": 0.8, "deviation": 0.05, "partner": 20.0, **ind}
+    seen = {"hedge": 1.5, "residual": z * 0.03, "correlation": 0.8, "deviation": 0.05, **ind}
     one, other = decide_all_once(
         StatArb(**params),
         {"ind": seen, "position": {"qty": first, "pending": pending}, "shared": {"gave_up": gave_up}},
-        {"bar": {"close": 20.0}, "position": {"qty": second}, "fresh": fresh})
+        {"position": {"qty": second}, "fresh": fresh})
     return one, other
 
 
@@ -96,11 +96,11 @@ def test_a_leg_that_is_left_alone_is_closed() -> None:
     assert verbs(pair(1.5, second=5.0)) == [[], [Verb.CLOSE]]
 
 
-def tape_of(first: np.ndarray, second: np.ndarray, names: tuple[str, str] = ("AAA", "MSFT")) -> Tape:
-    """Return daily bars that open where the one before closed."""
-    time = np.arange(first.size, dtype=np.int64) * DAY
+def tape_of(*closes: np.ndarray) -> Tape:
+    """Return daily bars that open where the one before closed, of A0, A1 and so on."""
+    time = np.arange(closes[0].size, dtype=np.int64) * DAY
     series = []
-    for name, close in zip(names, (first, second), strict=True):
+    for name, close in ((f"A{number}", close) for number, close in enumerate(closes)):
         opened = np.concatenate(([close[0]], close[:-1]))
         high, low = np.maximum(opened, close), np.minimum(opened, close)
         volume = np.ones(close.size)
@@ -142,17 +142,23 @@ def test_both_legs_of_a_run_open_and_close_in_the_same_bar() -> None:
         assert together["side"].sum() == 0
 
 
-def test_a_pair_in_the_wrong_order_stops_the_run_and_says_so() -> None:
+def test_the_second_symbol_is_the_partner_whatever_it_is_called() -> None:
+    """Of three symbols in the run, the strategy's own two: it is hedged with the third of the run."""
     first, second = cointegrated()
-    with pytest.raises(StrategyError, match="the second of its symbols must be the one that the parameter partner"):
-        finished(simulate(StatArb(partner="AAA"), tape_of(first, second), interpreted=True))
-    with pytest.raises(StrategyError, match="needs two symbols"):
-        finished(simulate(StatArb(), tape_of(first, second), symbols=("AAA",), interpreted=True))
+    other = np.linspace(50.0, 60.0, first.size)
+    pair_alone = finished(simulate(StatArb(), tape_of(first, second), interpreted=True))
+    three = tape_of(first, second, other)
+    chosen = finished(simulate(StatArb(), three, symbols=("A0", "A1"), interpreted=True))
+    assert chosen["fills"]["price"].tolist() == pair_alone["fills"]["price"].tolist()
+    moved = tape_of(first, other, second)
+    beyond = finished(simulate(StatArb(), moved, symbols=("A0", "A2"), interpreted=True))
+    assert beyond["fills"]["price"].tolist() == pair_alone["fills"]["price"].tolist()
+    assert set(beyond["fills"]["symbol"].tolist()) == {0, 2}
 
 
-def test_the_partner_is_a_symbol() -> None:
-    with pytest.raises(ConfigError, match='partner = 3 must be a symbol, such as "MSFT"'):
-        StatArb(partner=3)
+def test_a_pair_of_one_symbol_is_refused_before_the_run() -> None:
+    with pytest.raises(ConfigError, match=r"symbol\(1\): there is no such place.*there are 1: A0"):
+        simulate(StatArb(), tape_of(*cointegrated()), symbols=("A0",), interpreted=True)
 
 
 # --- cointegration ----------------------------------------------------------------------------------------------------

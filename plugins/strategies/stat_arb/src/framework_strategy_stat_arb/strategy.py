@@ -28,13 +28,12 @@ def z_of(ind: Any) -> float:
 class StatArb(Strategy):
     """Sell the first symbol and buy its partner when the first is dear, the reverse when it is cheap.
 
-    It takes two symbols: the first, and then `partner`. Entry at |z| >= enter_z, both legs or none, the partner's leg
-    larger by the hedge ratio; exit when |z| has come back to exit_z, or has run away to stop_z: then it waits until z
-    is back. A leg that is left alone is closed. Symbols beyond the second are not touched.
+    It takes two symbols, the second is the partner of the first. Entry at |z| >= enter_z, both legs or none, the
+    partner's leg larger by the hedge ratio; exit when |z| has come back to exit_z, or has run away to stop_z: then
+    it waits until z is back. A leg that is left alone is closed. Symbols beyond the second are not touched.
     """
 
     name = "stat_arb"
-    partner = Param("MSFT", is_symbol=True, doc="the second of the symbols")
     window = Param(60, low=10, high=1_000, doc="bars of the regression")
     enter_z = Param(2.0, low=0.5, high=10.0, doc="distance that an entry reaches, in standard deviations")
     exit_z = Param(0.5, low=0.0, high=10.0, doc="distance at which the pair is closed")
@@ -44,23 +43,18 @@ class StatArb(Strategy):
     shared: ClassVar[Mapping[str, Any]] = {"gave_up": False}
 
     def indicators(self, bars: Bars) -> Mapping[str, Expression]:
-        """Return hedge ratio, residual, correlation and deviation of the regression on the partner, and its close."""
-        n, partner = self.window, bars.symbol(str(self.partner)).close
-        x, y = log(partner), log(bars.close)
+        """Return hedge ratio, residual, correlation and deviation of the regression on the partner."""
+        n, x, y = self.window, log(bars.symbol(1).close), log(bars.close)
         hedge = beta(y, x, n)
         return {"hedge": hedge, "residual": (y - sma(y, n)) - hedge * (x - sma(x, n)),
-                "correlation": correlation(y, x, n), "deviation": std(y, n), "partner": partner}
+                "correlation": correlation(y, x, n), "deviation": std(y, n)}
 
     @staticmethod
     def decide_all(nows: Sequence[Now]) -> None:
         """Look at the pair where both bars have closed."""
-        if len(nows) < 2:
-            raise ValueError("stat_arb needs two symbols: the first, and its partner")
         first, second = nows[0], nows[1]
         if not (first.fresh and second.fresh):
             return
-        if first.ind.partner != second.bar.close:
-            raise ValueError("stat_arb: the second of its symbols must be the one that the parameter partner names")
         p, ind, shared = first.p, first.ind, first.shared
         z, held = z_of(ind), first.position.qty
         if abs(z) <= p.exit_z:
