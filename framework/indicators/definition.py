@@ -83,7 +83,7 @@ class Parameter:
             raise ConfigError(f"{where} = {value!r} must be finite")
         if self.low is not None and value < self.low:
             raise ConfigError(f"{where} = {value!r} must be at least {self.low:g}")
-        if self.kind is int and abs(value) > LONGEST:
+        if self.kind is int and abs(self.kind(value)) > LONGEST:
             raise ConfigError(f"{where} = {value!r} must be at most {LONGEST}")
         return self.kind(value)
 
