@@ -13,9 +13,9 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic, overload
 
-_LIBRARY = ctypes.CDLL("ucrtbase" if os.name == "nt" else None)
-_LIBRARY.fma.argtypes = [ctypes.c_double] * 3
-_LIBRARY.fma.restype = ctypes.c_double
+_fma = ctypes.CDLL("ucrtbase" if os.name == "nt" else None).fma
+_fma.argtypes = [ctypes.c_double] * 3
+_fma.restype = ctypes.c_double
 
 
 def fma(a: float, b: float, c: float) -> float:
@@ -24,7 +24,7 @@ def fma(a: float, b: float, c: float) -> float:
     >>> fma(1.0 + 2.0**-30, 1.0 - 2.0**-30, -1.0) == -(2.0**-60)
     True
     """
-    return _LIBRARY.fma(a, b, c)  # type: ignore[no-any-return]
+    return _fma(a, b, c)  # type: ignore[no-any-return]
 
 
 @intrinsic
