@@ -12,7 +12,7 @@ from framework.errors import ConfigError
 def require_order(owner: str, values: Mapping[str, Any], given: Mapping[str, Any], *names: str) -> None:
     """Raise ConfigError when those of some parameters that are given do not rise.
 
-    values: all parameters.  given: those that somebody set; defaults contradict nobody.
+    values: all parameters.  given: those that must fit: what somebody set, or `values` where defaults count as well.
     """
     named = [name for name in names if name in given]
     for lower, upper in pairwise(named):

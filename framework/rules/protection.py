@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from framework.errors import ConfigError
 from framework.risk import UNSET, Param, RiskRule, compiled, protect, refuse, take_partial
 from framework.rules.order import require_order
 
@@ -71,9 +72,10 @@ class TakeProfit(RiskRule):
     """Give a target to an entry that has none; refuse an entry whose reward is too small for its risk.
 
     Distances are percent of the price at the decision; a target given to an entry counts from its fill. With
-    enable_partial_profit it is the second one: at the first, partial_profit_percent of the position is closed. The
-    reward is the way from the expected fill to the target, the risk that to the stop; an entry without one of them is
-    not measured. What adds to a position that has a target keeps it.
+    enable_partial_profit there are two: at first_target_percent partial_profit_percent of the position is closed, at
+    second_target_percent the rest; without it default_take_profit_percent is the only one. The reward is the way from
+    the expected fill to the target, the risk that to the stop; an entry without one of them is not measured. What adds
+    to a position that has a target keeps it.
     """
 
     name = "take_profit"
@@ -88,9 +90,18 @@ class TakeProfit(RiskRule):
 
     @classmethod
     def validate(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all parameters; ConfigError also when the first target lies behind the second."""
+        """Return all parameters; ConfigError also when the first target lies behind the second, or a default is given
+        that no entry would get: with partial profits the second target is the last.
+        """
         values: dict[str, Any] = super().validate(params)
-        require_order(cls.name, values, params, "first_target_percent", "second_target_percent")
+        is_partial = values["enable_partial_profit"]
+        require_order(cls.name, values, values if is_partial else params, "first_target_percent",
+                      "second_target_percent")
+        default, second = values["default_take_profit_percent"], values["second_target_percent"]
+        if is_partial and "default_take_profit_percent" in params and default != second:
+            raise ConfigError(f"{cls.name}: default_take_profit_percent = {default!r} would not be used: with "
+                              f"enable_partial_profit = true entries get second_target_percent = {second!r}; set that "
+                              "one, or enable_partial_profit = false")
         return values
 
     @staticmethod
