@@ -69,6 +69,9 @@ def test_the_bounds_hold_for_the_default_too() -> None:
 @pytest.mark.parametrize(("rule", "params", "told"), [
     (StopLoss, {"min_stop_loss_percent": 5.0, "max_stop_loss_percent": 3.0}, "min_stop_loss_percent = 5.0 is above"),
     (StopLoss, {"default_stop_loss_percent": 12.0, "max_stop_loss_percent": 10.0}, "default_stop_loss_percent = 12"),
+    (StopLoss, {"default_stop_loss_percent": 12.0}, "max_stop_loss_percent = 10.0; rule"),  # the default bounds count
+    (StopLoss, {"default_stop_loss_percent": 0.3}, "min_stop_loss_percent = 0.5 is above default_stop_loss_percent"),
+    (StopLoss, {"min_stop_loss_percent": 12.0}, "min_stop_loss_percent = 12.0 is above max_stop_loss_percent = 10.0"),
     (StopLoss, {"default_stop_loss_percent": 120.0}, "it is in percent: 25 means 25 %"),
     (TakeProfit, {"first_target_percent": 5.0, "second_target_percent": 3.0}, "first_target_percent = 5.0 is above"),
     (TakeProfit, {"partial_profit_percent": 0.5}, "it is in percent"),

@@ -26,23 +26,25 @@ class StopLoss(RiskRule):
     """
 
     name = "stop_loss"
-    default_stop_loss_percent = Param(2.0, low=0.001, high=99.0, unit="percent",
+    default_stop_loss_percent = Param(2.0, low=0.01, high=99.0, unit="percent",
                                       doc="distance of the stop of an entry without one")
-    min_stop_loss_percent = Param(0.5, low=0.0, high=99.0, unit="percent", doc="least distance of a stop")
-    max_stop_loss_percent = Param(10.0, low=0.001, high=99.0, unit="percent", doc="greatest distance of a stop")
+    min_stop_loss_percent = Param(0.5, low=0.0, least=0.01, high=99.0, unit="percent", doc="least distance of a stop")
+    max_stop_loss_percent = Param(10.0, low=0.11, high=99.0, unit="percent", doc="greatest distance of a stop")
     enable_trailing_stop = Param(True, doc="whether an entry without a trail gets one")
-    trailing_stop_percent = Param(1.5, low=0.001, high=99.0, unit="percent",
+    trailing_stop_percent = Param(1.5, low=0.05, high=99.0, unit="percent",
                                   doc="distance of the trail from the best price")
-    trailing_activation_percent = Param(2.0, low=0.0, high=1_000.0, unit="percent",
+    trailing_activation_percent = Param(2.0, low=0.0, least=0.05, high=1_000.0, unit="percent",
                                         doc="profit that makes the trail active")
 
     @classmethod
     def validate(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all parameters; ConfigError also when the distances are not in order."""
+        """Return all parameters; ConfigError also when the bounds are not in order, or a given default is outside.
+
+        The default that nobody gave is brought between bounds that somebody did.
+        """
         values: dict[str, Any] = super().validate(params)
-        require_order(cls.name, values, params, "min_stop_loss_percent", "default_stop_loss_percent",
-                      "max_stop_loss_percent")
-        require_order(cls.name, values, params, "min_stop_loss_percent", "max_stop_loss_percent")
+        least, default, most = "min_stop_loss_percent", "default_stop_loss_percent", "max_stop_loss_percent"
+        require_order(cls.name, values, values, *((least, default, most) if default in params else (least, most)))
         return values
 
     @staticmethod
@@ -79,14 +81,14 @@ class TakeProfit(RiskRule):
     """
 
     name = "take_profit"
-    default_take_profit_percent = Param(5.0, low=0.001, high=1_000.0, unit="percent",
+    default_take_profit_percent = Param(5.0, low=0.06, high=1_000.0, unit="percent",
                                         doc="distance of the target of an entry without one")
     min_risk_reward_ratio = Param(2.0, low=0.0, high=1_000.0, doc="reward over risk")
     enable_partial_profit = Param(True, doc="whether an entry without a target is closed in two parts")
     partial_profit_percent = Param(50.0, low=1.0, high=100.0, unit="percent",
                                    doc="percent of the position closed at the first target")
-    first_target_percent = Param(3.0, low=0.001, high=1_000.0, unit="percent", doc="distance of the first target")
-    second_target_percent = Param(5.0, low=0.001, high=1_000.0, unit="percent", doc="distance of the second target")
+    first_target_percent = Param(3.0, low=0.06, high=1_000.0, unit="percent", doc="distance of the first target")
+    second_target_percent = Param(5.0, low=0.06, high=1_000.0, unit="percent", doc="distance of the second target")
 
     @classmethod
     def validate(cls, params: Mapping[str, Any]) -> dict[str, Any]:
