@@ -51,6 +51,8 @@ class Param:
     is_symbol: bool = False
     unit: str = ""
     """"fraction" or "percent": what a value out of bounds was perhaps taken for is said."""
+    least: float | None = None
+    """The least plausible value above 0 where 0 itself has a meaning: percents below it were meant as fractions."""
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.default, str) and not (self.choices or self.is_duration or self.is_symbol):
@@ -91,13 +93,16 @@ class Param:
             raise ConfigError(f"{where} must be finite")
         if self.type is int and value != int(value):
             raise ConfigError(f"{where} must be a whole number")
-        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
+        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high) or (
+                self.least is not None and 0.0 < value < self.least):
             raise ConfigError(f"{where} is out of bounds: {self.bounds()}")
         return int(value) if self.type is int else float(value)
 
     def bounds(self) -> str:
         """Return the bounds in words, for messages."""
         low = "" if self.low is None else f"{self.low:g} <= "
+        if self.least is not None:
+            low = f"0 or {self.least:g} <= "
         high = "" if self.high is None else f" <= {self.high:g}"
         told = {"fraction": "; it is a fraction: 0.25 means 25 %", "percent": "; it is in percent: 25 means 25 %"}
         return f"{low}value{high}{told.get(self.unit, '')}"

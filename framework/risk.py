@@ -42,6 +42,8 @@ class Rule(Plugin):
                          opening; symbol_committed: whether this symbol is one of them
     correlation          the highest of the new position's daily returns with those of another symbol's position, over
                          `correlation_days`; -1 without another
+    alert_at             shown to `watch` only: the share of a limit from which on `alerts` tell that it is near, inf
+                         without
     past                 day, week, month of the account calendar and their equities at the start, round_trips,
                          losing_streak, trades_today, last_exit_time
     trips                the last `trip_window` round trips in sums: count, wins, losses, won, lost

@@ -26,7 +26,7 @@ DAY = 86_400_000_000_000
 DEFAULTS = {"qty": 100.0, "reference": 10.0, "entry": 10.0, "stop": UNSET, "target": UNSET, "side": 1,
             "equity": 10_000.0, "peak": 10_000.0, "day_start_equity": 10_000.0, "week_start_equity": 10_000.0,
             "month_start_equity": 10_000.0, "multiplier": 1.0, "correlation": -1.0, "trail": UNSET,
-            "trail_after": UNSET, "held_stop": UNSET, "held_target": UNSET}  # fmt: skip
+            "trail_after": UNSET, "held_stop": UNSET, "held_target": UNSET, "alert_at": np.inf}  # fmt: skip
 """An opening of 100 at 10 with equity 10,000 in an account without a past."""
 
 PARTS = ("ind", "account", "past", "trips", "clock", "instrument", "bar")

@@ -190,6 +190,23 @@ def test_every_key_refuses_what_is_not_of_its_kind(rule: Any) -> None:
     ("leverage", "min_margin_percent", 0.5, "it is in percent"),
     ("take_profit", "partial_profit_percent", 0.5, "it is in percent"),
     ("order_validation", "max_slippage_percent", 500, "it is in percent"),
+    ("order_validation", "max_slippage_percent", 0.005, "0 or 0.01 <= value <= 100; it is in percent"),
+    ("stop_loss", "default_stop_loss_percent", 0.02, "default_stop_loss_percent = 0.02; rule: .* they are in percent"),
+    ("stop_loss", "min_stop_loss_percent", 0.005, "0 or 0.01 <= value <= 99; it is in percent"),
+    ("stop_loss", "max_stop_loss_percent", 0.10, "it is in percent"),
+    ("stop_loss", "trailing_stop_percent", 0.015, "it is in percent"),
+    ("stop_loss", "trailing_activation_percent", 0.02, "it is in percent"),
+    ("take_profit", "default_take_profit_percent", 0.05, "it is in percent"),
+    ("take_profit", "first_target_percent", 0.03, "it is in percent"),
+    ("take_profit", "second_target_percent", 0.05, "it is in percent"),
+    ("volatility", "max_atr_percent", 0.05, "it is in percent"),
+    ("volatility", "base_volatility_percent", 0.02, "it is in percent"),
+    ("volatility_target", "daily_volatility_percent", 0.01, "it is in percent"),
+    ("portfolio_heat", "max_heat", 2, "it is a fraction"),
+    ("risk_per_trade", "risk", 0.5, "it is a fraction"),
+    ("regime", "risk", 1, "it is a fraction"),
+    ("kelly", "risk", 1, "it is a fraction"),
+    ("kelly", "cap", 5, "it is a fraction"),
 ])
 def test_a_value_in_the_wrong_unit_is_refused_and_the_unit_said(name: str, key: str, value: float, told: str) -> None:
     with pytest.raises(ConfigError, match=told):

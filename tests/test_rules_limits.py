@@ -279,7 +279,7 @@ def test_what_comes_near_a_limit_is_told_once_it_reaches_the_share(threshold: fl
 
 def test_losses_have_a_threshold_of_their_own() -> None:
     falling = [100.0, 100.0, 100.0, 96.0, 96.0, 96.0]  # 10 shares lose 40 of 45
-    rules = [LossLimits(max_daily_loss=45.0, max_loss_per_trade=1e9), PortfolioHeat(max_heat=10.0)]
+    rules = [LossLimits(max_daily_loss=45.0, max_loss_per_trade=1e9), PortfolioHeat(max_heat=1.0)]
     loud = composed(flat_tape(falling), [*rules, Alerts(loss_limit_alert_threshold=85.0)], Script(qty=10.0))
     logs_of(loud)
     assert [note.split(",")[0] for note in loud.notes] == ["loss_limits: 1 times at 85% of a limit or beyond"]

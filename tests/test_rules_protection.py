@@ -69,6 +69,9 @@ def test_the_bounds_hold_for_the_default_too() -> None:
 @pytest.mark.parametrize(("rule", "params", "told"), [
     (StopLoss, {"min_stop_loss_percent": 5.0, "max_stop_loss_percent": 3.0}, "min_stop_loss_percent = 5.0 is above"),
     (StopLoss, {"default_stop_loss_percent": 12.0, "max_stop_loss_percent": 10.0}, "default_stop_loss_percent = 12"),
+    (StopLoss, {"default_stop_loss_percent": 12.0}, "max_stop_loss_percent = 10.0; rule"),  # the default bounds count
+    (StopLoss, {"default_stop_loss_percent": 0.3}, "min_stop_loss_percent = 0.5 is above default_stop_loss_percent"),
+    (StopLoss, {"min_stop_loss_percent": 12.0}, "min_stop_loss_percent = 12.0 is above max_stop_loss_percent = 10.0"),
     (StopLoss, {"default_stop_loss_percent": 120.0}, "it is in percent: 25 means 25 %"),
     (TakeProfit, {"first_target_percent": 5.0, "second_target_percent": 3.0}, "first_target_percent = 5.0 is above"),
     (TakeProfit, {"partial_profit_percent": 0.5}, "it is in percent"),
@@ -79,6 +82,27 @@ def test_distances_must_be_in_order_and_in_percent(rule: Any, params: dict[str, 
 
 
 # --- take_profit ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("params", "told"), [
+    ({"default_take_profit_percent": 8.0}, "default_take_profit_percent = 8.0 would not be used: with "
+     "enable_partial_profit = true entries get second_target_percent = 5.0"),
+    ({"default_take_profit_percent": 5.0, "second_target_percent": 6.0}, "default_take_profit_percent = 5.0 would not"),
+    ({"first_target_percent": 7.0}, "first_target_percent = 7.0 is above second_target_percent = 5.0"),
+    ({"second_target_percent": 2.0}, "first_target_percent = 3.0 is above second_target_percent = 2.0"),
+])
+def test_a_target_that_no_entry_would_get_is_refused(params: dict[str, float], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        TakeProfit(**params)
+
+
+@pytest.mark.parametrize(("params", "goal"), [
+    ({"default_take_profit_percent": 8.0, "second_target_percent": 8.0}, 108.0),
+    ({"default_take_profit_percent": 8.0, **WHOLE}, 108.0),
+    ({"first_target_percent": 7.0, **WHOLE}, 105.0),  # switched off, it contradicts no default
+])
+def test_a_default_that_is_given_is_the_target(params: dict[str, Any], goal: float) -> None:
+    assert Opening(TakeProfit, params, entry=100.0).protect().target == pytest.approx(goal)
 
 
 @pytest.mark.parametrize(("params", "side", "given", "held", "got", "share"), [

@@ -43,8 +43,11 @@ OF_PROTECTION = ("trail", "trail_after", "held_stop", "held_target")
 OF_PARTIAL = ("partial_distance", "partial_share")
 """Parts of an order's record that `take_partial` writes and no rule is shown."""
 
+OF_WATCH = ("alert_at",)
+"""Parts of an order's record that only `watch` is shown."""
+
 SHOWN = {
-    layout.FAULT_WATCH: ("account", "past", "clock", "p", "state"),
+    layout.FAULT_WATCH: (*OF_WATCH, "account", "past", "clock", "p", "state"),
     layout.FAULT_PROTECT: ("reference", "entry", "stop", "target", *OF_PROTECTION, "side", "kind", "position_qty",
                            "symbol_qty", "past", "bar", "account", "clock", "instrument", "ind", "p", "state"),
 }
@@ -384,7 +387,7 @@ def shown_dtype(plug: Plug, has_model: bool = False) -> np.dtype:
 def shown_to_rule(dtype: np.dtype, kind: int) -> np.dtype:
     """Return of an order's record what is filled in for a rule's function of this kind."""
     fields: Mapping[str, Any] = dtype.fields or {}
-    names = SHOWN.get(kind, tuple(name for name in fields if name not in (*OF_PROTECTION, *OF_PARTIAL)))
+    names = SHOWN.get(kind, tuple(name for name in fields if name not in (*OF_PROTECTION, *OF_PARTIAL, *OF_WATCH)))
     return record(*((name, fields[name][0]) for name in names if name in fields))
 
 
@@ -421,9 +424,12 @@ def set_rules(made: layout.State, tape: Tape, rules: Sequence[Rule], columns: Se
 
 
 def alert_threshold(rules: Sequence[Rule], rule: Rule) -> float:
-    """Return the share of its limits at which a rule is told to be near them, inf for none."""
+    """Return the share of its limits at which a rule is told to be near them, inf for none.
+
+    A shade below the one of the config, for the rounding of shares.
+    """
     kind = rule.alert_kind if isinstance(rule, RiskRule) else ""
-    return min((one.threshold(kind) for one in rules if isinstance(one, Alerts)), default=np.inf)
+    return (1.0 - 1e-9) * min((one.threshold(kind) for one in rules if isinstance(one, Alerts)), default=np.inf)
 
 
 def strategy_plugs(made: layout.State, plans: Sequence[Plan], dtypes: Sequence[np.dtype]) -> list[Plug]:

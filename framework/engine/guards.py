@@ -47,7 +47,7 @@ def watch(s, t, bar, time):
             continue
         check = s.checks[number]
         check.alarm_below, check.alarm_above, check.alarm_margin, check.flattens = math.inf, math.inf, 0.0, 0
-        check.nearness = 0.0
+        check.nearness, check.alert_at = 0.0, s.rules[number].alert_at
         write_account(check.account, s)
         if s.settings[0].check_uses & USES_CLOCK:
             write_clock(check.clock, t, bar)

@@ -117,7 +117,7 @@ ORDER_CHECK = record(
     ("position_qty", "f8"), ("symbol_qty", "f8"), ("symbol_pending", "f8"), ("symbol_committed", "i8"),
     ("available", "f8"), ("heat", "f8"), ("slot_heat", "f8"), ("working_notional", "f8"),
     ("carried", "f8"), ("proceeds", "f8"),
-    ("committed_positions", "i8"), ("correlation", "f8"),
+    ("committed_positions", "i8"), ("correlation", "f8"), ("alert_at", "f8"),
     ("past", PAST), ("trips", TRIPS),
     ("bar", BAR), ("account", ACCOUNT_VIEW), ("clock", CLOCK), ("instrument", INSTRUMENT_VIEW),
 )

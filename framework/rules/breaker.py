@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from framework.risk import Param, RiskRule, call_again, compiled, flatten, measured, refuse
-from framework.rules.losses import level_below
+from framework.rules.losses import next_level
 from framework.rules.told import moment, times
 
 MINUTE = 60_000_000_000
@@ -90,17 +90,18 @@ class CircuitBreaker(RiskRule):
 
     @staticmethod
     def watch(order: Any) -> None:
-        """Begin and end trips; look at every mark while one lasts, else at a loss of the threshold."""
+        """Begin and end trips; look at every mark while one lasts, else at a loss near the threshold, then at it."""
         see_round_trips(order)
         has_begun = begin_trips(order)
         if has_begun and order.p.on_trip == FLATTEN:
             flatten(order)
         end_trips(order)
         account = order.account
-        measured(order, account.day_start_equity - account.equity, order.p.daily_loss_threshold)
+        loss = account.day_start_equity - account.equity
+        measured(order, loss, order.p.daily_loss_threshold)
         level = math.inf
         if not (order.state.loss_tripped or order.state.streak_tripped):
-            level = level_below(account.day_start_equity, order.p.daily_loss_threshold)
+            level = next_level(order, account.day_start_equity, loss, order.p.daily_loss_threshold)
         call_again(order, level, math.inf)
 
     @staticmethod

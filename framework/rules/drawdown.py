@@ -50,7 +50,7 @@ class Drawdown(RiskRule):
 
     @staticmethod
     def watch(order: Any) -> None:
-        """Follow the peak, begin a halt and end one; look again at a new peak and at the deepest drawdown.
+        """Follow the peak, begin and end halts; look again at a new peak and near the deepest drawdown, then at it.
 
         During a halt that ends, at every mark; during one that does not, at a new peak only.
         """
@@ -70,7 +70,9 @@ class Drawdown(RiskRule):
             if state.halts == 1:
                 state.first_halt = state.halted_at
         if not state.is_halted:
-            call_again(order, state.peak * (1.0 - order.p.max_drawdown + 1e-9), state.peak)
+            is_near = order.p.max_drawdown > 0.0 and drawdown / order.p.max_drawdown >= order.alert_at
+            depth = order.p.max_drawdown if is_near else min(order.alert_at, 1.0) * order.p.max_drawdown
+            call_again(order, state.peak * (1.0 - depth + 1e-9), state.peak)
         elif order.p.resume_after == 0:
             call_again(order, -math.inf, state.peak)
 

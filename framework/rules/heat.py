@@ -16,7 +16,7 @@ class PortfolioHeat(RiskRule):
     """
 
     name = "portfolio_heat"
-    max_heat = Param(0.30, low=0.0, high=10.0, unit="fraction", doc="fraction of equity")
+    max_heat = Param(0.30, low=0.0, high=1.0, unit="fraction", doc="fraction of equity")
     alert_kind = "position"
 
     @staticmethod

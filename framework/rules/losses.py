@@ -32,8 +32,16 @@ def level_below(start: float, loss: float) -> float:
 
 
 @compiled
+def next_level(order: Any, start: float, loss: float, most: float) -> float:
+    """Return the equity at which to look at a loss again: where alerts tell that it is near `most`, then at `most`."""
+    is_near = most > 0.0 and loss / most >= order.alert_at
+    level: float = level_below(start, most if is_near else min(order.alert_at, 1.0) * most)
+    return level
+
+
+@compiled
 def watch_period(order: Any, place: int, number: int, start: float, most: float) -> float:
-    """Begin the halt of a period when its loss has reached `most`; return the equity at which it would, else -inf.
+    """Begin the halt of a period when its loss has reached `most`; return the equity at which to look again, else -inf.
 
     number: of the day, week or month.  start: its equity at the beginning, currency.
     """
@@ -43,7 +51,7 @@ def watch_period(order: Any, place: int, number: int, start: float, most: float)
     if state.halted[place] == number:
         return -math.inf
     if loss < most:
-        level: float = level_below(start, most)
+        level: float = next_level(order, start, loss, most)
         return level
     state.halted[place], state.loss[place] = number, loss
     state.count[place] += 1
@@ -72,7 +80,7 @@ class LossLimits(RiskRule):
 
     @staticmethod
     def watch(order: Any) -> None:
-        """Begin the halts of this day, week and month; look again where the next one would begin."""
+        """Begin the halts of this day, week and month; look again where the next is near, then where it begins."""
         p, past, account = order.p, order.past, order.account
         level = max(watch_period(order, DAY, past.day, account.day_start_equity, p.max_daily_loss),
                     watch_period(order, WEEK, past.week, past.week_start_equity, p.max_weekly_loss),

@@ -43,7 +43,7 @@ class Regime(SizingRule):
 
     name = "regime"
     regimes = REGIMES
-    risk = Param(0.02, low=0.0, high=1.0, unit="fraction", doc="fraction of equity lost at the stop")
+    risk = Param(0.02, low=0.0, high=0.4, unit="fraction", doc="fraction of equity lost at the stop")
     max_position_pct = Param(1.0, low=0.0, high=10.0, unit="fraction", doc="largest position, fraction of equity")
     without_stop = Param(False, doc="open the largest position when an order has no stop, instead of none")
     preset = Param("seed", choices=("seed", "percentile"), doc="bounds on r, or on its trailing rank")

@@ -78,7 +78,7 @@ class RiskPerTrade(SizingRule):
     """qty = equity * risk / |entry - stop|, at most equity * max_position_pct / entry."""
 
     name = "risk_per_trade"
-    risk = Param(0.02, low=0.0, high=1.0, unit="fraction", doc="fraction of equity lost at the stop")
+    risk = Param(0.02, low=0.0, high=0.4, unit="fraction", doc="fraction of equity lost at the stop")
     max_position_pct = Param(1.0, low=0.0, high=10.0, unit="fraction", doc="largest position, fraction of equity")
     without_stop = Param(False, doc="open the largest position when an order has no stop, instead of none")
 
@@ -96,7 +96,7 @@ class VolatilityTarget(SizingRule):
     """
 
     name = "volatility_target"
-    daily_volatility_percent = Param(1.0, low=0.0, high=100.0, unit="percent",
+    daily_volatility_percent = Param(1.0, low=0.05, high=100.0, unit="percent",
                                      doc="of equity, moved by the position in a usual day")
     window = Param(20, low=2, high=1_000, doc="daily returns")
     max_position_pct = Param(1.0, low=0.0, high=10.0, unit="fraction", doc="largest position, fraction of equity")
@@ -144,7 +144,7 @@ class Kelly(SizingRule):
     fraction = Param(0.5, low=0.0, high=1.0, unit="fraction", doc="of the fraction that Kelly names")
     cap = Param(0.05, low=0.0, high=1.0, unit="fraction", doc="largest fraction of equity lost at the stop")
     trades = Param(100, low=30, high=100_000, doc="round trips that are looked at")
-    risk = Param(0.02, low=0.0, high=1.0, unit="fraction",
+    risk = Param(0.02, low=0.0, high=0.4, unit="fraction",
                  doc="fraction of equity lost at the stop before 30 round trips")
     max_position_pct = Param(1.0, low=0.0, high=10.0, unit="fraction", doc="largest position, fraction of equity")
     without_stop = Param(False, doc="open the largest position when an order has no stop, instead of none")

@@ -23,7 +23,8 @@ class OrderValidation(RiskRule):
     max_order_value = Param(10_000.0, low=0.0, doc="currency")
     min_price = Param(0.01, low=0.0, doc="currency")
     max_price = Param(10_000.0, low=0.0, doc="currency")
-    max_slippage_percent = Param(0.5, low=0.0, high=100.0, unit="percent", doc="percent of the reference price")
+    max_slippage_percent = Param(0.5, low=0.0, least=0.01, high=100.0, unit="percent",
+                                 doc="percent of the reference price")
 
     @property
     def max_slippage(self) -> float:
@@ -34,8 +35,8 @@ class OrderValidation(RiskRule):
     def validate(cls, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return all parameters; ConfigError also when a least value is above its greatest."""
         values: dict[str, Any] = super().validate(params)
-        require_order(cls.name, values, params, "min_order_size", "max_order_size")
-        require_order(cls.name, values, params, "min_price", "max_price")
+        require_order(cls.name, values, values, "min_order_size", "max_order_size")
+        require_order(cls.name, values, values, "min_price", "max_price")
         return values
 
     @staticmethod

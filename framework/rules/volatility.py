@@ -18,10 +18,10 @@ class Volatility(RiskRule):
     """
 
     name = "volatility"
-    max_atr_percent = Param(5.0, low=0.0, high=1_000.0, unit="percent", doc="ATR, percent of the price")
+    max_atr_percent = Param(5.0, low=0.06, high=1_000.0, unit="percent", doc="ATR, percent of the price")
     reduce_on_high_volatility = Param(True, doc="whether high volatility makes openings smaller")
     enable_volatility_scaling = Param(True, doc="whether they shrink in proportion to it")
-    base_volatility_percent = Param(2.0, low=0.0, high=1_000.0, unit="percent",
+    base_volatility_percent = Param(2.0, low=0.03, high=1_000.0, unit="percent",
                                     doc="ATR up to which size is left alone, percent")
     atr_period = Param(14, low=2, high=500, doc="bars of the average true range")
 

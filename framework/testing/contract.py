@@ -73,6 +73,8 @@ def bad_values(param: Param) -> list[Any]:
         values.append(param.low - 1)
     if param.high is not None:
         values.append(param.high + 1)
+    if param.least is not None:
+        values.append(param.least / 2)
     if param.type is int:
         values.append((param.low or 0) + 0.5)
     return values

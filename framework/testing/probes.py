@@ -106,6 +106,7 @@ def fill_orders(records: np.ndarray, seed: int) -> None:
     records["clock"]["minute"], records["clock"]["weekday"] = rng.integers(0, 1440, count), rng.integers(0, 7, count)
     records["instrument"]["multiplier"] = rng.choice([1.0, 1.0, 50.0], count)
     records["instrument"]["lot"] = 1e-8
+    records["alert_at"] = np.where(np.arange(count) % 2 == 0, 0.8, math.inf)
     fill_past(records, rng)
     for name in (records.dtype["ind"].names or ()) if "ind" in (records.dtype.names or ()) else ():
         records["ind"][name] = np.where(rng.random(count) < 0.1, math.nan, 10.0 ** rng.uniform(-2, 2, count))

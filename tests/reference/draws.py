@@ -146,7 +146,10 @@ def sizing_keys(capital: float) -> dict[str, dict[str, Choices]]:
 def drawn(rng: random.Random, name: str, choices: dict[str, Choices]) -> RuleShape:
     """Return a rule with every key drawn."""
     values = {key: rng.choice(those) for key, those in choices.items()}
-    return RuleShape(name, {**values.pop("together", {}), **values})
+    values = {**values.pop("together", {}), **values}
+    if values.get("enable_partial_profit"):
+        values["default_take_profit_percent"] = values["second_target_percent"]
+    return RuleShape(name, values)
 
 
 def risk_rules(rng: random.Random, capital: float, grid: float, *, few: bool) -> tuple[RuleShape, ...]:
