@@ -24,7 +24,6 @@ from framework.data.details import DETAIL_COLUMNS
 from framework.data.resample import detailed_tape
 from framework.data.tape import BAR_COLUMNS, CLOCK_COLUMNS, EVENT_COLUMNS
 from framework.errors import ConfigError, DataError
-from framework.research.audit import begun_later
 from framework.strategy import Strategy, buy
 
 
@@ -147,7 +146,7 @@ def test_a_truncated_tape_keeps_the_finer_bars_of_the_bars_it_keeps(tape):
     assert len(short.details) == 12 * short.n_bars
     assert np.array_equal(short.details.close[:252], tape.details.close[:252])
     assert short.details.close_time.max() == until
-    later = begun_later(tape, until)
+    later = tape.only(tape.open_time >= until)
     assert np.array_equal(later.details.low[-12:], tape.details.low[-12:])
     assert later.details.open_time.min() == until
     assert tape.truncate(0).n_bars == len(tape.truncate(0).details) == 0
