@@ -19,6 +19,7 @@ from framework.cli.app import run
 from framework.errors import ConfigError
 from framework.research.folds import Validation, choices, cpcv, cross_validate, measure, paths_of, purged_kfold
 from framework.research.objective import Objective
+from tests.test_research_report import Page, sections
 
 DOCUMENT: dict[str, Any] = {
     "data": {"source": "synthetic", "symbols": ["A"], "timeframe": "4h", "bars": 900, "seed": 4},
@@ -138,6 +139,16 @@ def test_the_command_cross_validates(tmp_path: Path, capsys: pytest.CaptureFixtu
     answer = json.loads(capsys.readouterr().out)
     assert answer["method"] == "purged_kfold"
     assert [one["tested"] for one in answer["splits"]] == [[1], [2], [3]]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    checked = Page(page)
+    assert (checked.open, checked.links) == ([], [])
+    assert sections(page) == ["How far to believe it", "The paths", "Path by path", "Split by split",
+                              "Stability of the parameters", "To do it again"]
+    assert "Counting all 6 trials" in page
+    for fold in answer["splits"]:
+        assert f"<td>{fold['out']:,.2f}</td>" in page
+    assert run(["walk-forward", str(path), "--out", str(tmp_path / "bare"), "--no-report"]) == 0
+    assert not (tmp_path / "bare" / "report.html").exists()
     assert len(answer["paths"]) == 1
     assert (tmp_path / "out" / "paths.parquet").is_file()
     assert run(["walk-forward", str(path), "--out", str(tmp_path / "two")]) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +276,15 @@ def test_the_command_writes_a_folder_with_a_report(tmp_path: Path, capsys: pytes
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Acceptance" in page
     assert "http" not in page
+    for sentence in answer["sentences"]:
+        assert f"<li>{escape(sentence)}</li>" in page
+    told = " ".join(answer["sentences"])
+    for statistic in ("Out of sample", "deflated Sharpe ratio", "training windows of", "probability of overfitting",
+                      "reality check"):
+        assert statistic in told, statistic
+    for leg in answer["legs"]:
+        assert leg["evidence"]["trials"] == 6
+        assert f"<td>{leg['evidence']['deflated_sharpe_ratio']:.1%}</td>" in page
     assert pl.read_parquet(tmp_path / "out" / "legs.parquet").height == len(answer["legs"])
     assert (tmp_path / "out" / "legs" / "001" / "best.toml").is_file()
     assert run(["walk-forward", str(path), "--out", str(tmp_path / "out")]) == 2

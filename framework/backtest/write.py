@@ -134,7 +134,25 @@ def series_of(tape: Tape) -> list[dict[str, object]]:
 
 def write_json(path: Path, document: Mapping[str, object]) -> None:
     """Write a document as JSON, indented, in the order given; NaN and infinity become null."""
-    path.write_text(json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(json_text(document), encoding="utf-8")
+
+
+def json_text(document: Mapping[str, object]) -> str:
+    """Return a document as the text that `write_json` writes."""
+    return json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all, in place of one that is there; ConfigError when that is not possible."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        scratch.write_text(text, encoding="utf-8")
+        os.replace(scratch, path)
+    except OSError as error:
+        raise ConfigError(f"cannot write {str(path)!r}: {error.strerror or error}; free the space or make the folder "
+                          "writable") from error
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def write_table(path: Path, frame: pl.DataFrame) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from framework.cli.options import RunOptions, answer, is_terminal, run_options
-from framework.errors import ConfigError, Interrupted
+from framework.cli.search_options import says_how_to_go_on, search_options, split_flags
 
 if TYPE_CHECKING:
     from framework.research.forecast import Forecast
@@ -25,17 +25,10 @@ SHOWN = 10
 
 @click.command("optimize")
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option("--sampler", metavar="NAME", help="grid, random, tpe, cma-es or nsga2.")
-@click.option("--trials", type=int, metavar="N", help="How many trials.")
-@click.option("--executor", metavar="NAME", help="auto, local (threads) or ray.")
-@click.option("--workers", type=int, metavar="N", help="How many trials run side by side.")
-@click.option("--address", metavar="ADDRESS", help="A Ray cluster that is there already, such as auto or HOST:6379.")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR",
-              help="Continue the search that was begun in this folder.")
+@search_options
 @click.option("--forecast", "only_forecast", is_flag=True, help="Say what it would cost, and stop.")
 @run_options
-def command(config: Path, sampler: str | None, trials: int | None, executor: str | None, workers: int | None,
-            address: str | None, resume: Path | None, only_forecast: bool, **flags: Any) -> int:
+def command(config: Path, only_forecast: bool, **flags: Any) -> int:
     """Search over parameters as the section [optimize] of the file CONFIG says, and write it to a folder.
 
     Every trial is saved when it is finished: Ctrl-C loses nothing, and --resume DIR continues.
@@ -44,25 +37,17 @@ def command(config: Path, sampler: str | None, trials: int | None, executor: str
     from framework.cli.execute import run_folder
     from framework.cli.progress import announce_compiling
 
-    options = RunOptions(**flags)
-    given = {"sampler": sampler, "trials": trials, "executor": executor, "workers": workers, "address": address}
-    changes = [f"optimize.{key}={_toml(value)}" for key, value in given.items() if value is not None]
-    made = load_config(config, (*options.all_overrides, *changes))
-    if resume is not None and options.out is not None:
-        raise ConfigError("--resume DIR continues in that folder; leave --out away")
+    options, how = split_flags(flags)
+    made = load_config(config, how.overrides(options))
     announce_compiling()
     if only_forecast:
         return _tell_forecast(made, options)
     from framework.research.optimize import search
 
-    folder = resume or run_folder(options.out, f"{made.name}-optimize", datetime.now())
-    try:
-        with _shown_progress(made.name) as (told, watch):
-            found = search(made, folder, resume=resume is not None, watch=watch, told=told, report=options.report,
-                           interpreted=options.interpreted, command=["framework", *sys.argv[1:]])
-    except (Interrupted, KeyboardInterrupt) as stop:
-        told = str(stop) or "interrupted; every finished trial is saved"
-        raise Interrupted(f"{told}; continue with: framework optimize {config} --resume {folder}") from None
+    folder = how.resume or run_folder(options.out, f"{made.name}-optimize", datetime.now())
+    with says_how_to_go_on("optimize", config, folder), _shown_progress(made.name) as (told, watch):
+        found = search(made, folder, resume=how.resume is not None, watch=watch, told=told, report=options.report,
+                       interpreted=options.interpreted, command=["framework", *sys.argv[1:]])
     if options.as_json:
         from framework.backtest.plain import plain
         from framework.research.search import document
@@ -71,10 +56,6 @@ def command(config: Path, sampler: str | None, trials: int | None, executor: str
     else:
         show(found, options.report)
     return 0
-
-
-def _toml(value: str | int) -> str:
-    return str(value) if isinstance(value, int) else f'"{value}"'
 
 
 def _tell_forecast(made: Any, options: RunOptions) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from framework.cli.options import RunOptions, answer, is_terminal, run_options
+from framework.cli.search_options import says_how_to_go_on, search_options, split_flags
 
 if TYPE_CHECKING:
     from framework.backtest.config import Config
@@ -21,29 +22,37 @@ if TYPE_CHECKING:
 
 @click.command("walk-forward")
 @click.argument("config", type=click.Path(path_type=Path))
+@search_options
 @run_options
 def command(config: Path, **flags: Any) -> int:
     """Search on windows of the past and run the best on what follows, as [walk_forward] of the file CONFIG says.
 
-    What is searched, and how, is said in [optimize].
+    What is searched, and how, is said in [optimize]. Every trial is saved when it is finished: Ctrl-C loses nothing,
+    and --resume DIR continues.
     """
     from framework.backtest.config import load_config
     from framework.cli.execute import run_folder
     from framework.cli.progress import announce_compiling
 
-    options = RunOptions(**flags)
-    made = load_config(config, options.all_overrides)
-    folder = run_folder(options.out, f"{made.name}-walk-forward", datetime.now())
+    options, how = split_flags(flags)
+    made = load_config(config, how.overrides(options))
+    folder = how.resume or run_folder(options.out, f"{made.name}-walk-forward", datetime.now())
     announce_compiling()
     from framework.backtest.sections import ROLLING
 
-    if made.walk_forward is not None and made.walk_forward.method != ROLLING:
-        return _cross_validate(made, folder, options)
+    with says_how_to_go_on("walk-forward", config, folder):
+        if made.walk_forward is not None and made.walk_forward.method != ROLLING:
+            return _cross_validate(made, folder, how.resume is not None, options)
+        return _walk_forward(made, folder, how.resume is not None, options)
+
+
+def _walk_forward(made: Config, folder: Path, resume: bool, options: RunOptions) -> int:
+    """Choose leg by leg, and show what each leg chose and how that did."""
     from framework.research.walk_forward import forward
 
     with _shown_progress(made.name) as watch:
-        found = forward(made, folder, watch=watch, interpreted=options.interpreted, report=options.report,
-                        command=["framework", *sys.argv[1:]])
+        found = forward(made, folder, resume=resume, watch=watch, interpreted=options.interpreted,
+                        report=options.report, command=["framework", *sys.argv[1:]])
     if options.as_json:
         from framework.backtest.plain import plain
         from framework.research.walk_forward_report import document
@@ -54,14 +63,15 @@ def command(config: Path, **flags: Any) -> int:
     return 0
 
 
-def _cross_validate(made: Config, folder: Path, options: RunOptions) -> int:
+def _cross_validate(made: Config, folder: Path, resume: bool, options: RunOptions) -> int:
     """Choose by purged folds, and show what each split chose and how the paths did."""
     from framework.backtest.plain import plain
     from framework.research.folds import cross_validate, shown_values
 
     with _shown_progress(made.name) as watch:
         told = None if watch is None else lambda now: watch(1, 1, now)
-        found = cross_validate(made, folder, watch=told, interpreted=options.interpreted)
+        found = cross_validate(made, folder, resume=resume, watch=told, interpreted=options.interpreted,
+                               report=options.report, command=["framework", *sys.argv[1:]])
     if options.as_json:
         answer(plain(found.document()))
         return 0
@@ -75,7 +85,11 @@ def _cross_validate(made: Config, folder: Path, options: RunOptions) -> int:
                    f"Max. Drawdown {path['Max. Drawdown [%]']:.2f} %")
     click.echo(f"* {sharpe['paths']} paths over {len(found.time):,} days; gaps of {found.purge.days} days before and "
                f"{found.embargo.days} days after each test")
+    for sentence in found.search.evidence.sentences if found.search.evidence is not None else ():
+        click.echo(f"* {sentence}")
     click.echo(f"run     {folder}")
+    if options.report:
+        click.echo(f"report  {folder / 'report.html'}")
     return 0
 
 
@@ -107,7 +121,7 @@ def show(found: Forward, report: bool) -> None:
 
     from framework.research.search_charts import shown
     from framework.research.stability import day
-    from framework.research.walk_forward_report import figure
+    from framework.research.walk_forward_report import figure, sentences
 
     paths = [one.path for one in found.study.space.dimensions]
     legs = Table(show_header=True, header_style="bold", box=None, pad_edge=False)
@@ -133,7 +147,7 @@ def show(found: Forward, report: bool) -> None:
         spread = "" if steady.spread is None else f", spread {steady.spread:.2f} of the space's"
         click.echo(f"* {steady.path}: mostly {shown(steady.common)} ({100 * steady.share:.0f} % of legs), "
                    f"{steady.changes} changes{spread}")
-    for note in found.out.stats.footnotes:
+    for note in (*found.out.stats.footnotes, *sentences(found)):
         click.echo(f"* {note}")
     verdict = "accepted" if found.is_accepted else "not accepted"
     click.echo(f"* {verdict}; {found.left.days} days at the end fill no test")

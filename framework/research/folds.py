@@ -186,10 +186,12 @@ class Validation:
         return pl.DataFrame({"time": self.time, **columns}).with_columns(pl.col("time").cast(pl.Datetime("ns", "UTC")))
 
 
-def cross_validate(config: Config, folder: Path, tape: Tape | None = None, *, watch: Watcher | None = None,
-                   interpreted: bool = False, write: bool = True) -> Validation:
-    """Run the study of a configuration once and choose by purged folds; the folder must not exist.
+def cross_validate(config: Config, folder: Path, tape: Tape | None = None, *, resume: bool = False,
+                   watch: Watcher | None = None, interpreted: bool = False, report: bool = True, write: bool = True,
+                   command: Sequence[str] = ()) -> Validation:
+    """Run the study of a configuration once and choose by purged folds, in a new folder.
 
+    resume: continue the journal of the folder.
     Raises ConfigError for an objective that daily returns do not give, too many trials, and folds that cannot be.
     """
     settings = config.walk_forward
@@ -205,13 +207,13 @@ def cross_validate(config: Config, folder: Path, tape: Tape | None = None, *, wa
     if total > KEPT_RETURNS:
         raise ConfigError(f"[optimize] {total:,} trials: the daily returns of at most {KEPT_RETURNS:,} are kept; use a "
                           "smaller space or fewer trials")
-    found = search(searched, folder, study.tape, watch=watch, interpreted=interpreted, report=False, write=write)
+    found = search(searched, folder, study.tape, resume=resume, watch=watch, interpreted=interpreted, report=False,
+                   write=write, command=command)
     validation = validated(found, settings)
     if write:
-        from framework.backtest.write import write_json, write_table
+        from framework.research.folds_report import write_validation
 
-        write_json(folder / "walk_forward.json", validation.document())
-        write_table(folder / "paths.parquet", validation.table)
+        write_validation(validation, report, command)
     return validation
 
 

@@ -43,15 +43,30 @@ class Journal:
 
     @classmethod
     def create(cls, path: Path, document: Mapping[str, Any]) -> Journal:
-        """Make a journal for a study; the file must not exist."""
+        """Make a journal for a study, whole or not at all; the file must not hold one."""
         journal = cls(path, _connect(path))
         database = journal._database
-        for name, (columns, key) in SCHEMA.items():
-            database[name].create(columns, pk=key)
         row = {"id": 1, "format": FORMAT, "created": _now(), "document": json.dumps(document, allow_nan=False)}
         with database.conn:
+            database.execute("begin immediate")
+            for name, (columns, key) in SCHEMA.items():
+                database[name].create(columns, pk=key)
             database["study"].insert(row)
         return journal
+
+    @classmethod
+    def is_begun(cls, path: Path) -> bool:
+        """Return whether a file holds a journal; one that was only about to be made does not."""
+        if not path.is_file():
+            return False
+        try:
+            database = _connect(path)
+            try:
+                return bool(database.table_names())
+            finally:
+                database.close()
+        except sqlite3.DatabaseError:
+            return True
 
     @classmethod
     def open(cls, path: Path) -> Journal:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,11 @@ from framework.backtest.sections import Optimize
 from framework.data.tape import Tape
 from framework.errors import ConfigError
 from framework.research.executors import Executor, LocalExecutor, cores
+from framework.research.folders import make_folder, refuse_existing, scratch_folder
 from framework.research.forecast import Forecast, forecast
 from framework.research.journal import NAME, Journal
 from framework.research.search import Search, Work, journalled, write_search
-from framework.research.study import Driver, Study, Watcher, check_same, prepare
+from framework.research.study import Driver, Study, Watcher, begin_journal, check_same, prepare
 
 
 def optimize(config: Config | Mapping[str, Any] | str | Path | None = None, data: Any = None, strategy: Any = None, *,
@@ -46,12 +46,9 @@ def optimize(config: Config | Mapping[str, Any] | str | Path | None = None, data
         return search(made, Path(out), tape, resume=resume, watch=progress, interpreted=interpreted)
     if resume:
         raise ConfigError("optimize(): resume=True needs out=..., the folder of the search to continue")
-    scratch = Path(tempfile.mkdtemp(prefix="framework-optimize-"))
-    try:
-        found = search(made, scratch / "search", tape, watch=progress, interpreted=interpreted, write=False)
+    with scratch_folder() as scratch:
+        found = search(made, scratch, tape, watch=progress, interpreted=interpreted, write=False)
         return attrs.evolve(found, folder=None)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def search(config: Config, folder: Path, tape: Tape | None = None, *, resume: bool = False,
@@ -61,24 +58,17 @@ def search(config: Config, folder: Path, tape: Tape | None = None, *, resume: bo
 
     resume: continue the journal of the folder. told: given the forecast before the first trial.
     """
-    if not resume and (folder.exists() or folder.is_symlink()):
-        raise ConfigError(f"the folder {str(folder)!r} exists already; name another one with --out, or continue it "
-                          "with --resume")
-    journal = Journal.open(folder / NAME) if resume else None
+    if not resume:
+        refuse_existing(folder, ", or continue it with --resume")
+    earlier = Journal.open(folder / NAME) if resume else None
     study = prepare(config, tape, interpreted)
-    if journal is not None:
-        check_same(journal.document, study.document())
-        journal.replace_document(study.document())
+    if earlier is not None:
+        check_same(earlier.document, study.document())
     ahead = forecast(study, study.settings.workers or cores())
     if told is not None:
         told(ahead)
-    if journal is None:
-        try:
-            folder.mkdir(parents=True)
-        except OSError as error:
-            raise ConfigError(f"cannot make the folder {str(folder)!r}: {error.strerror or error}; name a writable "
-                              "place with --out") from error
-        journal = Journal.create(folder / NAME, study.document())
+    make_folder(folder)
+    journal = begin_journal(study, folder / NAME, earlier)
     try:
         work = run_study(study, journal, ahead, watch)
         found = journalled(study, journal, work, ahead, folder)
@@ -107,10 +97,28 @@ def run_study(study: Study, journal: Journal, ahead: Forecast | None, watch: Wat
         executor.close()
 
 
+def uses_ray(study: Study) -> bool:
+    """Return whether [optimize] executor, or the address with "auto", asks for Ray."""
+    settings = study.settings
+    return settings.executor == "ray" or (settings.executor == "auto" and settings.address is not None)
+
+
+@contextmanager
+def kept_cluster(study: Study) -> Iterator[None]:
+    """Keep Ray's processes for all studies of the same settings that are run inside; nothing to keep for threads."""
+    if not uses_ray(study):
+        yield
+        return
+    from framework.research.ray_cluster import kept_connection
+
+    with kept_connection(study.tape, study.cache.budget_bytes, study.settings.workers, study.settings.address):
+        yield
+
+
 def make_executor(study: Study, ahead: Forecast | None) -> Executor:
     """Return who runs the trials: [optimize] executor, or what suits the forecast with "auto"."""
     settings = study.settings
-    if settings.executor == "ray" or (settings.executor == "auto" and settings.address is not None):
+    if uses_ray(study):
         from framework.research.ray_cluster import RayExecutor
 
         return RayExecutor(study.setup, study.cache.budget_bytes, settings.workers, settings.address,

@@ -16,7 +16,7 @@ import socket
 import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import attrs
@@ -191,7 +191,7 @@ class RayExecutor:
         self.chunk = max(1, min(64, int(CHUNK_SECONDS / trial_seconds))) if trial_seconds > 0.0 else 1
         self._owns = not self.ray.is_initialized()
         if self._owns:
-            self._connect(address, workers, budget_bytes)
+            connect(self.ray, setup.tape, budget_bytes, workers, address)
         self.workers = workers or max(1, int(self.ray.cluster_resources().get("CPU", 1)))
         self.columns = StoredColumns(budget_bytes, self.ray)
         self._stage = Stage(setup, self.columns)
@@ -214,27 +214,7 @@ class RayExecutor:
         """The columns that were computed, all of them by the driver."""
         return self.columns.computed
 
-    # --- connecting ---------------------------------------------------------------------------------------------------
-
-    def _connect(self, address: str | None, workers: int | None, budget_bytes: int) -> None:
-        """Join a cluster, or start one of this process's own."""
-        quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
-        try:
-            if address is None:
-                tape = sum(getattr(self.setup.tape, name).nbytes for name in TAPE_ARRAYS)
-                tape += self.setup.tape.details.nbytes if self.setup.tape.details is not None else 0
-                store = STORE_FLOOR + int(1.1 * (tape + min(budget_bytes, 2 << 30)))
-                start_local_cluster(self.ray, num_cpus=workers or cores(), object_store_memory=store, **quiet)
-            else:
-                check_reachable(address)
-                quiet.pop("include_dashboard")
-                self.ray.init(address=address, **quiet)
-        except ConfigError:
-            raise
-        except (RuntimeError, OSError, ValueError, TimeoutError) as error:
-            told = str(error).strip().splitlines()
-            where = f"the Ray cluster at {address!r} cannot be used" if address else "Ray does not start"
-            raise ConfigError(f"{where}: {' '.join(told[:3]) if told else type(error).__name__}") from error
+    # --- workers ------------------------------------------------------------------------------------------------------
 
     def _recruit(self) -> _Member:
         common = attrs.asdict(self.setup, recurse=False, filter=lambda field, _: field.name != "tape")
@@ -379,6 +359,41 @@ class RayExecutor:
 TAPE_ARRAYS = ("open_time", "close_time", "open", "high", "low", "close", "volume", "account_day", "local_minute",
                "weekday", "bars_in_session", "minutes_to_close", "event_time", "event_kind", "event_symbol",
                "event_bar")
+
+
+@contextmanager
+def kept_connection(tape: Any, budget_bytes: int, workers: int | None, address: str | None) -> Iterator[None]:
+    """Keep one cluster for all executors that are made inside, whose tapes are no larger than this one."""
+    ray = import_ray()
+    owns = not ray.is_initialized()
+    if owns:
+        connect(ray, tape, budget_bytes, workers, address)
+    try:
+        yield
+    finally:
+        if owns:
+            ray.shutdown()
+
+
+def connect(ray: Any, tape: Any, budget_bytes: int, workers: int | None, address: str | None) -> None:
+    """Join a cluster, or start one of this process's own; ConfigError when that does not succeed."""
+    quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
+    try:
+        if address is None:
+            size = sum(getattr(tape, name).nbytes for name in TAPE_ARRAYS)
+            size += tape.details.nbytes if tape.details is not None else 0
+            store = STORE_FLOOR + int(1.1 * (size + min(budget_bytes, 2 << 30)))
+            start_local_cluster(ray, num_cpus=workers or cores(), object_store_memory=store, **quiet)
+        else:
+            check_reachable(address)
+            quiet.pop("include_dashboard")
+            ray.init(address=address, **quiet)
+    except ConfigError:
+        raise
+    except (RuntimeError, OSError, ValueError, TimeoutError) as error:
+        told = str(error).strip().splitlines()
+        where = f"the Ray cluster at {address!r} cannot be used" if address else "Ray does not start"
+        raise ConfigError(f"{where}: {' '.join(told[:3]) if told else type(error).__name__}") from error
 
 
 def start_local_cluster(ray: Any, **options: Any) -> None:

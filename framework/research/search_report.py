@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 from html import escape
-from importlib.resources import files
 from itertools import combinations
-from string import Template
 
 import numpy as np
 
 from framework.research.neighbourhood import PLATEAU, SPIKE
+from framework.research.page import definitions, head, listed, page, rows_table, section, soft
 from framework.research.search import Search
 from framework.research.search_charts import Axis, Floats, heat_map, make_axis, parallel, scatter, shown, way
 from framework.research.trial import Outcome
@@ -33,9 +32,7 @@ def search_html(search: Search) -> str:
     """Return the whole report of a search as the text of one HTML file."""
     view = View(search)
     parts = (header, best_table, neighbours, believed, maps, lines, one_by_one, front, progress, provenance)
-    template = files("framework.research").joinpath("search_report.html").read_text(encoding="utf-8")
-    body = "\n".join(part for part in (section(view) for section in parts) if part)
-    return Template(template).substitute(title=escape(f"{search.study.config.name} · search"), body=body)
+    return page(f"{search.study.config.name} · search", (part(view) for part in parts))
 
 
 class View:
@@ -66,16 +63,6 @@ def matters(axis: Axis, losses: Floats) -> float:
     return float(np.average((means - losses.mean()) ** 2, weights=counts[known]) / whole)
 
 
-def titled(title: str, *parts: str) -> str:
-    """Return a section, or nothing when it has no content."""
-    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>" if any(parts) else ""
-
-
-def tile(label: str, value: str) -> str:
-    """Return one figure at the top of the page."""
-    return f'<div class="tile"><span>{escape(label)}</span><strong>{escape(value)}</strong></div>'
-
-
 def header(view: View) -> str:
     """What was searched, and the best of it."""
     search, study = view.search, view.study
@@ -84,17 +71,15 @@ def header(view: View) -> str:
     told = (f"{len(search.outcomes):,} trials over {space} by {study.settings.sampler}; all of them begin at "
             f"{study.config.run.start} on {', '.join(study.tape.symbols[:6])}"
             f"{f' and {len(study.tape.symbols) - 6} more' if len(study.tape.symbols) > 6 else ''}")
-    tiles = [tile(f"Best {view.objective}", shown(near.best)),
-             *(tile(path, shown(value)) for path, value in search.best.params.items()),
-             tile("Its neighbours", "n/a" if np.isnan(near.around) else shown(near.around)),
-             tile("All trials", shown(near.middle)), tile("It stands on a", near.verdict),
-             tile("Trades", f"{search.best.statistics.get('# Trades', 0):,}")]
+    figures = [(f"Best {view.objective}", shown(near.best)),
+               *((path, shown(value)) for path, value in search.best.params.items()),
+               ("Its neighbours", "n/a" if np.isnan(near.around) else shown(near.around)),
+               ("All trials", shown(near.middle)), ("It stands on a", near.verdict),
+               ("Trades", f"{search.best.statistics.get('# Trades', 0):,}")]
     states = Counter(one.state for one in search.outcomes if one.values is None)
     without = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
-    lost = escape(f"{sum(states.values()):,} trials have no value: {without}")
-    note = f'<p class="note">{lost}</p>' if states else ""
-    return (f"<header><h1>{escape(study.config.name)}: search for {escape(', '.join(study.objective.names))}</h1>"
-            f'<p class="soft">{escape(told)}</p><div class="tiles">{"".join(tiles)}</div>{note}</header>')
+    lost = f"{sum(states.values()):,} trials have no value: {without}" if states else ""
+    return head(f"{study.config.name}: search for {', '.join(study.objective.names)}", told, figures, lost)
 
 
 def table(view: View, rows: list[Outcome]) -> str:
@@ -102,18 +87,17 @@ def table(view: View, rows: list[Outcome]) -> str:
     paths = [one.path for one in view.study.space.dimensions]
     names = view.study.objective.names
     more = [name for name in ("Return [%]", "Sharpe Ratio", "# Trades") if name not in names]
-    head = "".join(f"<th>{escape(name)}</th>" for name in ("trial", *paths, *names, *more))
     lines = []
     for one in rows:
-        cells = [str(one.number), *(shown(one.params[path]) for path in paths), *(shown(v) for v in one.values or ()),
-                 *("n/a" if one.statistics.get(name) is None else shown(one.statistics[name]) for name in more)]
-        lines.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+        lines.append([str(one.number), *(shown(one.params[path]) for path in paths),
+                      *(shown(value) for value in one.values or ()),
+                      *("n/a" if one.statistics.get(name) is None else shown(one.statistics[name]) for name in more)])
+    return rows_table(("trial", *paths, *names, *more), lines)
 
 
 def best_table(view: View) -> str:
     """The best trials by the first objective."""
-    return titled("The best trials", table(view, view.search.leaders(LISTED)))
+    return section("The best trials", table(view, view.search.leaders(LISTED)))
 
 
 def neighbours(view: View) -> str:
@@ -123,7 +107,7 @@ def neighbours(view: View) -> str:
                SPIKE: "Neighbouring parameters do no better than any others: this is what chance looks like. Do not "
                       "trade it."}.get(near.verdict, "Look at the pictures before believing it.")
     lost = f" {near.lost} of the neighbours have no value." if near.lost else ""
-    return titled("Plateau or spike", f"<p>{escape(f'{near}. {meaning}{lost}')}</p>",
+    return section("Plateau or spike", f"<p>{escape(f'{near}. {meaning}{lost}')}</p>",
                   f'<p class="soft">The best of {len(view.trials):,} trials is the luckiest of them as well; what it '
                   "made here is more than it will make elsewhere.</p>")
 
@@ -135,8 +119,7 @@ def believed(view: View) -> str:
         return ""
     counted = (f"{len(view.search.earlier):,} trials of earlier searches on the same data are counted as well."
                if view.search.earlier else "")
-    listed = "".join(f"<li>{escape(sentence)}</li>" for sentence in evidence.sentences)
-    return titled("How far to believe it", f"<ul>{listed}</ul>", f'<p class="soft">{counted}</p>' if counted else "")
+    return section("How far to believe it", listed(evidence.sentences), soft(counted))
 
 
 def legend(view: View) -> str:
@@ -155,8 +138,8 @@ def maps(view: View) -> str:
     if not drawn:
         return ""
     told = "Each cell is the best trial in it" if len(view.axes) > 2 else "Each cell is a trial, or the best of some"
-    return titled(f"{view.objective} over pairs of parameters", legend(view),
-                  f'<p class="soft">{told}; the best of all is outlined.</p>', f'<div class="pictures">{"".join(drawn)}'
+    return section(f"{view.objective} over pairs of parameters", legend(view),
+                  soft(f"{told}; the best of all is outlined."), f'<div class="pictures">{"".join(drawn)}'
                   "</div>")
 
 
@@ -165,7 +148,7 @@ def lines(view: View) -> str:
     if len(view.axes) < 2:
         return ""
     objective = make_axis(view.objective, view.values.tolist())
-    return titled("Every trial as a line", parallel(view.axes[:AXES], objective, view.losses))
+    return section("Every trial as a line", parallel(view.axes[:AXES], objective, view.losses))
 
 
 def one_by_one(view: View) -> str:
@@ -174,7 +157,7 @@ def one_by_one(view: View) -> str:
     draw = partial(scatter, up=objective, losses=view.losses, best=[view.best])
     told = " ".join(f"{axis.name} explains {100 * matters(axis, view.losses):.0f} % of the variance."
                     for axis in view.axes)
-    return titled("One parameter at a time", f'<p class="soft">{escape(told)}</p>' if view.axes else "",
+    return section("One parameter at a time", soft(told),
                   f'<div class="pictures">{"".join(draw(axis) for axis in view.axes)}</div>' if view.axes else "")
 
 
@@ -187,13 +170,13 @@ def front(view: View) -> str:
     ringed = [i for i, one in enumerate(view.trials) if one.number in numbers]
     first, second = (make_axis(name, [float((one.values or ())[k]) for one in view.trials])
                      for k, name in enumerate(names[:2]))
-    return titled("The front", '<p class="soft">No other trial beats these in everything.</p>',
+    return section("The front", '<p class="soft">No other trial beats these in everything.</p>',
                   scatter(first, second, view.losses, ringed), table(view, view.search.front))
 
 
 def progress(view: View) -> str:
     """The best so far, trial by trial."""
-    return titled("The way to the best", way([one.number for one in view.trials], view.values, view.losses))
+    return section("The way to the best", way([one.number for one in view.trials], view.values, view.losses))
 
 
 def provenance(view: View) -> str:
@@ -208,5 +191,4 @@ def provenance(view: View) -> str:
                                     zip(study.objective.names, study.objective.directions, strict=True))),
             ("min_trades", f"{study.objective.min_trades}"), ("data", study.tape.fingerprint),
             ("versions", ", ".join(f"{name} {version}" for name, version in document["versions"].items()))]
-    listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows)
-    return titled("To do it again", f"<dl>{listed}</dl>")
+    return section("To do it again", definitions(rows))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -226,6 +227,16 @@ def check_same(old: dict[str, Any], new: dict[str, Any]) -> None:
         if before != now:
             raise ConfigError(f"this journal belongs to another study: [{section}] was {before!r}, now it is {now!r}; "
                               "resume with the same configuration, or start a new study")
+
+
+def begin_journal(study: Study, path: Path, earlier: Journal | None) -> Journal:
+    """Return the journal to write: the one of an earlier run, unless it belongs to another study, or a new one."""
+    document = study.document()
+    if earlier is None:
+        return Journal.create(path, document)
+    check_same(earlier.document, document)
+    earlier.replace_document(document)
+    return earlier
 
 
 class Driver:

@@ -12,8 +12,7 @@ Training gets a tape that ends where the test begins: no test bar can be seen, w
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -29,20 +28,27 @@ from framework.backtest.duration import Duration, nanoseconds, parse_duration, u
 from framework.backtest.result import Result
 from framework.backtest.sections import ROLLING, WalkForward
 from framework.backtest.strategy_section import trained
+from framework.backtest.write import write_whole
 from framework.data.tape import Tape
 from framework.errors import ConfigError
 from framework.indicators import ColumnCache
 from framework.parameters import Value
+from framework.research.folders import make_folder, refuse_existing, scratch_folder
 from framework.research.journal import NAME, Journal
-from framework.research.optimize import run_study
+from framework.research.optimize import kept_cluster, run_study
 from framework.research.search import journalled, write_search
 from framework.research.stability import SHOWN, Criterion, Steadiness, acceptance, day, finite, number, steadiness
-from framework.research.study import Progress, Study, prepare
+from framework.research.study import Progress, Study, begin_journal, check_same, prepare
 from framework.research.trial import FAILED
 from framework.research.window import run_window, stitch
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from framework.research.statistics import Evidence
+
+STUDY = "study.json"
+"""What is searched, written before the first leg: what a walk-forward is resumed with."""
 
 LEAST_BARS = 2
 """Closes below which a window has nothing to train or test on: a decision, and a bar to fill it."""
@@ -75,7 +81,8 @@ class Leg:
 
     params: the best on the training window, None when no trial had a value: the leg then stays flat. value: of the
     objective. trials: how many were tried. inside: the statistics of those parameters on the training window.
-    outside: on the whole test window.
+    outside: on the whole test window. evidence: how far the choice can be believed by the training window alone, None
+    where there was nothing to choose from. resumed: trials that were there already.
     """
 
     window: Window
@@ -84,6 +91,8 @@ class Leg:
     trials: int
     inside: Mapping[str, Any] | None
     outside: Mapping[str, Any] | None
+    evidence: Evidence | None = None
+    resumed: int = 0
 
 
 @attrs.frozen(eq=False, kw_only=True, slots=False)
@@ -168,64 +177,48 @@ class Forward:
 
 
 def walk_forward(config: Config | Mapping[str, Any] | str | Path | None = None, data: Any = None, strategy: Any = None,
-                 *, out: str | Path | None = None, progress: Watcher | None = None, interpreted: bool = False,
-                 **settings: Any) -> Forward:
+                 *, out: str | Path | None = None, resume: bool = False, progress: Watcher | None = None,
+                 interpreted: bool = False, **settings: Any) -> Forward:
     """Choose parameters leg by leg, try each on the time that follows, and return the `Forward`.
 
     config, data, strategy, settings: as for `framework.backtest`; `optimize={...}` and `walk_forward={...}` are the
-    sections of those names. out: the folder to write; without one nothing is kept on disk. progress: told the leg, the
-    number of legs and the `Progress` of its search.
-    Raises ConfigError, DataError, PluginError; Interrupted when somebody asks to stop.
+    sections of those names. out: the folder to write; without one nothing is kept on disk. resume: continue what `out`
+    holds. progress: told the leg, the number of legs and the `Progress` of its search.
+    Raises ConfigError, DataError, PluginError; Interrupted when somebody asks to stop, with every trial saved.
     """
     made, tape = settle(config, data, strategy, settings)
     if out is not None:
-        return forward(made, Path(out), tape, watch=progress, interpreted=interpreted)
-    scratch = Path(tempfile.mkdtemp(prefix="framework-walk-forward-"))
-    try:
-        found = forward(made, scratch / "run", tape, watch=progress, interpreted=interpreted, write=False)
+        return forward(made, Path(out), tape, resume=resume, watch=progress, interpreted=interpreted)
+    if resume:
+        raise ConfigError("walk_forward(): resume=True needs out=..., the folder of the walk-forward to continue")
+    with scratch_folder() as scratch:
+        found = forward(made, scratch, tape, watch=progress, interpreted=interpreted, write=False)
         return attrs.evolve(found, folder=None)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
-def forward(config: Config, folder: Path, tape: Tape | None = None, *, watch: Watcher | None = None,
-            interpreted: bool = False, report: bool = True, write: bool = True, command: Sequence[str] = ()) -> Forward:
-    """Run the walk-forward of a configuration in a new folder: a folder a leg, and the whole at the end."""
-    if folder.exists() or folder.is_symlink():
-        raise ConfigError(f"the folder {str(folder)!r} exists already; name another one with --out")
+def forward(config: Config, folder: Path, tape: Tape | None = None, *, resume: bool = False,
+            watch: Watcher | None = None, interpreted: bool = False, report: bool = True, write: bool = True,
+            command: Sequence[str] = ()) -> Forward:
+    """Run the walk-forward of a configuration in a new folder: a folder a leg, and the whole at the end.
+
+    resume: continue what the folder holds. Trials that its journals have are not run again; tests, one run a leg, are.
+    """
     settings = config.walk_forward
     if settings is None:
         raise ConfigError('the section [walk_forward] is missing; add one, such as train = "24mo", test = "6mo"')
     if settings.method != ROLLING:
         raise ConfigError(f"[walk_forward] method = {settings.method!r} has no legs that follow each other")
+    if not resume:
+        refuse_existing(folder, ", or continue it with --resume")
     study = prepare(config, tape, interpreted, is_leg=False)
     for use in config.strategies:
         if use.trained_until is not None:
             raise ConfigError(f"[strategy] {use.name}: trained_until = {use.trained_until.isoformat()}, but the legs "
                               "of a walk-forward say when to train; remove it")
     windows, left = windows_of(settings, study)
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise ConfigError(f"cannot make the folder {str(folder)!r}: {error.strerror or error}; name a writable place "
-                          "with --out") from error
-    cache = ColumnCache(study.settings.cache_mib << 20)
-    legs, parts = [], []
-    capital = config.run.capital
-    for window in windows:
-        told = None if watch is None else lambda now, leg=window.number: watch(leg, len(windows), now)
-        leg, chosen = train(study, window, folder / "legs" / f"{window.number:03d}", told, write)
-        if chosen is not None:
-            chosen = trained_on(window, chosen, study)
-            ahead = over(chosen, window.test_start, window.test_end, config.run.capital)
-            whole = run_window(ahead, study.tape, cache, interpreted)
-            leg = attrs.evolve(leg, outside=dict(whole.stats))
-        mine = over(chosen or trained_on(window, study.config, study), window.test_start, window.stitch_end, capital)
-        parts.append(run_window(mine, study.tape, cache, interpreted, idle=chosen is None))
-        capital = final_equity(parts[-1])
-        legs.append(leg)
-        if capital <= 0.0:
-            break
+    begin_folder(study, folder, resume)
+    with kept_cluster(study):
+        legs, parts = run_legs(study, windows, folder, watch, write)
     ends = attrs.evolve(study.config.run, start=windows[0].test_start, end=legs[-1].window.stitch_end)
     has_chosen = any(leg.params is not None for leg in legs)
     result = stitch(attrs.evolve(config, run=ends), study.tape, parts) if has_chosen else None
@@ -235,6 +228,44 @@ def forward(config: Config, folder: Path, tape: Tape | None = None, *, watch: Wa
 
         write_forward(found, report, command)
     return found
+
+
+def begin_folder(study: Study, folder: Path, resume: bool) -> None:
+    """Make the folder of a walk-forward, or check that what it holds is one of the same study."""
+    path = folder / STUDY
+    if resume:
+        try:
+            earlier = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"nothing to resume: {str(path)!r} cannot be read ({error}); name the folder of an "
+                              "earlier `framework walk-forward`") from error
+        check_same(earlier, study.document())
+    make_folder(folder)
+    write_whole(path, json.dumps(study.document(), allow_nan=False))
+
+
+def run_legs(study: Study, windows: Sequence[Window], folder: Path, watch: Watcher | None,
+             write: bool) -> tuple[list[Leg], list[Result]]:
+    """Run leg after leg; return them, and of each the part of its test that is stitched."""
+    interpreted = study.setup.interpreted
+    cache = ColumnCache(study.settings.cache_mib << 20)
+    legs, parts = [], []
+    capital = study.config.run.capital
+    for window in windows:
+        told = None if watch is None else lambda now, leg=window.number: watch(leg, len(windows), now)
+        leg, chosen = train(study, window, folder / "legs" / f"{window.number:03d}", told, write)
+        if chosen is not None:
+            chosen = trained_on(window, chosen, study)
+            ahead = over(chosen, window.test_start, window.test_end, study.config.run.capital)
+            whole = run_window(ahead, study.tape, cache, interpreted)
+            leg = attrs.evolve(leg, outside=dict(whole.stats))
+        mine = over(chosen or trained_on(window, study.config, study), window.test_start, window.stitch_end, capital)
+        parts.append(run_window(mine, study.tape, cache, interpreted, idle=chosen is None))
+        capital = final_equity(parts[-1])
+        legs.append(leg)
+        if capital <= 0.0:
+            break
+    return legs, parts
 
 
 def final_equity(part: Result) -> float:
@@ -316,8 +347,9 @@ def train(study: Study, window: Window, folder: Path, watch: Callable[[Progress]
     known = study.tape.truncate(nanoseconds(window.test_start) - 1)
     config = over(study.config, window.train_start, window.test_start, study.config.run.capital)
     mine = prepare(attrs.evolve(config, optimize=study.settings, walk_forward=None), known, study.setup.interpreted)
-    folder.mkdir(parents=True)
-    journal = Journal.create(folder / NAME, mine.document())
+    make_folder(folder)
+    path = folder / NAME
+    journal = begin_journal(mine, path, Journal.open(path) if Journal.is_begun(path) else None)
     try:
         work = run_study(mine, journal, None, watch)
         found = journalled(mine, journal, work, None, folder)
@@ -326,10 +358,11 @@ def train(study: Study, window: Window, folder: Path, watch: Callable[[Progress]
     if not found.complete:
         if all(one.state == FAILED for one in found.outcomes):
             found.check()
-        return Leg(window, None, None, len(found.outcomes), None, None), None
+        return Leg(window, None, None, len(found.outcomes), None, None, None, work.resumed), None
     if write:
         write_search(found)
     inside = run_window(found.config, known, mine.cache, study.setup.interpreted)
     values = found.best.values or (np.nan,)
-    leg = Leg(window, dict(found.best.params), float(values[0]), len(found.outcomes), dict(inside.stats), None)
+    leg = Leg(window, dict(found.best.params), float(values[0]), len(found.outcomes), dict(inside.stats), None,
+              found.evidence, work.resumed)
     return leg, found.config

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
-from importlib.resources import files
 from itertools import pairwise
-from string import Template
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from framework.backtest.duration import nanoseconds
+from framework.backtest.metrics import daily_returns
 from framework.backtest.write import TABLES, write_json, write_table
+from framework.research.page import definitions, head, listed, page, rows_table, section, soft
 from framework.research.search_charts import HEIGHT, MARGIN, WIDTH, shown, svg, text
+from framework.research.sharpe import probabilistic_sharpe_ratio
 from framework.research.stability import SHOWN, day, finite
 
 if TYPE_CHECKING:
-    from framework.research.walk_forward import Forward
+    from framework.research.walk_forward import Forward, Leg
+
+BELIEVED = 0.95
+"""The probability from which on a choice is taken for more than luck."""
 
 POINTS = 1_500
 """Points of a drawn curve: more are put together, the lowest and the highest of each place kept."""
@@ -28,7 +31,8 @@ def document(found: Forward) -> dict[str, Any]:
     study = found.study
     legs = [{"leg": leg.window.number, "train_start": leg.window.train_start, "test_start": leg.window.test_start,
              "test_end": leg.window.test_end, "stitch_end": leg.window.stitch_end, "params": leg.params,
-             "value": leg.value, "trials": leg.trials,
+             "value": leg.value, "trials": leg.trials, "resumed": leg.resumed,
+             "evidence": None if leg.evidence is None else leg.evidence.to_dict(),
              "in_sample": None if leg.inside is None else {name: finite(leg.inside[name]) for name in SHOWN},
              "out_of_sample": None if leg.outside is None else {name: finite(leg.outside[name]) for name in SHOWN}}
             for leg in found.legs]
@@ -40,7 +44,8 @@ def document(found: Forward) -> dict[str, Any]:
                        for one in found.acceptance],
         "stability": [{"parameter": one.path, "values": list(one.values), "common": one.common, "share": one.share,
                        "changes": one.changes, "spread": one.spread} for one in found.stability],
-        "efficiency": found.efficiency, "stats": found.out.stats.as_json(), "notes": list(found.out.stats.footnotes),
+        "efficiency": found.efficiency, "sentences": sentences(found), "stats": found.out.stats.as_json(),
+        "notes": list(found.out.stats.footnotes),
         "trials": sum(leg.trials for leg in found.legs), "objective": list(study.objective.names),
         "unused_days": found.left.total_seconds() / 86_400, "seed": study.config.run.seed,
         "fingerprint": study.tape.fingerprint}
@@ -62,22 +67,8 @@ def write_forward(found: Forward, report: bool, command: Sequence[str]) -> None:
 
 def forward_html(found: Forward) -> str:
     """Return the whole report as the text of one HTML file that needs no network and no script."""
-    parts = (header, accepted, curve, legs_table, steady, provenance)
-    template = files("framework.research").joinpath("search_report.html").read_text(encoding="utf-8")
-    body = "\n".join(part(found) for part in parts)
-    return Template(template).substitute(title=escape(f"{found.study.config.name} · walk-forward"), body=body)
-
-
-def section(title: str, *parts: str) -> str:
-    """Return a section."""
-    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
-
-
-def rows_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of texts."""
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    parts = (header, accepted, believed, curve, legs_table, steady, provenance)
+    return page(f"{found.study.config.name} · walk-forward", (part(found) for part in parts))
 
 
 def figure(value: object) -> str:
@@ -99,13 +90,10 @@ def header(found: Forward) -> str:
     kept = "n/a" if found.efficiency is None else f"{100 * found.efficiency:.0f} %"
     tiles.append(("Kept of the in-sample return", kept))
     tiles.append(("Verdict", "accepted" if found.is_accepted else "not accepted"))
-    drawn = "".join(f'<div class="tile"><span>{escape(name)}</span><strong>{escape(value)}</strong></div>'
-                    for name, value in tiles)
     idle = sum(leg.params is None for leg in found.legs)
     notes = [f"{idle} legs stayed flat: no trial of theirs had a value"] if idle else []
     notes += list(found.out.stats.footnotes)
-    return (f"<header><h1>{escape(study.config.name)}: walk-forward</h1><p class=\"soft\">{escape(told)}</p>"
-            f'<div class="tiles">{drawn}</div><p class="note">{escape("; ".join(notes))}</p></header>')
+    return head(f"{study.config.name}: walk-forward", told, tiles, "; ".join(notes))
 
 
 def accepted(found: Forward) -> str:
@@ -113,6 +101,62 @@ def accepted(found: Forward) -> str:
     rows = [(one.name, "n/a" if one.value is None else shown(round(one.value, 2)), one.rule,
              "pass" if one.passed else "fail") for one in found.acceptance]
     return section("Acceptance", rows_table(("criterion", "out of sample", "rule", "verdict"), rows))
+
+
+def believed(found: Forward) -> str:
+    """What the days out of sample show, and how far the choices could be believed before them."""
+    return section("How far to believe it", listed(sentences(found)))
+
+
+def sentences(found: Forward) -> list[str]:
+    """Return one sentence of each statistic: the days out of sample first, then the searches of the legs."""
+    result = found.out
+    out = probabilistic_sharpe_ratio(daily_returns(result.records.days["equity"], result.capital))
+    told = []
+    if np.isfinite(out.value):
+        told.append(f"Out of sample, where nothing was chosen, the true Sharpe ratio is above zero with a probability "
+                    f"of {out.value:.1%}, given {out.moments.days:,} days with their skew and fat tails; every other "
+                    "walk-forward that was tried on these data makes it less.")
+    known = [leg.evidence for leg in found.legs if leg.evidence is not None]
+    if not known:
+        return told
+    legs = f"{len(known)} legs"
+    ratios = np.array([one.deflated.value for one in known])
+    told.append(f"Counting all trials of its own search, the choice of {int((ratios > BELIEVED).sum())} of {legs} was "
+                f"more than luck with a probability above {BELIEVED:.0%} (deflated Sharpe ratio; in the median leg "
+                f"{in_percent(median(ratios))}).")
+    short = sum(not one.length.is_long_enough for one in known)
+    told.append(f"The training windows of {short} of {legs} are shorter than the history below which luck alone shows "
+                "such a Sharpe ratio among so many trials.")
+    over = [one.overfitting.value for one in known if one.overfitting is not None]
+    if over:
+        told.append(f"The probability of overfitting on the training windows is {in_percent(median(over))} in the "
+                    f"median leg; {sum(value >= 0.5 for value in over)} of {legs} were no better than noise.")
+    checked = [one.superiority.reality_check for one in known if one.superiority is not None]
+    if checked:
+        told.append(f"White's reality check finds an edge in the trials of {sum(p < 0.05 for p in checked)} of {legs} "
+                    "(p below 5 %).")
+    notes = [note for one in known for note in one.notes]
+    return [*told, *dict.fromkeys(notes)]
+
+
+def median(values: Sequence[float] | np.ndarray) -> float | None:
+    """Return the median of what is defined, None for nothing."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.median(known)) if known else None
+
+
+def protection(leg: Leg) -> tuple[float | None, float | None]:
+    """Return the deflated Sharpe ratio and the probability of overfitting of a leg's search, where they are known."""
+    evidence = leg.evidence
+    if evidence is None:
+        return None, None
+    return finite(evidence.deflated.value), None if evidence.overfitting is None else evidence.overfitting.value
+
+
+def in_percent(value: float | None) -> str:
+    """Return a probability for a reader."""
+    return "n/a" if value is None else f"{value:.1%}"
 
 
 def curve(found: Forward) -> str:
@@ -142,8 +186,8 @@ def curve(found: Forward) -> str:
             text(MARGIN, HEIGHT - MARGIN + 22, day(found.legs[0].window.test_start), "start"),
             text(WIDTH - 20, HEIGHT - MARGIN + 22, day(found.legs[-1].window.stitch_end), "end")]
     return section("Out-of-sample equity, stitched",
-                   '<p class="soft">Each leg begins flat with the equity that the leg before left; lines are seams. '
-                   "Every position was closed before its seam, with costs.</p>",
+                   soft("Each leg begins flat with the equity that the leg before left; lines are seams. Every "
+                        "position was closed before its seam, with costs."),
                    svg("".join(body), "out-of-sample equity"))
 
 
@@ -162,9 +206,9 @@ def thinned(values: np.ndarray) -> list[int]:
 def legs_table(found: Forward) -> str:
     """One row a leg."""
     paths = [one.path for one in found.study.space.dimensions]
-    head = ["leg", "train from", "test from", "test to", *paths,
-            *(f"{side} {name}" for name in ("Sharpe Ratio", "Return [%]", "Max. Drawdown [%]", "# Trades")
-              for side in ("in", "out"))]
+    names = ["leg", "train from", "test from", "test to", *paths,
+             *(f"{side} {name}" for name in ("Sharpe Ratio", "Return [%]", "Max. Drawdown [%]", "# Trades")
+               for side in ("in", "out")), "deflated Sharpe", "overfit"]
     rows = []
     for leg in found.legs:
         window = leg.window
@@ -172,9 +216,10 @@ def legs_table(found: Forward) -> str:
         cells += ["flat" if leg.params is None else shown(leg.params[path]) for path in paths]
         for name in ("Sharpe Ratio", "Return [%]", "Max. Drawdown [%]", "# Trades"):
             cells += ["n/a" if stats is None else figure(stats[name]) for stats in (leg.inside, leg.outside)]
-        rows.append(cells)
-    return section("The legs", '<p class="soft">in: the chosen parameters on the training window, out: on the whole '
-                   "test window.</p>", rows_table(head, rows))
+        rows.append([*cells, *(in_percent(value) for value in protection(leg))])
+    return section("The legs", soft("in: the chosen parameters on the training window, out: on the whole test window. "
+                                    "Deflated Sharpe ratio and probability of overfitting are those of the search on "
+                                    "the training window."), rows_table(names, rows))
 
 
 def steady(found: Forward) -> str:
@@ -183,8 +228,8 @@ def steady(found: Forward) -> str:
              f"{shown(one.common)} ({100 * one.share:.0f} %)", str(one.changes),
              "n/a" if one.spread is None else f"{one.spread:.2f}") for one in found.stability]
     return section("Stability of the parameters",
-                   '<p class="soft">spread: the deviation of the choices over that of the space; 0 is always the same, '
-                   "1 is no better than chance.</p>",
+                   soft("spread: the deviation of the choices over that of the space; 0 is always the same, 1 is no "
+                        "better than chance."),
                    rows_table(("parameter", "chosen, leg by leg", "most often", "changes", "spread"), rows))
 
 
@@ -196,5 +241,4 @@ def provenance(found: Forward) -> str:
             ("unused at the end", f"{found.left.total_seconds() / 86_400:g} days"),
             ("sampler", f"{study.settings.sampler}, seed {study.config.run.seed}"), ("data", study.tape.fingerprint),
             ("versions", ", ".join(f"{name} {version}" for name, version in study.document()["versions"].items()))]
-    return section("To do it again", "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
-                                                     for name, value in rows) + "</dl>")
+    return section("To do it again", definitions(rows))
