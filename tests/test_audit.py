@@ -17,6 +17,7 @@ from framework.research.audit import neighbours, settles
 from framework.research.subject import Subject
 from framework.strategy import Now, Param, Strategy, buy, close_position
 from framework.testing import synthetic_market
+from tests.test_research_report import Page, sections
 
 BARS = 700
 TAPE = synthetic_market(BARS, ("AAA",), "1d", "trending", 3)
@@ -221,6 +222,12 @@ def test_the_command_says_1_when_something_is_found(tmp_path: Path, capsys: pyte
     costs = next(one for one in answer["checks"] if one["check"] == "costs")
     assert "nothing is paid" in costs["findings"][0]["message"]
     assert json.loads((tmp_path / "a" / "audit.json").read_text(encoding="utf-8"))["findings"] == answer["findings"]
-    assert run(["audit", str(path), "--out", str(tmp_path / "b")]) == 1
+    page = (tmp_path / "a" / "report.html").read_text(encoding="utf-8")
+    checked = Page(page)
+    assert (checked.open, checked.links) == ([], [])
+    assert sections(page) == [*(one["check"] for one in answer["checks"]), "To do it again"]
+    assert "nothing is paid for trading" in page
+    assert run(["audit", str(path), "--out", str(tmp_path / "b"), "--no-report"]) == 1
+    assert not (tmp_path / "b" / "report.html").exists()
     assert "FOUND costs" in capsys.readouterr().out
     assert run(["audit", str(path), "--set", "strategy.name=no_such"]) == 2

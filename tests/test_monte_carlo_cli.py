@@ -103,7 +103,7 @@ def test_a_later_simulation_replaces_the_file(run: Path, call: Any) -> None:
         (("--method", "gmb"), "did you mean 'gbm'"),
         (("--paths", "500"), "paths = 500"),
         (("--threads", "0"), "--threads"),
-        (("--out", "run.toml/x"), "cannot write"),
+        (("--out", "run.toml/x"), "cannot make the folder"),
     ],
 )
 def test_bad_input_is_one_message_and_exit_code_two(run: Path, call: Any, arguments: tuple[str, ...], message: str

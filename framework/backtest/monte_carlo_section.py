@@ -8,6 +8,9 @@ import attrs
 
 from framework.backtest.fields import choice, number, whole
 
+FILE = "monte_carlo.json"
+"""The name of the result in the run's folder; a later simulation replaces it."""
+
 METHODS = ("block_bootstrap", "bootstrap", "gbm", "trade_reshuffle")
 
 

@@ -7,6 +7,7 @@ in words where it is left out.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from html import escape
 from importlib.resources import files
@@ -53,12 +54,17 @@ TILES = (
 )
 
 
+MORE = "<!-- more -->"
+"""Where sections come that are made when the run is over."""
+
+
 def report_html(result: Result) -> str:
     """Return the whole report of a run as the text of one HTML file."""
     parts: tuple[Callable[[Result], str], ...] = (
         header,
         equity_section,
         judgement.judgement_section,
+        lambda result: MORE,
         run_section,
         tables.statistics_section,
         tables.months_section,
@@ -78,6 +84,19 @@ def report_html(result: Result) -> str:
     template = files("framework.backtest").joinpath("report.html").read_text(encoding="utf-8")
     body = "\n".join(text for text in (part(result) for part in parts) if text)
     return Template(template).substitute(title=escape(f"{title(result)} · backtest"), body=body)
+
+
+def with_section(page: str, name: str, content: str) -> str:
+    """Return a report with a section of that name: in place of one that is there, else where more sections belong.
+
+    content: HTML without a section in it.
+    """
+    section = f'<section id="{name}">{content}</section>'
+    there = re.compile(rf'<section id="{re.escape(name)}">.*?</section>', re.DOTALL)
+    if there.search(page):
+        return there.sub(lambda _: section, page, count=1)
+    before = MORE if MORE in page else "</main>"
+    return page.replace(before, f"{section}\n{before}", 1)
 
 
 # --- what was run -----------------------------------------------------------------------------------------------------

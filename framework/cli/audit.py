@@ -24,22 +24,22 @@ def command(config: Path, **flags: Any) -> int:
     from framework.backtest.write import write_json
     from framework.cli.execute import run_folder
     from framework.cli.progress import announce_compiling
-    from framework.errors import ConfigError
 
     options = RunOptions(**flags)
     made = load_config(config, options.all_overrides)
     folder = run_folder(options.out, f"{made.name}-audit", datetime.now())
     announce_compiling()
     from framework.research.audit import audited
+    from framework.research.folders import make_folder
 
     found = audited(made, interpreted=options.interpreted)
     document = {"run": str(folder), **found.document()}
-    try:
-        folder.mkdir(parents=True)
-        write_json(folder / "audit.json", {**document, "config": made.to_dict()})
-    except OSError as error:
-        raise ConfigError(f"cannot write the folder {str(folder)!r}: {error.strerror or error}; name a writable place "
-                          "with --out") from error
+    make_folder(folder)
+    write_json(folder / "audit.json", {**document, "config": made.to_dict()})
+    if options.report:
+        from framework.research.audit_report import audit_html
+
+        (folder / "report.html").write_text(audit_html(found, made), encoding="utf-8")
     if options.as_json:
         answer(plain(document))
     else:
@@ -47,4 +47,6 @@ def command(config: Path, **flags: Any) -> int:
         count = len(found.findings)
         click.echo(f"* {'nothing was found' if not count else f'{count} found'}")
         click.echo(f"run     {folder}")
+        if options.report:
+            click.echo(f"report  {folder / 'report.html'}")
     return 0 if found.passed else 1

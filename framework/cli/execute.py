@@ -33,6 +33,10 @@ def execute(config: Config, options: RunOptions, monte_carlo: bool = False) -> i
     with answer_interrupts(), progress_bar(config.name) as progress:
         result = api.execute(config, None, progress, options.interpreted)
     written = write_run(result, folder, report=options.report, command=["framework", *sys.argv[1:]])
+    if options.report:
+        from framework.research.run_report import complete_report
+
+        complete_report(written)
     shown = document(result, written, config, options.report) if options.as_json else None
     if shown is None:
         show(result, written, options.report)

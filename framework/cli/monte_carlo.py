@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +15,6 @@ from framework.errors import ConfigError
 if TYPE_CHECKING:
     from framework.research.estimates import Estimate
     from framework.research.monte_carlo import MonteCarloResult
-
-FILE = "monte_carlo.json"
-"""The name of the result in the run's folder; a later simulation replaces it."""
 
 
 @click.command("monte-carlo")
@@ -37,9 +32,9 @@ def command(run: Path, method: str | None, paths: int | None, horizon: int | Non
             seed: int | None, overrides: tuple[str, ...], out: Path | None, as_json: bool) -> int:
     """Simulate what the days or trades of a run could have made.
 
-    RUN is a folder that `framework backtest` has written; monte_carlo.json is written into it, or into --out. What is
-    simulated stands in the section [monte_carlo] of the run's configuration; --set monte_carlo.KEY=VALUE and the
-    flags change it.
+    RUN is a folder that `framework backtest` has written; monte_carlo.json is written into it and a section into its
+    report, or the file alone into --out. What is simulated stands in the section [monte_carlo] of the run's
+    configuration; --set monte_carlo.KEY=VALUE and the flags change it.
     """
     flags = {"method": method, "paths": paths, "horizon": horizon}
     simulated = simulate_run(run, overrides, {key: value for key, value in flags.items() if value is not None}, seed,
@@ -71,11 +66,16 @@ def simulate_run(run: Path, overrides: tuple[str, ...] = (), flags: dict[str, An
     with answer_interrupts(), progress_bar("monte-carlo") as progress:
         result = simulate(history, settings, seed, threads, progress)
     write_document(document(result, run, out), run if out is None else out)
+    if out is None:
+        from framework.research.run_report import complete_report
+
+        complete_report(run)
     return result
 
 
 def document(result: MonteCarloResult, run: Path, out: Path | None = None) -> dict[str, Any]:
     """Return what ``--json`` answers and the file holds; figures that are not finite are null."""
+    from framework.backtest.monte_carlo_section import FILE
     from framework.backtest.plain import plain
 
     file = (run if out is None else out) / FILE
@@ -83,25 +83,13 @@ def document(result: MonteCarloResult, run: Path, out: Path | None = None) -> di
 
 
 def write_document(content: dict[str, Any], folder: Path) -> None:
-    """Write monte_carlo.json into a folder, which is made when it does not exist: whole, or not at all."""
-    from framework.backtest.write import current_umask, write_json
+    """Write monte_carlo.json into a folder, which is made when it does not exist."""
+    from framework.backtest.monte_carlo_section import FILE
+    from framework.backtest.write import json_text, write_whole
+    from framework.research.folders import make_folder
 
-    scratch: Path | None = None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{FILE}.", dir=folder)
-        os.close(descriptor)
-        scratch = Path(name)
-        write_json(scratch, content)
-        scratch.chmod(0o666 & ~current_umask())
-        os.replace(scratch, folder / FILE)
-        scratch = None
-    except OSError as error:
-        raise ConfigError(f"cannot write {str(folder / FILE)!r}: {error.strerror or error}; name another folder with "
-                          "--out") from error
-    finally:
-        if scratch is not None:
-            scratch.unlink(missing_ok=True)
+    make_folder(folder)
+    write_whole(folder / FILE, json_text(content))
 
 
 def show(result: MonteCarloResult, run: Path, out: Path | None = None) -> None:
@@ -126,7 +114,7 @@ def show(result: MonteCarloResult, run: Path, out: Path | None = None) -> None:
     Console().print(table)
     for note in result.notes:
         click.echo(f"* {note}")
-    click.echo(f"result  {(run if out is None else out) / FILE}")
+    click.echo(f"result  {document(result, run, out)['file']}")
 
 
 def cells(one: Estimate) -> list[str]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from framework.cli.interrupt import answer_interrupts
 from framework.cli.options import again_options, answer, json_option, verbose_option
 from framework.cli.progress import announce_compiling, progress_bar
-from framework.errors import ConfigError
 
 if TYPE_CHECKING:
     from framework.backtest.recorded import Recorded
@@ -58,6 +56,8 @@ def rebuilt(recorded: Recorded, path: Path, data_folder: Path | None, any_versio
     from framework.backtest.recorded import again, same_folder
     from framework.backtest.report import report_html
     from framework.backtest.run import run_to_end
+    from framework.backtest.write import write_whole
+    from framework.research.run_report import complete_report
 
     announce_compiling()
     with answer_interrupts(), progress_bar("report") as progress:
@@ -65,18 +65,6 @@ def rebuilt(recorded: Recorded, path: Path, data_folder: Path | None, any_versio
         result = run_to_end(config, parts, progress)
     different = same_folder(recorded, result)
     if not different:
-        write_text(path, report_html(result))
+        write_whole(path, report_html(result))
+        complete_report(recorded.folder)
     return different
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; ConfigError when the folder cannot be written."""
-    scratch: Any = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        scratch.write_text(text, encoding="utf-8")
-        os.replace(scratch, path)
-    except OSError as error:
-        raise ConfigError(f"cannot write {str(path)!r}: {error.strerror or error}; free the space or make the run "
-                          "folder writable") from error
-    finally:
-        scratch.unlink(missing_ok=True)
