@@ -97,7 +97,7 @@ def text_of(told: dict[str, Any]) -> str:
     memory = told["memory"]
     return "\n\n".join([
         f"{ALL_PAIRS} pairs x {told['bars']:,} bars, rounds: {told['rounds']}; {told['machine']}; kernel "
-        f"{told['kernel']}; ours computed {told['columns']} columns and conditions.",
+        f"{told['kernel']}; ours computed {told['columns']} columns.",
         table(["side", "pairs", "bars/s", "s a run", "peak MiB", *(f"{mine} over it" for mine in told["ratios"])],
               [[name, str(side["pairs"]), digits(side["units_per_second"]), spread_text(side["seconds"]),
                 f"{side['peak_bytes'] / 2**20:,.0f}", *(spread_text(found[name]) for found in told["ratios"].values())]

@@ -39,7 +39,7 @@ def ledger_of(study: Study, path: Path, workers: int | None = 1) -> list[tuple[A
     settings = attrs.evolve(study.settings, executor="local", workers=workers)
     journal = Journal.create(path, study.document())
     try:
-        run_study(attrs.evolve(study, settings=settings), journal, None, None)
+        run_study(attrs.evolve(study, settings=settings), journal, 0.0, None)
         return journal.ledger()
     finally:
         journal.close()

@@ -79,12 +79,12 @@ def test_a_cross_is_above_now_and_not_before(closes, level):
     assert holds(crossed_above(BARS.close, level), closes) == expected
 
 
-def test_equal_comparisons_are_computed_once():
+def test_what_is_compared_is_computed_once_and_what_comes_of_it_is_not_kept():
     tape, cache = tape_of([9, 10, 11, 8]), ColumnCache()
     first = truth(roc(BARS.close, 1) > 0, tape, 0, cache)
-    computed = cache.computed
-    assert truth(roc(BARS.close, 1) > 0, tape, 0, cache) is first
-    assert cache.computed == computed
+    computed, held = cache.computed, cache.bytes
+    assert truth(roc(BARS.close, 1) > 0, tape, 0, cache).tolist() == first.tolist() == [False, True, True, False]
+    assert (cache.computed, cache.bytes) == (computed, held) == (1, 4 * 8)
 
 
 @pytest.mark.parametrize(("wrong", "told"), [

@@ -81,6 +81,34 @@ def test_a_stage_used_before_gives_what_a_new_one_gives(space: dict[str, Any]) -
     assert len({str(one) for one in once}) == len(points)
 
 
+LARGE = {"min_order_size": 0, "max_order_size": 1e9, "max_order_value": 1e12, "max_price": 1e9}
+
+
+@pytest.mark.parametrize(("space", "sections"), [
+    ({"risk": {"order_validation": {"max_slippage_percent": [0.1, 5.0]}}},
+     {"slippage": {"name": "fixed", "params": {"bps": 100}}, "risk": {"order_validation": LARGE}}),
+    ({"sizing": {"trades": [30, 40, 60]}},
+     {"sizing": {"name": "kelly", "params": {"without_stop": True}},
+      "strategy": {"name": "ema_cross", "params": {"fast": 2, "slow": 4}}, "fees": {}}),
+], ids=["how far fills may slip", "how much of the past is shown"])
+def test_what_rules_ask_of_the_core_follows_their_parameters(space: dict[str, Any], sections: dict[str, Any]) -> None:
+    """A stage used with other values of a rule before gives what a new one gives, whichever came first."""
+    study = study_of({"space": space, "min_trades": 0}, **sections)
+    points = list(study.space.grid())
+    used = Stage(study.setup, study.cache)
+    seen = []
+    for point in [*points, *points[::-1]]:
+        used.run(Trial(0, point))
+        assert used._simulation is not None
+        seen.append(used._simulation.state.settings[["trip_window", "max_slippage"]][0].item())
+        fresh = Stage(study.setup, study.cache)
+        fresh.run(Trial(0, point))
+        assert fresh._simulation is not None
+        assert seen[-1] == fresh._simulation.state.settings[["trip_window", "max_slippage"]][0].item()
+        assert used.run(Trial(0, point)).statistics == fresh.run(Trial(0, point)).statistics
+    assert len(set(seen)) == len(points)
+
+
 def test_a_strategy_whose_indicators_depend_on_a_parameter_is_put_together_again() -> None:
     class Either(Strategy):
         """Reads one average or two, by a parameter."""
@@ -167,10 +195,10 @@ def test_tpe_learns_from_what_it_is_told() -> None:
 
 
 def test_every_column_is_computed_once_however_many_trials_share_it(tmp_path: Path) -> None:
-    """4 lengths of `fast` and 3 of `slow` are 7 averages for 11 trials; each trial compares two of them both ways."""
+    """4 lengths of `fast` and 3 of `slow` are 7 averages for 11 trials; what trials compare is not kept."""
     study = study_of(GRID)
     assert len(ledger_of(study, tmp_path / "a.sqlite", 2)) == POINTS
-    assert study.cache.computed == 7 + 2 * POINTS
+    assert study.cache.computed == 7
 
 
 def test_a_budget_too_small_for_the_columns_costs_recomputation_and_nothing_else(tmp_path: Path) -> None:
@@ -233,7 +261,7 @@ def test_an_interrupted_study_is_resumed_to_the_same_ledger(sampler: str, after:
     assert len(journal.ledger()) == after + 1
     journal.close()
     again = Journal.open(tmp_path / "part.sqlite")
-    work = run_study(study, again, None, None)
+    work, _ = run_study(study, again, 0.0, None)
     assert (work.resumed, work.ran) == (after + 1, 10 - after - 1)
     assert again.ledger() == expected
     again.close()
@@ -278,7 +306,7 @@ def test_a_changed_trial_in_the_journal_is_noticed(tmp_path: Path) -> None:
     journal = Journal.create(tmp_path / "a.sqlite", study.document())
     journal.append([Outcome(3, {"fast": 99, "slow": 100}, COMPLETE, (1.0,))])
     with pytest.raises(ConfigError, match="the journal's trial 3 tried"):
-        run_study(study, journal, None, None)
+        run_study(study, journal, 0.0, None)
     journal.close()
 
 
@@ -386,7 +414,7 @@ def outcome(number: int, *values: float, **params: Any) -> Outcome:
 
 def found_of(study: Any, outcomes: list[Outcome]) -> Search:
     """Return a search that ended with these trials."""
-    return Search(study=study, outcomes=tuple(outcomes), forecast=None, work=Work("local", 1, 0.0, 0, 0, 0))
+    return Search(study=study, outcomes=tuple(outcomes), work=Work("local", 1, 0.0, 0, 0, 0))
 
 
 def test_the_best_is_the_earliest_of_equal_ones() -> None:

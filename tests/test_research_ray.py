@@ -83,7 +83,7 @@ def test_an_address_where_nobody_listens_is_refused_at_once() -> None:
         port = free.getsockname()[1]
     study = study_of({**GRID, "executor": "ray", "address": f"127.0.0.1:{port}"})
     with pytest.raises(ConfigError, match=f"no Ray cluster answers at '127.0.0.1:{port}'"):
-        framework.research.optimize.make_executor(study, None)  # type: ignore[attr-defined]
+        framework.research.optimize.make_executor(study)  # type: ignore[attr-defined]
     assert not ray.is_initialized()
 
 
@@ -246,6 +246,6 @@ def test_a_worker_adds_almost_nothing_to_the_tape_and_its_columns(own_ray: Any) 
 
 def test_settings_choose_who_runs() -> None:
     study = study_of({**GRID, "executor": "auto"})
-    executor = framework.research.optimize.make_executor(study, None)  # type: ignore[attr-defined]
+    executor = framework.research.optimize.make_executor(study)  # type: ignore[attr-defined]
     assert executor.name == "local"
     assert attrs.evolve(study.settings, workers=3).workers == 3

@@ -83,6 +83,14 @@ class Plan:
 
 
 @attrs.frozen(eq=False)
+class Declared:
+    """What a strategy declares over its bars: indicators by name, and where it has to be asked."""
+
+    indicators: Mapping[str, Expression]
+    wake: Mapping[str, Condition]
+
+
+@attrs.frozen(eq=False)
 class Slots:
     """Which strategy looks at which symbol, strategy by strategy, with its indicators.
 
@@ -119,8 +127,9 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     """
     terms = terms or Terms()
     cache = cache or ColumnCache()
-    slots = plan_slots(tape, plans, cache)
-    dtypes = [now_dtype(plan.strategy, tuple(names_of(plan.strategy))) for plan in plans]
+    declared = [declared_by(plan, tape) for plan in plans]
+    slots = plan_slots(tape, plans, declared, cache)
+    dtypes = [now_dtype(plan.strategy, tuple(one.indicators)) for plan, one in zip(plans, declared, strict=True)]
     all_rules: list[Rule] = [sizing, *rules]
     rule_columns = [columns_of_rule(rule, tape, cache) for rule in all_rules]
     check_dtypes = [check_dtype(rule, tuple(columns)) for rule, columns in zip(all_rules, rule_columns, strict=True)]
@@ -132,8 +141,8 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
         tape.n_symbols, slots.strategies, slots.symbols, len(all_rules),
         max(map(len, rule_columns)), sum(columns.size for columns in slots.columns), nows, checks,
         max(shared), tape.n_bars if terms.log_marks else 0, most_cash_flows(tape, slots))
-    declared = names_of(slippage) if slippage else {}
-    costs = {name: evaluate(expression, tape, None, cache) for name, expression in declared.items()}
+    of_slippage = names_of(slippage) if slippage else {}
+    costs = {name: evaluate(expression, tape, None, cache) for name, expression in of_slippage.items()}
     request = state.RecordMemory(FILL_REQUEST, 1, [fill_dtype(slippage, tuple(costs)).itemsize] if slippage else [])
     made = made._replace(request=request.heads, request_tails=request.tails,
                          slippage_columns=addresses_of(tape, costs))
@@ -179,6 +188,12 @@ def names_of(strategy: Strategy | Rule | SlippageModel, symbols: tuple[str, ...]
     if not isinstance(declared, Mapping) or not all(isinstance(name, str) and name.isidentifier() for name in declared):
         raise ConfigError(f"{strategy.name}: indicators(bars) must return names and expressions, not {declared!r}")
     return declared
+
+
+def declared_by(plan: Plan, tape: Tape) -> Declared:
+    """Return what a strategy declares; ConfigError when that is not of the form of `names_of` and `wake_of`."""
+    named = symbols_named(plan, tape)
+    return Declared(names_of(plan.strategy, named), wake_of(plan.strategy, named))
 
 
 def wake_of(strategy: Strategy, symbols: tuple[str, ...] = ()) -> Mapping[str, Condition]:
@@ -230,30 +245,31 @@ def outcomes(made: layout.State, rules: Sequence[Rule], checks: state.RecordMemo
     return told
 
 
-def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
+def plan_slots(tape: Tape, plans: Sequence[Plan], declared: Sequence[Declared], cache: ColumnCache) -> Slots:
     """Return the slots: strategy by strategy, within it in the order of the tape's symbols.
 
-    A slot is asked from the bar on at which its indicators are defined now and were at the bar before.
+    declared: by the strategy of each plan.  A slot is asked from the bar on at which its indicators are defined now
+    and were at the bar before.
     """
     slots = Slots()
-    for number, plan in enumerate(plans):
+    for number, (plan, one) in enumerate(zip(plans, declared, strict=True)):
+        expressions = list(one.indicators.values())
         wanted = range(tape.n_symbols) if plan.symbols is None else sorted(tape.symbol_index(s) for s in plan.symbols)
         if not wanted or len(set(wanted)) != len(wanted):
             raise ConfigError(f"{plan.strategy.name}: symbols = {plan.symbols!r}; name at least one symbol, each once")
-        symbols, named = np.array(wanted), tuple(tape.symbols[place] for place in wanted)
-        declared, wake = names_of(plan.strategy, named), wake_of(plan.strategy, named)
+        symbols = np.array(wanted)
         slots.strategies.extend([number] * len(wanted))
         slots.symbols.extend(wanted)
         try:
             slots.columns.append(slot_addresses(tape, symbols, slots.keep, [
-                lambda symbol, x=expression: evaluate(x, tape, symbol, cache) for expression in declared.values()]))
+                lambda symbol, x=expression: evaluate(x, tape, symbol, cache) for expression in expressions]))
             asked = slot_addresses(tape, symbols, slots.keep, [
-                lambda symbol, x=condition: truth(x, tape, symbol, cache) for condition in wake.values()])
+                lambda symbol, x=condition: truth(x, tape, symbol, cache) for condition in one.wake.values()])
         except DataError as error:
             raise DataError(f"{plan.strategy.name}: {error}") from error
         slots.wakes.append(np.zeros((symbols.size, len(WAKES)), np.int64))
-        slots.wakes[-1][:, [WAKES.index(name) for name in wake]] = asked
-        slots.ready.append(ready_rows(list(declared.values()), tape, cache)[symbols] + (1 if declared else 0))
+        slots.wakes[-1][:, [WAKES.index(name) for name in one.wake]] = asked
+        slots.ready.append(ready_rows(expressions, tape, cache)[symbols] + (1 if expressions else 0))
     return slots
 
 
@@ -289,10 +305,7 @@ def set_terms(made: layout.State, tape: Tape, terms: Terms, rules: Sequence[Rule
     settings["watches"] = any(getattr(rule, "watch", None) is not None for rule in rules)
     settings["has_details"] = tape.joined["detail"].size > 1
     settings["protects"] = any(getattr(rule, "protect", None) is not None for rule in rules)
-    settings["trip_window"] = max(rule.trip_window for rule in rules)
-    settings["correlation_days"] = max(rule.correlation_days for rule in rules)
-    slippages = [rule.max_slippage if isinstance(rule, RiskRule) else np.inf for rule in rules]
-    settings["max_slippage"], settings["max_slippage_rule"] = min(slippages), np.argmin(slippages)
+    set_rule_terms(made, rules)
     settings["request"], settings["log_marks"], settings["strict"] = request, terms.log_marks, terms.strict
     account = made.account[0]
     for name in ("cash", "equity", "peak", "day_start_equity", "week_start_equity", "month_start_equity"):
@@ -306,6 +319,15 @@ def set_terms(made: layout.State, tape: Tape, terms: Terms, rules: Sequence[Rule
         symbol["bar"] = symbol["closed"] = -1
     set_endings(made, tape, terms)
     set_cash_flows(made, tape, terms)
+
+
+def set_rule_terms(made: layout.State, rules: Sequence[Rule]) -> None:
+    """Write down what rules ask of the core: how much of the past they are shown, and how far fills may slip."""
+    settings = made.settings[0]
+    settings["trip_window"] = max(rule.trip_window for rule in rules)
+    settings["correlation_days"] = max(rule.correlation_days for rule in rules)
+    slippages = [rule.max_slippage if isinstance(rule, RiskRule) else np.inf for rule in rules]
+    settings["max_slippage"], settings["max_slippage_rule"] = min(slippages), np.argmin(slippages)
 
 
 def set_cash_flows(made: layout.State, tape: Tape, terms: Terms) -> None:
@@ -350,20 +372,15 @@ def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slot
               dtypes: Sequence[np.dtype]) -> None:
     """Write the slots' columns, constants and places into the state."""
     first_slot = first_column = 0
-    for plan, dtype, columns, wakes, ready in zip(plans, dtypes, slots.columns, slots.wakes, slots.ready, strict=True):
+    for plan, columns in zip(plans, slots.columns, strict=True):
         rows = made.slots[first_slot : first_slot + len(columns)]
         numbers = np.arange(first_slot, first_slot + len(columns))
-        rows["pointer"], rows["ready"] = nows.address(0) + numbers * nows.stride, ready
+        rows["pointer"] = nows.address(0) + numbers * nows.stride
         rows["indicators"] = columns.shape[1]
         rows["first_column"] = first_column + np.arange(len(columns)) * columns.shape[1]
-        for name, addressed in zip(WAKES, wakes.T, strict=True):
-            rows[f"wake_{name}"] = addressed
         rows["uses"] = uses_of(plan.strategy.decide_all or plan.strategy.decide)
-        made.columns[first_column : first_column + columns.size] = columns.ravel()
-        store_constants(plan.strategy, nows.record(first_slot, dtype))
-        nows.rows[first_slot + 1 : first_slot + len(columns), HEADER.itemsize :] = nows.rows[
-            first_slot, HEADER.itemsize :]
         first_slot, first_column = first_slot + len(columns), first_column + columns.size
+    write_slots(made, plans, slots, nows, dtypes)
     members = np.asarray(slots.strategies)
     for number in range(len(plans)):
         made.strategies[number]["first_slot"] = int(np.argmax(members == number))
@@ -375,6 +392,22 @@ def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slot
             made.strategies[number]["shared_bytes"], made.strategies[number]["shared_offset"] = size, offset
             first = int(made.strategies[number]["first_slot"])
             made.shared[number, :size] = made.now_bytes[first, offset : offset + size]
+
+
+def write_slots(made: layout.State, plans: Sequence[Plan], slots: Slots, nows: state.RecordMemory,
+                dtypes: Sequence[np.dtype]) -> None:
+    """Write what depends on the parameters of strategies: columns, wakes, from where slots are asked, and constants."""
+    first_slot = first_column = 0
+    for plan, dtype, columns, wakes, ready in zip(plans, dtypes, slots.columns, slots.wakes, slots.ready, strict=True):
+        last_slot = first_slot + len(columns)
+        rows = made.slots[first_slot:last_slot]
+        rows["ready"] = ready
+        for name, addressed in zip(WAKES, wakes.T, strict=True):
+            rows[f"wake_{name}"] = addressed
+        made.columns[first_column : first_column + columns.size] = columns.ravel()
+        store_constants(plan.strategy, nows.record(first_slot, dtype))
+        nows.rows[first_slot + 1 : last_slot, HEADER.itemsize :] = nows.rows[first_slot, HEADER.itemsize :]
+        first_slot, first_column = last_slot, first_column + columns.size
 
 
 def shown_dtype(plug: Plug, has_model: bool = False) -> np.dtype:
@@ -414,9 +447,16 @@ def set_rules(made: layout.State, tape: Tape, rules: Sequence[Rule], columns: Se
               dtypes: Sequence[np.dtype], checks: state.RecordMemory) -> None:
     """Write the rules' columns and constants into the state; the sizing rule is row 0."""
     made.settings[0]["check_uses"] = uses_of(*(plug.function for plug in rule_plugs(rules, dtypes)))
-    for number, rule in enumerate(rules):
+    for number in range(len(rules)):
         made.rules[number]["pointer"] = checks.address(number)
         made.rules[number]["indicators"] = len(columns[number])
+    write_rules(made, tape, rules, columns, dtypes, checks)
+
+
+def write_rules(made: layout.State, tape: Tape, rules: Sequence[Rule], columns: Sequence[Mapping[str, np.ndarray]],
+                dtypes: Sequence[np.dtype], checks: state.RecordMemory) -> None:
+    """Write what depends on the parameters of rules: columns, the limits they are told to be near, and constants."""
+    for number, rule in enumerate(rules):
         made.rules[number]["alert_at"] = alert_threshold(rules, rule)
         for j, column in enumerate(columns[number].values()):
             made.rule_columns[number, :, j] = symbol_addresses(tape, column)

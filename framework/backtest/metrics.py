@@ -91,7 +91,10 @@ def power(base: float, exponent: float) -> float:
 
 def varies(returns: Floats) -> bool:
     """Return whether returns vary by more than rounding does, which is what a ratio to their deviation needs."""
-    return len(returns) > 1 and float(np.ptp(returns)) > ROUNDING * max(1.0, float(np.max(np.abs(returns))))
+    if len(returns) < 2:
+        return False
+    low, high = float(returns.min()), float(returns.max())
+    return high - low > ROUNDING * max(1.0, high, -low)
 
 
 def annualized_volatility(returns: Floats, periods: float) -> float:

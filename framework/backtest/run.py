@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -178,11 +179,17 @@ def terms_of(config: Config) -> Terms:
 
 def finish(simulation: Simulation) -> None:
     """Close the last day and give orders that still work their final status."""
+    close_last_day(simulation)
     account = simulation.state.account[0]
     orders = simulation.state.orders[: account["orders"]]
     working = orders["status"] == OrderStatus.WORKING
     orders["status"][working] = OrderStatus.ENDED
     orders["ended_time"][working] = account["time"]
+
+
+def close_last_day(simulation: Simulation) -> None:
+    """Append the day that was under way to the days."""
+    account = simulation.state.account[0]
     if account["day"] >= 0 and account["time"] >= simulation.state.settings["start"][0]:
         row = simulation.state.days[account["days"]]
         row["day"], row["time"] = account["day"], account["time"]
@@ -335,13 +342,14 @@ def source_key(value: type) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of everything that shapes a result."""
-    found = {name: metadata.version(name) for name in VERSIONED if _installed(name)}
+    found = {name: version for name in VERSIONED if (version := _version(name))}
     return {"python": sys.version.split()[0], **found}
 
 
-def _installed(name: str) -> bool:
+@cache
+def _version(name: str) -> str:
+    """Return the version of an installed distribution, "" without one; it is looked up once."""
     try:
-        metadata.version(name)
+        return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return ""

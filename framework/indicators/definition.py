@@ -168,6 +168,7 @@ class Declaration(Generic[Declared]):
         self.outputs = tuple(outputs) or ("value",)
         self._lookback, self._check = lookback, check
         self.__signature__ = self._signature()
+        self._names = tuple(self.__signature__.parameters)
         if not self.arrays:
             raise ConfigError(f"indicator {self.name}: declare inputs (series), bar_inputs (fields of bars) or both")
         unknown = [name for name in self.bar_inputs if name not in BAR_FIELDS]
@@ -185,7 +186,8 @@ class Declaration(Generic[Declared]):
                 raise ConfigError(f"{self.name}: its first argument is bars, such as bars or bars.timeframe(\"4h\"), "
                                   f"not {bars!r}; it reads {', '.join(self.bar_inputs)}")
             inputs = tuple(bars.series(name) for name in self.bar_inputs)
-        inputs += tuple(as_expression(given[name], f"{self.name}: input {name}") for name in self.inputs)
+        inputs += tuple(one if isinstance(one := given[name], Expression) else
+                        as_expression(one, f"{self.name}: input {name}") for name in self.inputs)
         if common_clock(inputs) is None:
             raise ConfigError(f"{self.name} of numbers alone ({', '.join(map(repr, inputs))}); "
                               "at least one input must be a series such as bars.close")
@@ -255,6 +257,8 @@ class Declaration(Generic[Declared]):
         return inspect.Signature(parameters)
 
     def _bind(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
+        if not keywords and len(arguments) == len(self._names):
+            return dict(zip(self._names, arguments, strict=True))
         for name in keywords:
             if name not in self.__signature__.parameters:
                 known = self.__signature__.parameters

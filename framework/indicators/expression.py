@@ -418,13 +418,18 @@ def _lookback(expression: Expression) -> int:
 
 
 def _combine(operator: str, left: Any, right: Any) -> Expression:
-    where = f"{left!r} {operator} {right!r}"
-    return Arithmetic(operator, as_expression(left, where), as_expression(right, where))
+    return Arithmetic(operator, *_operands(operator, left, right))
 
 
 def _compare(operator: str, left: Any, right: Any) -> Condition:
+    return Comparison(operator, *_operands(operator, left, right))
+
+
+def _operands(operator: str, left: Any, right: Any) -> tuple[Expression, Expression]:
+    if isinstance(left, Expression) and isinstance(right, Expression):
+        return left, right
     where = f"{left!r} {operator} {right!r}"
-    return Comparison(operator, as_expression(left, where), as_expression(right, where))
+    return as_expression(left, where), as_expression(right, where)
 
 
 def crossed_above(a: Expression | float, b: Expression | float) -> Condition:

@@ -8,6 +8,7 @@ import numpy as np
 
 from framework.indicators.columns import ColumnCache, evaluate
 from framework.indicators.condition import Begins, Comparison, Condition, Joined, Not
+from framework.indicators.expression import Constant
 
 if TYPE_CHECKING:
     from framework.data import Tape
@@ -19,11 +20,14 @@ JOIN = {"&": np.logical_and, "|": np.logical_or}
 def truth(condition: Condition, tape: Tape, symbol_index: int | None, cache: ColumnCache) -> np.ndarray:
     """Return a condition over the bars of a symbol, of all with None: bool[bars], contiguous and read-only.
 
-    Each comparison is computed once per cache.
+    What is compared comes from the cache.  The condition does not go there: to compare costs less than to keep what
+    hardly any other trial of a search asks for.
     """
     if isinstance(condition, Comparison):
-        key = cache.key_of(tape), symbol_index, condition
-        return cache.get(key, lambda: _compared(condition, tape, symbol_index, cache), lambda array: array.nbytes)
+        left, right = (part.value if isinstance(part, Constant) else evaluate(part, tape, symbol_index, cache)
+                       for part in (condition.left, condition.right))
+        bars = tape.series[-1] if symbol_index is None else np.diff(tape.series)[symbol_index]
+        return _locked(COMPARE[condition.operator](left, right, out=np.empty(int(bars), np.bool_)))
     if isinstance(condition, Joined):
         left, right = (truth(part, tape, symbol_index, cache) for part in (condition.left, condition.right))
         return _locked(JOIN[condition.operator](left, right))
@@ -38,11 +42,6 @@ def truth(condition: Condition, tape: Tape, symbol_index: int | None, cache: Col
             out[first[first < out.size]] = False
         return _locked(out)
     raise TypeError(f"a condition of the unknown kind {type(condition).__name__}")
-
-
-def _compared(condition: Comparison, tape: Tape, symbol_index: int | None, cache: ColumnCache) -> np.ndarray:
-    left, right = (evaluate(part, tape, symbol_index, cache) for part in (condition.left, condition.right))
-    return _locked(COMPARE[condition.operator](left, right))
 
 
 def _locked(array: np.ndarray) -> np.ndarray:

@@ -8,14 +8,14 @@ from itertools import islice
 import attrs
 import numpy as np
 
-from framework.backtest.compose import names_of, plan_slots, symbols_named
+from framework.backtest.compose import declared_by, names_of, plan_slots, symbols_named
 from framework.data.tape import BAR_COLUMNS, CLOCK_COLUMNS, EVENT_COLUMNS
 from framework.errors import ConfigError
 from framework.indicators import ColumnCache, Expression
 from framework.model.records import MARK
 from framework.research.objective import FULL
 from framework.research.study import Study
-from framework.research.trial import FAILED, Stage, Trial, places_of
+from framework.research.trial import FAILED, Outcome, Stage, Trial, places_of
 
 SAMPLED = 2_000
 """Points whose indicators are counted; a larger study is told by these."""
@@ -61,22 +61,28 @@ class Forecast:
                 f"{in_bytes(self.memory_bytes)} for data and {columns}{kept}")
 
 
-def forecast(study: Study, workers: int) -> Forecast:
-    """Run one trial twice, and return what the study will cost; raises what every trial would fail with."""
-    sampler = study.sampler()
-    first = next(sampler.points(), None)
+def timed_trial(study: Study) -> tuple[Outcome, float]:
+    """Run the first trial twice; return its outcome and what the second took, columns ready."""
+    first = next(study.sampler().points(), None)
     if first is None:
         raise ConfigError("[optimize] there is no point to try; check space and constraints")
     stage = Stage(study.setup, study.cache, study.subject)
     stage.run(Trial(0, first))
     began = time.perf_counter()
     outcome = stage.run(Trial(0, first))
-    warm = time.perf_counter() - began
+    return outcome, time.perf_counter() - began
+
+
+def forecast(study: Study, workers: int) -> Forecast:
+    """Run one trial twice, and return what the study will cost."""
+    outcome, warm = timed_trial(study)
+    first, sampler = outcome.params, study.sampler()
     column_seconds = 0.0
     if outcome.state != FAILED:
         fresh = ColumnCache()
         began = time.perf_counter()
-        plan_slots(study.tape, study.subject.parts(first).plans, fresh)
+        plans = study.subject.parts(first).plans
+        plan_slots(study.tape, plans, [declared_by(plan, study.tape) for plan in plans], fresh)
         column_seconds = (time.perf_counter() - began) / max(1, fresh.computed)
     expressions, column_bytes, looked = unique_columns(study)
     bars = study.tape.n_bars

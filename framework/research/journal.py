@@ -1,7 +1,7 @@
 """The journal of a study: every trial in an SQLite file, written by the one process that drives the study.
 
 Tables: `study` (one row: what is searched, as JSON), `trials` (one row a trial) and `returns` (daily returns as
-compressed float64).  A trial is committed once it is known, so that whatever happens to the process afterwards,
+float64).  A trial is committed once it is known, so that whatever happens to the process afterwards,
 `resume` continues behind it.  This is the only module of research that knows SQLite.
 """
 
@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,12 @@ from framework.errors import ConfigError
 from framework.research.trial import Outcome
 
 NAME = "trials.sqlite"
-FORMAT = 1
+FORMAT = 2
 
 COMPARED = ("number", "params", "state", "objectives", "statistics", "error")
 """The columns that make two ledgers equal: when and where a trial ran is not one of them."""
+
+TEXT = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
 SCHEMA: dict[str, tuple[dict[str, type], str]] = {
     "study": ({"id": int, "format": int, "created": str, "document": str}, "id"),
@@ -95,22 +96,19 @@ class Journal:
         with self._database.conn:
             self._database["study"].update(1, {"document": json.dumps(document, allow_nan=False)})
 
-    def append(self, outcomes: Iterable[Outcome]) -> None:
+    def append(self, outcomes: Sequence[Outcome]) -> None:
         """Commit outcomes, all or none."""
-        rows, returns = [], []
-        for one in outcomes:
-            rows.append({"number": one.number, "params": _text(one.params), "state": one.state,
-                         "objectives": _text(one.values), "statistics": _text(one.statistics), "error": one.error,
-                         "seconds": one.seconds, "worker": one.worker, "finished": _now()})
-            if one.returns is not None:
-                daily = zlib.compress(np.asarray(one.returns, "<f8").tobytes(), 1)
-                returns.append({"number": one.number, "daily": daily})
-        if not rows:
+        now = _now()
+        trials = [(one.number, _text(one.params), one.state, _text(one.values), _text(one.statistics), one.error,
+                   one.seconds, one.worker, now) for one in outcomes]
+        if not trials:
             return
-        with self._database.conn:
-            self._database["trials"].insert_all(rows)
-            if returns:
-                self._database["returns"].insert_all(returns)
+        returns = [(one.number, np.asarray(one.returns, "<f8").tobytes()) for one in outcomes
+                   if one.returns is not None]
+        with self._database.conn as connection:
+            for name, rows in (("trials", trials), ("returns", returns)):
+                places = ", ".join("?" * len(SCHEMA[name][0]))
+                connection.executemany(f"insert into {name} values ({places})", rows)
 
     def outcomes(self) -> dict[int, Outcome]:
         """Return every trial by its number, without daily returns."""
@@ -124,7 +122,7 @@ class Journal:
 
     def daily_returns(self) -> dict[int, np.ndarray]:
         """Return the daily returns that were kept, float64[days] by trial number."""
-        return {row["number"]: np.frombuffer(zlib.decompress(row["daily"]), "<f8")
+        return {row["number"]: np.frombuffer(row["daily"], "<f8")
                 for row in self._database.query("select * from returns order by number")}
 
     def ledger(self) -> list[tuple[Any, ...]]:
@@ -147,11 +145,10 @@ def earlier_sharpes(folder: Path, document: Mapping[str, Any], own_points: Itera
     is left out.
     """
     found: dict[str, float] = {}
-    mine = {_point(document, params) for params in own_points}
     own = folder.resolve()
-    for path in sorted(own.parent.glob(f"*/{NAME}")):
-        if path.parent == own:
-            continue
+    others = [path for path in sorted(own.parent.glob(f"*/{NAME}")) if path.parent != own]
+    mine = {_point(document, params) for params in own_points} if others else set()
+    for path in others:
         try:
             journal = Journal.open(path)
         except ConfigError:
@@ -193,7 +190,7 @@ def _connect(path: Path) -> Any:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return TEXT.encode(value)
 
 
 def _now() -> str:

@@ -121,6 +121,47 @@ class MarkSummary:
         self.exposed += int(np.count_nonzero(marks["exposure"] > 0.0))
 
 
+@attrs.frozen(eq=False)
+class Daily:
+    """Sums over the daily returns of a trial that several figures share; 0 where `varies` is false.
+
+    mean: a fraction. squares: sum of squared deviations from it. deviation: with ddof=1. apart: the deviations.
+    """
+
+    count: int
+    varies: bool
+    mean: float = 0.0
+    squares: float = 0.0
+    deviation: float = 0.0
+    apart: np.ndarray = attrs.field(factory=lambda: np.empty(0), repr=False)
+
+    @classmethod
+    def of(cls, returns: np.ndarray) -> Daily:
+        """Return the sums over returns, float64[days]: the additions of numpy's mean and std, in their order."""
+        count = len(returns)
+        if not metrics.varies(returns):
+            return cls(count, False)
+        mean = float(np.add.reduce(returns)) / count
+        apart = returns - mean
+        squares = float(np.add.reduce(apart * apart))
+        return cls(count, True, mean, squares, math.sqrt(squares / (count - 1)), apart)
+
+    @property
+    def moments(self) -> dict[str, float | None]:
+        """What the Deflated Sharpe Ratio needs, undefined figures as None.
+
+        days: their number. sharpe_daily: mean / std(ddof=1), not annualized. skew, kurtosis: of the sample, biased, 3
+        for a normal distribution. Bailey & Lopez de Prado (2014).
+        """
+        if not self.varies:
+            return {"days": self.count, "sharpe_daily": None, "skew": None, "kurtosis": None}
+        variance = self.squares / self.count
+        squared = self.apart * self.apart
+        return {"days": self.count, "sharpe_daily": self.mean / self.deviation,
+                "skew": float(np.add.reduce(squared * self.apart)) / self.count / variance**1.5,
+                "kurtosis": float(np.add.reduce(squared * squared)) / self.count / variance**2}
+
+
 class Measures:
     """The figures of one finished run that objectives are made of, each computed when it is first asked for."""
 
@@ -136,6 +177,22 @@ class Measures:
         self._trades: dict[str, Any] | None = None
         self._costs: dict[str, Any] | None = None
         self._known: dict[str, float] = {}
+        self._daily = Daily.of(self.returns)
+
+    @property
+    def moments(self) -> dict[str, float | None]:
+        """What the Deflated Sharpe Ratio needs of the daily returns, see `Daily`."""
+        return self._daily.moments
+
+    @property
+    def sharpe(self) -> float:
+        """The annualized Sharpe ratio: that of `metrics.sharpe_ratio`, bit for bit."""
+        terms, daily = self.terms, self._daily
+        if terms.risk_free_rate != 0.0:
+            return metrics.sharpe_ratio(self.returns, terms.periods, terms.risk_free_rate)
+        if not daily.varies:
+            return math.nan
+        return metrics.ratio(daily.mean * math.sqrt(terms.periods), daily.deviation)
 
     @property
     def total(self) -> float:
@@ -194,7 +251,7 @@ FROM_TABLES: dict[str, Callable[[Measures], float]] = {
     "Return (Ann.) [%]": lambda m: 100.0 * m.yearly,
     "CAGR [%]": lambda m: 100.0 * metrics.compound_annual_growth(m.final, m.terms.capital, m.duration_ns),
     "Volatility (Ann.) [%]": lambda m: 100.0 * metrics.annualized_volatility(m.returns, m.terms.periods),
-    "Sharpe Ratio": lambda m: metrics.sharpe_ratio(m.returns, m.terms.periods, m.terms.risk_free_rate),
+    "Sharpe Ratio": lambda m: m.sharpe,
     "Sortino Ratio": lambda m: metrics.sortino_ratio(m.returns, m.terms.periods, m.terms.risk_free_rate),
     **{name: _of_trades(name) for name in (
         "# Trades", "Win Rate [%]", "Best Trade [%]", "Worst Trade [%]", "Avg. Trade [%]", "MAE", "MFE",
@@ -214,22 +271,3 @@ FROM_MARKS: dict[str, Callable[[Measures], float]] = {
     "Recovery Factor": lambda m: metrics.ratio(m.total, m.summary.deepest),
 }
 """Statistics that need a summary of the marks."""
-
-
-def daily_moments(returns: np.ndarray) -> dict[str, float | None]:
-    """Return what the Deflated Sharpe Ratio needs of a trial's daily returns, undefined figures as None.
-
-    days: their number. sharpe_daily: mean / std(ddof=1), not annualized. skew, kurtosis: of the sample, biased, 3 for a
-    normal distribution. Bailey & Lopez de Prado (2014).
-    """
-    if not metrics.varies(returns):
-        return {"days": len(returns), "sharpe_daily": None, "skew": None, "kurtosis": None}
-    count = len(returns)
-    mean = float(returns.sum()) / count
-    apart = returns - mean
-    squares = apart * apart
-    total = float(squares.sum())
-    variance = total / count
-    return {"days": count, "sharpe_daily": mean / math.sqrt(total / (count - 1)),
-            "skew": float((squares * apart).sum()) / count / variance**1.5,
-            "kurtosis": float((squares * squares).sum()) / count / variance**2}

@@ -17,10 +17,11 @@ from framework.data.tape import Tape
 from framework.errors import ConfigError
 from framework.research.executors import Executor, LocalExecutor, cores
 from framework.research.folders import make_folder, refuse_existing, scratch_folder
-from framework.research.forecast import Forecast, forecast
+from framework.research.forecast import Forecast, forecast, timed_trial
 from framework.research.journal import NAME, Journal
-from framework.research.search import Search, Work, journalled, write_search
+from framework.research.search import Search, Work, found_of, write_search
 from framework.research.study import Driver, Study, Watcher, begin_journal, check_same, prepare
+from framework.research.trial import Outcome
 
 
 def optimize(config: Config | Mapping[str, Any] | str | Path | None = None, data: Any = None, strategy: Any = None, *,
@@ -64,14 +65,16 @@ def search(config: Config, folder: Path, tape: Tape | None = None, *, resume: bo
     study = prepare(config, tape, interpreted)
     if earlier is not None:
         check_same(earlier.document, study.document())
-    ahead = forecast(study, study.settings.workers or cores())
     if told is not None:
+        ahead = forecast(study, study.settings.workers or cores())
         told(ahead)
+        seconds = ahead.trial_seconds
+    else:
+        _, seconds = timed_trial(study)
     make_folder(folder)
     journal = begin_journal(study, folder / NAME, earlier)
     try:
-        work = run_study(study, journal, ahead, watch)
-        found = journalled(study, journal, work, ahead, folder)
+        found = found_of(study, *run_study(study, journal, seconds, watch), journal, folder)
     finally:
         journal.close()
     found.check()
@@ -84,15 +87,19 @@ def search(config: Config, folder: Path, tape: Tape | None = None, *, resume: bo
     return found
 
 
-def run_study(study: Study, journal: Journal, ahead: Forecast | None, watch: Watcher | None) -> Work:
-    """Run a study with the executor of its settings and return what it took."""
-    executor = make_executor(study, ahead)
+def run_study(study: Study, journal: Journal, trial_seconds: float,
+              watch: Watcher | None) -> tuple[Work, dict[int, Outcome]]:
+    """Run a study with the executor of its settings; return what it took, and all trials by number.
+
+    trial_seconds: about how long a trial takes, 0 when that is not known.
+    """
+    executor = make_executor(study, trial_seconds)
     began = time.perf_counter()
     try:
         driver = Driver(study, journal, executor, watch)
         driver.run()
         return Work(executor.name, executor.workers, time.perf_counter() - began, driver.ran, driver.resumed,
-                    executor.computed)
+                    executor.computed), driver.outcomes
     finally:
         executor.close()
 
@@ -115,12 +122,12 @@ def kept_cluster(study: Study) -> Iterator[None]:
         yield
 
 
-def make_executor(study: Study, ahead: Forecast | None) -> Executor:
-    """Return who runs the trials: [optimize] executor, or what suits the forecast with "auto"."""
+def make_executor(study: Study, trial_seconds: float = 0.0) -> Executor:
+    """Return who runs the trials: [optimize] executor; with "auto", Ray where there is an address."""
     settings = study.settings
     if uses_ray(study):
         from framework.research.ray_cluster import RayExecutor
 
         return RayExecutor(study.setup, study.cache.budget_bytes, settings.workers, settings.address,
-                           study.subject.session_classes(), ahead.trial_seconds if ahead else 0.0)
-    return LocalExecutor(study.setup, study.cache, settings.workers, ahead.trial_seconds if ahead else 0.0)
+                           study.subject.session_classes(), trial_seconds)
+    return LocalExecutor(study.setup, study.cache, settings.workers, trial_seconds)

@@ -23,7 +23,7 @@ import attrs
 
 from framework.backtest.run import versions
 from framework.errors import ConfigError, FrameworkError
-from framework.indicators import ColumnCache, Condition
+from framework.indicators import ColumnCache
 from framework.research.executors import chunked, cores
 from framework.research.trial import FAILED, Outcome, Setup, Stage, Trial
 
@@ -60,10 +60,7 @@ def import_ray() -> Any:
 
 
 class GivenColumns(ColumnCache):
-    """The cache of a worker: columns that the driver has handed over; `missed` counts those that it had not.
-
-    Conditions, one byte a bar and hardly ever shared by trials, are compared here.
-    """
+    """The cache of a worker: columns that the driver has handed over; `missed` counts those that it had not."""
 
     def __init__(self) -> None:
         super().__init__(0)
@@ -74,8 +71,7 @@ class GivenColumns(ColumnCache):
         """Return what was handed over under the key, else compute it for this once."""
         if key in self.given:
             return self.given[key]  # type: ignore[no-any-return]
-        is_condition = isinstance(key, tuple) and isinstance(key[-1], Condition)
-        self.missed += not is_condition
+        self.missed += 1
         return compute()
 
 

@@ -54,12 +54,10 @@ class Grid:
 
     def __init__(self, space: Space, trials: int | None) -> None:
         self.space = space
-        points = sum(1 for _ in space.grid()) if space.constraints else (space.size or 0)
-        if not space.constraints:
-            for dimension in space.dimensions:
-                dimension.grid()
-        self.of = points
-        self.total = points if trials is None else min(points, trials)
+        for dimension in space.dimensions:
+            dimension.grid()
+        self.of = space.count
+        self.total = self.of if trials is None else min(self.of, trials)
 
     def points(self) -> Iterator[Point]:
         """Yield the points in the order of the grid."""

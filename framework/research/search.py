@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from framework.backtest.config import Config
 from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS
 from framework.backtest.write import write_json
 from framework.errors import ConfigError
-from framework.research.forecast import Forecast
 from framework.research.journal import Journal, earlier_sharpes
 from framework.research.neighbourhood import Neighbourhood, neighbourhood
 from framework.research.study import Study
@@ -54,7 +53,6 @@ class Search:
 
     study: Study
     outcomes: tuple[Outcome, ...]
-    forecast: Forecast | None
     work: Work
     folder: Path | None = None
     returns: dict[int, np.ndarray] = attrs.field(factory=dict)
@@ -229,11 +227,10 @@ def write_search(search: Search, command: Sequence[str] = ()) -> None:
     write_table(folder / "trials.parquet", search.trials)
 
 
-def journalled(study: Study, journal: Journal, work: Work, forecast: Forecast | None, folder: Path | None) -> Search:
-    """Return the search of a finished journal."""
-    outcomes = journal.outcomes()
-    total = study.sampler().total
-    return Search(study=study, outcomes=tuple(outcomes[number] for number in sorted(outcomes) if number < total),
-                  forecast=forecast, work=work, folder=folder, returns=journal.daily_returns(),
-                  earlier=() if folder is None else earlier_sharpes(
-                      folder, study.document(), (one.params for one in outcomes.values())))
+def found_of(study: Study, work: Work, outcomes: Mapping[int, Outcome], journal: Journal, folder: Path) -> Search:
+    """Return the search of a finished study. outcomes: by number; the daily returns of resumed ones are read."""
+    returns = journal.daily_returns() if work.resumed else {}
+    returns |= {number: one.returns for number, one in outcomes.items() if one.returns is not None}
+    return Search(study=study, outcomes=tuple(outcomes[number] for number in sorted(outcomes)), work=work,
+                  folder=folder, returns=dict(sorted(returns.items())),
+                  earlier=earlier_sharpes(folder, study.document(), (one.params for one in outcomes.values())))

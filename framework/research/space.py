@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -104,7 +105,7 @@ class Dimension:
         return {"low": self.low, "high": self.high, "step": self.step, "log": self.log}
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Space:
     """The dimensions of a search and the constraints between parameters.
 
@@ -135,6 +136,11 @@ class Space:
             point = dict(zip(names, values, strict=True))
             if self.allows(point):
                 yield point
+
+    @cached_property
+    def count(self) -> int:
+        """The number of points that satisfy the constraints; 0 when there are infinitely many."""
+        return sum(1 for _ in self.grid()) if self.constraints else self.size or 0
 
     def draw(self, random: np.random.Generator) -> dict[str, Value]:
         """Return one point at random, whether or not it satisfies the constraints."""

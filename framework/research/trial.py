@@ -15,32 +15,44 @@ import attrs
 import numpy as np
 
 from framework.backtest.compose import (
-    WAKES,
+    Declared,
     Kept,
     Plan,
     Slots,
     addresses_of,
+    columns_of_rule,
     compose,
+    declared_by,
     names_of,
     plan_slots,
+    set_rule_terms,
     symbols_named,
-    wake_of,
+    write_rules,
+    write_slots,
 )
 from framework.backtest.config import Config
-from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS, finish, result_of, terms_of, trained_plan
+from framework.backtest.run import (
+    DAYS_PER_YEAR,
+    TRADING_DAYS,
+    close_last_day,
+    finish,
+    result_of,
+    terms_of,
+    trained_plan,
+)
 from framework.data.tape import Tape
 from framework.engine.layout import FOREVER
 from framework.engine.simulation import Simulation
 from framework.errors import ConfigError, FrameworkError, Interrupted, StrategyError
 from framework.indicators import ColumnCache, Condition, Expression, evaluate, ready_rows
 from framework.indicators.condition import Begins, Comparison, Joined, Not
+from framework.indicators.expression import Constant
 from framework.model.enums import Status
 from framework.parameters import Value
-from framework.research.objective import FULL, LIGHT, MarkSummary, Measures, Objective, Terms, daily_moments, number_of
+from framework.research.objective import FULL, LIGHT, MarkSummary, Measures, Objective, Terms, number_of
 from framework.research.subject import Parts, Subject
-from framework.risk import Rule, store_rule
+from framework.risk import Rule
 from framework.slippage import SlippageModel
-from framework.strategy import Strategy, store_constants
 
 COMPLETE, FEW_TRADES, UNDEFINED, FAILED = "complete", "few trades", "undefined", "failed"
 """How a trial can end; only complete ones can be best."""
@@ -77,6 +89,11 @@ class Outcome:
     returns: np.ndarray | None = attrs.field(default=None, repr=False)
     seconds: float = 0.0
     worker: str = ""
+
+    def timed(self, seconds: float, worker: str) -> Outcome:
+        """Return the outcome with how long the trial took, and where it ran."""
+        return Outcome(self.number, self.params, self.state, self.values, self.statistics, self.error, self.returns,
+                       seconds, worker)
 
 
 @attrs.frozen(eq=False)
@@ -115,10 +132,10 @@ class Stage:
         self._last = setup.last
         self._simulation: Simulation | None = None
         self._signature: tuple[Any, ...] = ()
-        self._pristine: dict[str, np.ndarray] = {}
+        self._pristine: list[tuple[np.ndarray, np.ndarray]] = []
         self._check_dtypes: list[np.dtype] = []
         self._first: Kept | None = None
-        self._fixed: dict[int, tuple[str, ...]] = {}
+        self._names: dict[int, tuple[str, ...]] = {}
 
     def run(self, trial: Trial, worker: str = "") -> Outcome:
         """Run one trial; errors of its plug-ins make it a failed one. Raises Interrupted when told to stop."""
@@ -136,7 +153,7 @@ class Stage:
             raise
         except FrameworkError as error:
             outcome = Outcome(trial.number, trial.params, FAILED, None, {}, f"{type(error).__name__}: {error}")
-        return attrs.evolve(outcome, seconds=time.perf_counter() - began, worker=worker)
+        return outcome.timed(time.perf_counter() - began, worker)
 
     def _trained(self, parts: Parts) -> Parts:
         """Return the plug-ins, strategies with a fit trained on the legs that the configuration names."""
@@ -149,13 +166,12 @@ class Stage:
         """Ask the cache for every column of a trial, without running it; conditions for what they compare only."""
         parts, tape, cache = self.subject.parts(trial.params), self.setup.tape, self.cache
         for plan in parts.plans:
-            named = symbols_named(plan, tape)
-            declared = [*names_of(plan.strategy, named).values()]
-            compared = [one for condition in wake_of(plan.strategy, named).values() for one in operands(condition)]
+            one = declared_by(plan, tape)
+            compared = [operand for condition in one.wake.values() for operand in operands(condition)]
             for place in places_of(plan, tape):
-                for expression in (*declared, *compared):
+                for expression in (*one.indicators.values(), *compared):
                     evaluate(expression, tape, place, cache)
-            ready_rows(declared, tape, cache)
+            ready_rows(list(one.indicators.values()), tape, cache)
         for other in parts.others:
             for expression in names_of(other).values():
                 evaluate(expression, tape, None, cache)
@@ -168,7 +184,8 @@ class Stage:
     def _prepared(self, parts: Parts) -> Simulation:
         """Return the simulation at its first event with these plug-ins' parameters."""
         rules: list[Rule] = [parts.sizing, *parts.rules]
-        signature = (*(self._names(plan.strategy) for plan in parts.plans), *map(self._names, parts.others))
+        declared = [declared_by(plan, self.setup.tape) for plan in parts.plans]
+        signature = (*(tuple(one.indicators) for one in declared), *map(self._names_of, parts.others))
         if parts.slippage is not None and not self.subject.is_fixed(parts.slippage):
             refuse_lacking(parts.slippage, self.setup.tape)
         has_models = any(plan.fitted is not None for plan in parts.plans)
@@ -178,71 +195,55 @@ class Stage:
                            cache=self.cache, interpreted=self.setup.interpreted)
             self._simulation, self._signature = made, signature
             self._first = attrs.evolve(made.keep, slots=Slots())
-            self._pristine = {name: getattr(made.state, name).copy() for name in KEPT}
+            changing = [*(getattr(made.state, name) for name in KEPT), made.nows.bytes, made.checks.bytes]
+            self._pristine = [(bytes_of(memory), bytes_of(memory).copy()) for memory in changing]
             self._check_dtypes = [next(plug.dtype for plug in made.plugs if plug.array == "rules"
                                        and plug.rows == (number,)) for number in range(len(rules))]
-            self._pristine |= {"nows": made.nows.bytes.copy(), "checks": made.checks.bytes.copy()}
         else:
-            self._reset(self._simulation, parts, rules)
+            self._reset(self._simulation, parts, declared, rules)
         self._check_ready(self._simulation)
         return self._simulation
 
-    def _names(self, owner: Strategy | Rule | SlippageModel) -> tuple[str, ...]:
+    def _names_of(self, owner: Rule | SlippageModel) -> tuple[str, ...]:
         """Return the names of a plug-in's indicators; those of plug-ins that no trial varies are asked for once."""
-        kept = self._fixed.get(id(owner))
+        kept = self._names.get(id(owner))
         if kept is None:
             kept = tuple(names_of(owner))
             if self.subject.is_fixed(owner):
-                self._fixed[id(owner)] = kept
+                self._names[id(owner)] = kept
         return kept
 
-    def _reset(self, simulation: Simulation, parts: Parts, rules: list[Rule]) -> None:
+    def _reset(self, simulation: Simulation, parts: Parts, declared: Sequence[Declared], rules: list[Rule]) -> None:
         """Put the state back to its beginning and write the parameters and columns of other plug-ins into it.
 
         Plug-ins that no trial varies are there as they were put together first.
         """
-        made, tape, plugs = simulation.state, self.setup.tape, simulation.plugs
-        simulation.keep = self._first
-        for name in KEPT:
-            getattr(made, name)[...] = self._pristine[name]
-        simulation.nows.bytes[...], simulation.checks.bytes[...] = self._pristine["nows"], self._pristine["checks"]
-        slots = plan_slots(tape, parts.plans, self.cache)
-        first_slot = first_column = 0
-        for number, (columns, wakes, ready) in enumerate(zip(slots.columns, slots.wakes, slots.ready, strict=True)):
-            rows = made.slots[first_slot : first_slot + len(columns)]
-            rows["ready"] = ready
-            for name, addressed in zip(WAKES, wakes.T, strict=True):
-                rows[f"wake_{name}"] = addressed
-            made.columns[first_column : first_column + columns.size] = columns.ravel()
-            for slot in range(first_slot, first_slot + len(columns)):
-                store_constants(parts.plans[number].strategy, simulation.nows.record(slot, plugs[number].dtype))
-            first_slot, first_column = first_slot + len(columns), first_column + columns.size
-        assert self._first is not None
-        rule_columns = [*self._first.rule_columns]
-        for number, rule in enumerate(rules):
-            if not self.subject.is_fixed(rule):
-                rule_columns[number] = self._evaluated(rule)
-                made.rule_columns[number, :, : len(rule_columns[number])] = addresses_of(
-                    tape, rule_columns[number])[:, : len(rule_columns[number])]
-                store_rule(rule, simulation.checks.record(number, self._check_dtypes[number]))
-        costs, request = self._first.slippage_columns, self._first.request
+        made, tape, plugs, first = simulation.state, self.setup.tape, simulation.plugs, self._first
+        assert first is not None
+        for memory, pristine in self._pristine:
+            memory[...] = pristine
+        slots = plan_slots(tape, parts.plans, declared, self.cache)
+        write_slots(made, parts.plans, slots, simulation.nows, [plug.dtype for plug in plugs[: len(parts.plans)]])
+        rule_columns = first.rule_columns
+        if not all(self.subject.is_fixed(rule) for rule in rules):
+            rule_columns = [kept if self.subject.is_fixed(rule) else columns_of_rule(rule, tape, self.cache)
+                            for kept, rule in zip(first.rule_columns, rules, strict=True)]
+            set_rule_terms(made, rules)
+            write_rules(made, tape, rules, rule_columns, self._check_dtypes, simulation.checks)
+        costs, request = first.slippage_columns, first.request
         if parts.slippage is not None and not self.subject.is_fixed(parts.slippage):
-            costs = self._evaluated(parts.slippage)
+            costs = {name: evaluate(one, tape, None, self.cache) for name, one in names_of(parts.slippage).items()}
             made.slippage_columns[...] = addresses_of(tape, costs)
             parts.slippage.store_params(request.record(0, plugs[-1].dtype)["p"])
         simulation.keep = Kept(tape, slots, rule_columns, costs, request)
         simulation.next, simulation.status = 0, Status.RUNNING
-
-    def _evaluated(self, owner: Rule | SlippageModel) -> dict[str, np.ndarray]:
-        """Return the columns of a rule or a slippage model over all bars."""
-        return {name: evaluate(one, self.setup.tape, None, self.cache) for name, one in names_of(owner).items()}
 
     def _check_ready(self, simulation: Simulation) -> None:
         """Refuse parameters whose indicators warm up beyond the common window: trials would not be comparable."""
         start, tape, slots = self.setup.config.run.start_ns, self.setup.tape, simulation.keep.slots
         if start is None:
             return
-        ready = first_decision(tape, np.concatenate(slots.ready), slots.symbols)
+        ready = first_decision(tape, np.concatenate(slots.ready), np.asarray(slots.symbols))
         if ready is None or ready > start:
             moment = "never" if ready is None else str(np.datetime64(ready, "ns").astype("M8[s]"))
             raise ConfigError(f"its indicators are ready at {moment}, after the common window began "
@@ -264,7 +265,10 @@ class Stage:
             if marks is not None and mode != FULL:
                 marks.add(simulation.state.marks[: account["marks"][0]])
                 account["marks"] = 0
-        finish(simulation)
+        if mode == FULL:
+            finish(simulation)
+        else:
+            close_last_day(simulation)
         return marks
 
     def _measured(self, trial: Trial, parts: Parts, simulation: Simulation, marks: MarkSummary | None) -> Outcome:
@@ -274,7 +278,7 @@ class Stage:
         trades = len(measures.trades)
         statistics: dict[str, Any] = {"Return [%]": plain_number(measures.value("Return [%]")),
                                       "Sharpe Ratio": plain_number(measures.value("Sharpe Ratio")),
-                                      "# Trades": trades, **daily_moments(measures.returns)}
+                                      "# Trades": trades, **measures.moments}
         returns = measures.returns.copy() if self.setup.keep_returns(trial.number) else None
         if trades < objective.min_trades:
             return Outcome(trial.number, trial.params, FEW_TRADES, None, statistics,
@@ -292,19 +296,23 @@ class Stage:
         return Outcome(trial.number, trial.params, COMPLETE, values, statistics, "", returns)
 
 
+def bytes_of(memory: np.ndarray) -> np.ndarray:
+    """Return an array's memory as bytes, which are copied quicker than records are."""
+    return memory.reshape(-1).view(np.uint8)
+
+
 def plain_number(value: float) -> float | None:
     """Return a number, or None for one that is not finite: what JSON can carry."""
     return float(value) if np.isfinite(value) else None
 
 
-def first_decision(tape: Tape, rows: np.ndarray, symbols: Sequence[int]) -> int | None:
+def first_decision(tape: Tape, rows: np.ndarray, symbols: np.ndarray) -> int | None:
     """Return the earliest close [ns UTC] at which a slot can be asked, None when no slot ever is.
 
-    rows: of each slot, the row from which on it is asked; symbols: of each slot.
+    rows: int64[slots], the row from which on each is asked; symbols: int64[slots].
     """
-    times = [int(tape.close_time[row]) for row, symbol in zip(rows, symbols, strict=True)
-             if row < int(tape.series[symbol + 1])]
-    return min(times, default=None)
+    there = rows[rows < tape.series[symbols + 1]]
+    return int(tape.close_time[there].min()) if there.size else None
 
 
 def first_ready_close(tape: Tape, parts: Parts, cache: ColumnCache) -> int | None:
@@ -312,7 +320,7 @@ def first_ready_close(tape: Tape, parts: Parts, cache: ColumnCache) -> int | Non
     found = []
     for plan in parts.plans:
         declared = [*names_of(plan.strategy, symbols_named(plan, tape)).values()]
-        symbols = symbols_of(plan, tape)
+        symbols = np.asarray(symbols_of(plan, tape))
         rows = ready_rows(declared, tape, cache)[symbols] + (1 if declared else 0)
         found.append(first_decision(tape, rows, symbols))
     return min((one for one in found if one is not None), default=None)
@@ -338,10 +346,10 @@ def refuse_lacking(model: SlippageModel, tape: Tape) -> None:
 
 
 def operands(condition: Condition) -> list[Expression]:
-    """Return the expressions that a condition compares."""
+    """Return the expressions that a condition compares, numbers left out."""
     match condition:
         case Comparison(_, left, right):
-            return [left, right]
+            return [one for one in (left, right) if not isinstance(one, Constant)]
         case Joined(_, first, second):
             return [*operands(first), *operands(second)]
         case Not(x) | Begins(x):

@@ -36,7 +36,7 @@ from framework.parameters import Value
 from framework.research.folders import make_folder, refuse_existing, scratch_folder
 from framework.research.journal import NAME, Journal
 from framework.research.optimize import kept_cluster, run_study
-from framework.research.search import journalled, write_search
+from framework.research.search import found_of, write_search
 from framework.research.stability import SHOWN, Criterion, Steadiness, acceptance, day, finite, number, steadiness
 from framework.research.study import Progress, Study, begin_journal, check_same, prepare
 from framework.research.trial import FAILED
@@ -351,18 +351,17 @@ def train(study: Study, window: Window, folder: Path, watch: Callable[[Progress]
     path = folder / NAME
     journal = begin_journal(mine, path, Journal.open(path) if Journal.is_begun(path) else None)
     try:
-        work = run_study(mine, journal, None, watch)
-        found = journalled(mine, journal, work, None, folder)
+        found = found_of(mine, *run_study(mine, journal, 0.0, watch), journal, folder)
     finally:
         journal.close()
     if not found.complete:
         if all(one.state == FAILED for one in found.outcomes):
             found.check()
-        return Leg(window, None, None, len(found.outcomes), None, None, None, work.resumed), None
+        return Leg(window, None, None, len(found.outcomes), None, None, None, found.work.resumed), None
     if write:
         write_search(found)
     inside = run_window(found.config, known, mine.cache, study.setup.interpreted)
     values = found.best.values or (np.nan,)
     leg = Leg(window, dict(found.best.params), float(values[0]), len(found.outcomes), dict(inside.stats), None,
-              found.evidence, work.resumed)
+              found.evidence, found.work.resumed)
     return leg, found.config
