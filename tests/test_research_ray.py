@@ -17,10 +17,12 @@ from framework import Param, Strategy, buy, close_position
 from framework.data import load_tape
 from framework.errors import ConfigError
 from framework.indicators import sma
-from framework.research.journal import Journal
+from framework.research.journal import NAME, Journal
+from framework.research.optimize import search
 from framework.research.study import Driver, Progress, Study
 from framework.research.trial import FAILED, Trial
-from tests.search_cases import ledger_of, study_of
+from framework.research.walk_forward import forward
+from tests.search_cases import config_of, ledger_of, study_of
 
 ray = pytest.importorskip("ray")
 psutil = pytest.importorskip("psutil")
@@ -73,17 +75,25 @@ def test_a_search_on_ray_gives_the_ledger_of_threads(tmp_path: Path) -> None:
 
     assert run_on(study, executor, tmp_path / "ray.sqlite", watch) == ledger_of(study_of(STUDIES["tpe"]),
                                                                                tmp_path / "local.sqlite")
-    assert [(one["writeable"], one["missed"]) for one in told] == [([], 0)] * 2
+    assert [(one["writeable"], one["writeable_columns"], one["missed"]) for one in told] == [([], 0, 0)] * 2
+    assert sum(one["columns"] for one in told) > 0
     assert not ray.is_initialized()
 
 
-def test_an_address_where_nobody_listens_is_refused_at_once() -> None:
+def test_an_address_where_nobody_listens_is_refused_at_once(tmp_path: Path) -> None:
+    """Before a folder is made, for a search and for a walk-forward."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     study = study_of({**GRID, "executor": "ray", "address": f"127.0.0.1:{port}"})
     with pytest.raises(ConfigError, match=f"no Ray cluster answers at '127.0.0.1:{port}'"):
         framework.research.optimize.make_executor(study)  # type: ignore[attr-defined]
+    sections = {"walk_forward": {"train": "10d", "test": "5d"}}
+    config = config_of({**GRID, "executor": "ray", "address": f"127.0.0.1:{port}"}, **sections)
+    for run in (search, forward):
+        with pytest.raises(ConfigError, match="no Ray cluster answers"):
+            run(config, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
     assert not ray.is_initialized()
 
 
@@ -236,7 +246,8 @@ def test_a_worker_adds_almost_nothing_to_the_tape_and_its_columns(own_ray: Any) 
         assert len(done) == 6
         (about,) = abouts(executor)
         used[bars] = psutil.Process(about["pid"]).memory_full_info().uss
-        assert (about["writeable"], about["missed"]) == ([], 0)
+        assert (about["writeable"], about["writeable_columns"], about["missed"]) == ([], 0, 0)
+        assert about["columns"] >= 5
         executor.close()
     size = sum(getattr(tape, name).nbytes for name in ray_cluster.TAPE_ARRAYS)
     assert size > 200e6
@@ -249,3 +260,25 @@ def test_settings_choose_who_runs() -> None:
     executor = framework.research.optimize.make_executor(study)  # type: ignore[attr-defined]
     assert executor.name == "local"
     assert attrs.evolve(study.settings, workers=3).workers == 3
+
+
+@pytest.mark.slow
+def test_a_walk_forward_on_ray_is_that_of_threads(tmp_path: Path) -> None:
+    """Leg by leg the same ledger, and the same run at the end; Ray's processes end with it."""
+    sections = {"walk_forward": {"train": "20d", "test": "10d"}}
+    space = {"sampler": "grid", "space": {"fast": [3, 5], "slow": [10, 20]}}
+    found = {}
+    for name in ("local", "ray"):
+        config = config_of({**space, "executor": name, "workers": 2}, **sections)
+        found[name] = forward(config, tmp_path / name, report=False)
+    assert not ray.is_initialized()
+    assert len(found["ray"].legs) >= 2
+    assert [one.params for one in found["ray"].legs] == [one.params for one in found["local"].legs]
+    for leg in found["local"].legs:
+        ours, theirs = (Journal.open(tmp_path / name / "legs" / f"{leg.window.number:03d}" / NAME)
+                        for name in ("local", "ray"))
+        assert ours.ledger() == theirs.ledger()
+        ours.close()
+        theirs.close()
+    for name in ("stats.json", "trades.parquet", "equity.parquet"):
+        assert (tmp_path / "ray" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()

@@ -71,12 +71,13 @@ def search(config: Config, folder: Path, tape: Tape | None = None, *, resume: bo
         seconds = ahead.trial_seconds
     else:
         _, seconds = timed_trial(study)
-    make_folder(folder)
-    journal = begin_journal(study, folder / NAME, earlier)
-    try:
-        found = found_of(study, *run_study(study, journal, seconds, watch), journal, folder)
-    finally:
-        journal.close()
+    with kept_cluster(study):
+        make_folder(folder)
+        journal = begin_journal(study, folder / NAME, earlier)
+        try:
+            found = found_of(study, *run_study(study, journal, seconds, watch), journal, folder)
+        finally:
+            journal.close()
     found.check()
     if write:
         write_search(found, command)

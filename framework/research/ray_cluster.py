@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import attrs
+import numpy as np
 
 from framework.backtest.run import versions
 from framework.errors import ConfigError, FrameworkError
@@ -137,6 +138,7 @@ class Worker:
         self.columns = GivenColumns()
         self.stage = Stage(setup, self.columns)
         self.name = f"{socket.gethostname()}/{os.getpid()}"
+        self.handed_over = self.could_write = 0
 
     def hello(self) -> dict[str, str]:
         """Return the versions that this worker would compute with."""
@@ -148,17 +150,21 @@ class Worker:
 
         values = ray.get([reference for _, reference in columns])
         self.columns.given = {key: value for (key, _), value in zip(columns, values, strict=True)}
+        self.handed_over += len(values)
+        self.could_write += sum(isinstance(one, np.ndarray) and one.flags.writeable for one in values)
         try:
             return [self.stage.run(trial, self.name) for trial in trials]
         finally:
             self.columns.given = {}
 
     def about(self) -> dict[str, Any]:
-        """Return what a test of memory wants to know: process, columns computed here, whether arrays can be written."""
+        """Return what a test of memory wants to know: the process, columns that were computed here and that were
+        handed over, and which of those and of the tape's arrays can be written.
+        """
         tape = self.stage.setup.tape
         return {"pid": os.getpid(), "missed": self.columns.missed, "host": socket.gethostname(),
-                "writeable": [name for name in ("close", "event_time", "account_day")
-                              if getattr(tape, name).flags.writeable]}
+                "columns": self.handed_over, "writeable_columns": self.could_write,
+                "writeable": [name for name in TAPE_ARRAYS if getattr(tape, name).flags.writeable]}
 
 
 @attrs.define(eq=False)

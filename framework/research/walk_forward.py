@@ -216,8 +216,8 @@ def forward(config: Config, folder: Path, tape: Tape | None = None, *, resume: b
             raise ConfigError(f"[strategy] {use.name}: trained_until = {use.trained_until.isoformat()}, but the legs "
                               "of a walk-forward say when to train; remove it")
     windows, left = windows_of(settings, study)
-    begin_folder(study, folder, resume)
     with kept_cluster(study):
+        begin_folder(study, folder, resume)
         legs, parts = run_legs(study, windows, folder, watch, write)
     ends = attrs.evolve(study.config.run, start=windows[0].test_start, end=legs[-1].window.stitch_end)
     has_chosen = any(leg.params is not None for leg in legs)

@@ -206,17 +206,18 @@ def thinned(values: np.ndarray) -> list[int]:
 def legs_table(found: Forward) -> str:
     """One row a leg."""
     paths = [one.path for one in found.study.space.dimensions]
-    names = ["leg", "train from", "test from", "test to", *paths,
+    names = ["leg", "train from", "test from", "test to", *paths, "deflated Sharpe", "overfit",
              *(f"{side} {name}" for name in ("Sharpe Ratio", "Return [%]", "Max. Drawdown [%]", "# Trades")
-               for side in ("in", "out")), "deflated Sharpe", "overfit"]
+               for side in ("in", "out"))]
     rows = []
     for leg in found.legs:
         window = leg.window
         cells = [str(window.number), day(window.train_start), day(window.test_start), day(window.test_end)]
         cells += ["flat" if leg.params is None else shown(leg.params[path]) for path in paths]
+        cells += [in_percent(value) for value in protection(leg)]
         for name in ("Sharpe Ratio", "Return [%]", "Max. Drawdown [%]", "# Trades"):
             cells += ["n/a" if stats is None else figure(stats[name]) for stats in (leg.inside, leg.outside)]
-        rows.append([*cells, *(in_percent(value) for value in protection(leg))])
+        rows.append(cells)
     return section("The legs", soft("in: the chosen parameters on the training window, out: on the whole test window. "
                                     "Deflated Sharpe ratio and probability of overfitting are those of the search on "
                                     "the training window."), rows_table(names, rows))

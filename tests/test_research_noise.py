@@ -1,0 +1,76 @@
+"""The report of a search says what was found: noise on markets without an edge, something that lasts where one is."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import framework
+from framework.research.search import Search
+from framework.research.search_report import search_html
+
+pytest.importorskip("arch")
+
+DAYS = 1_500
+SPACE = {"fast": [2, 3, 4, 6, 9], "slow": [12, 18, 27, 40, 60]}
+
+
+def market(seed: int, drift: float) -> pl.DataFrame:
+    """Return daily bars whose returns are normal (1 %) around a drift that changes its sign every 30 days on average.
+
+    drift: a fraction a day; 0 leaves a random walk.
+    """
+    random = np.random.default_rng(seed)
+    sign = np.where(np.cumsum(random.random(DAYS) < 1.0 / 30.0) % 2 == 0, 1.0, -1.0)
+    close = 100.0 * np.exp(np.cumsum(drift * sign + 0.01 * random.standard_normal(DAYS)))
+    before = np.concatenate(([100.0], close[:-1]))
+    time = np.datetime64("2018-01-01", "ns") + np.arange(DAYS) * np.timedelta64(1, "D")
+    return pl.DataFrame({"time": time, "open": before, "high": np.maximum(before, close),
+                         "low": np.minimum(before, close), "close": close, "volume": np.full(DAYS, 1e9)})
+
+
+def found_on(seed: int, drift: float) -> Search:
+    """Search for the best averages on a market."""
+    settings: dict[str, Any] = {"stamp": "open", "timeframe": "1d", "space": SPACE, "min_trades": 0}
+    return framework.optimize(data={"X": market(seed, drift)}, strategy="ma_cross", executor="local", workers=1,
+                              **settings)
+
+
+def test_on_noise_the_report_says_overfit() -> None:
+    """Ten random walks: the probability of overfitting is about one half, and no best trial passes for skill."""
+    over, deflated = [], []
+    for seed in range(10):
+        evidence = found_on(seed, 0.0).evidence
+        assert evidence is not None
+        assert evidence.overfitting is not None
+        over.append(evidence.overfitting.value)
+        deflated.append(evidence.deflated.value)
+    assert 0.35 < float(np.mean(over)) < 0.75
+    assert max(deflated) < 0.95
+
+
+def test_on_a_planted_edge_it_does_not() -> None:
+    """A drift of 0.6 % a day that holds for weeks: quick averages earn it, in every part of the time."""
+    for seed in range(4):
+        evidence = found_on(seed, 0.006).evidence
+        assert evidence is not None
+        assert evidence.overfitting is not None
+        assert evidence.superiority is not None
+        assert evidence.overfitting.value < 0.1
+        assert evidence.deflated.value > 0.95
+        assert evidence.superiority.reality_check < 0.05
+
+
+def test_the_sentences_stand_in_the_report() -> None:
+    noise, edge = (re.sub(r"<[^>]+>", " ", search_html(found_on(1, drift))) for drift in (0.0, 0.006))
+    assert "what was found lasts" in edge
+    assert "what was found lasts" not in noise
+    assert "below 95 % it may well be luck" in noise
+    for page in (noise, edge):
+        for statistic in ("the only strategy ever tried", "Counting all 25 trials", "without any skill",
+                          "in one half of the days", "reality check"):
+            assert statistic in page, statistic
