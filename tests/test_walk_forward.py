@@ -189,6 +189,17 @@ def test_a_shorter_step_takes_the_first_part_of_each_test(tape: Tape) -> None:
     assert outside["Duration"] == timedelta(days=30)
 
 
+def test_cash_flows_of_the_legs_are_numbered_on(tape: Tape) -> None:
+    """Interest of every night, leg after leg: no number twice, in the order of time."""
+    found = walk_forward(document(account={"interest_percent": 3.65}), data=tape)
+    flows = found.out.records.cash_flows
+    assert flows["id"].tolist() == list(range(1, len(flows) + 1))
+    assert np.all(np.diff(flows["time"]) > 0)
+    assert len(flows) > 30 * len(found.legs) - 10
+    first = flows[0]
+    assert first["amount"] == pytest.approx(first["base"] * 0.0365 / 365.0)
+
+
 def test_a_leg_without_a_value_stays_flat(tape: Tape) -> None:
     """No trial has so many trades: that leg holds nothing, its days count, and all legs being so is an error."""
     one = {**DOCUMENT["optimize"], "space": {"fast": [12], "slow": [30]}}

@@ -23,7 +23,8 @@ from framework.indicators import ColumnCache
 from framework.model.enums import EventKind, Status
 from framework.strategy import cancel_all, close_position
 
-IDS = {"orders": ("id", "parent"), "fills": ("id", "previous", "order_id"), "trades": ("id",), "open_trades": ("id",)}
+IDS = {"orders": ("id", "parent"), "fills": ("id", "previous", "order_id"), "trades": ("id",), "open_trades": ("id",),
+       "cash_flows": ("id",)}
 """Fields that number rows of a table, 0 for none."""
 
 
@@ -103,7 +104,7 @@ def stitch(config: Config, tape: Tape, parts: Sequence[Result]) -> Result:
     """
     first, last = parts[0], parts[-1]
     tables: dict[str, list[np.ndarray]] = {field.name: [] for field in attrs.fields(Records)}
-    ahead = dict.fromkeys(("orders", "fills", "trades", "open_trades"), 0)
+    ahead = dict.fromkeys(IDS, 0)
     for part in parts:
         for name, rows in tables.items():
             rows.append(getattr(part.records, name).copy())
