@@ -215,7 +215,7 @@ def sample_result(
             events=2 * bars * len(symbols),
             bars=bars * len(symbols),
         ),
-        "data": {"source": "sample", "timeframe": "1d", "bars": bars * len(symbols), "account calendar": "XNYS"},
+        "data": {"source": "sample", "timeframe": "1d", "bars": bars * len(symbols), "account_calendar": "24/7"},
         "start": START,
         "prices": prices,
     }
