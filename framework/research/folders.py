@@ -9,6 +9,9 @@ from pathlib import Path
 
 from framework.errors import ConfigError
 
+JOURNAL = "trials.sqlite"
+"""The file of a search's folder that holds its trials."""
+
 
 def refuse_existing(folder: Path, otherwise: str = "") -> None:
     """Raise ConfigError when a folder that is to be written exists; otherwise: what else could be done."""

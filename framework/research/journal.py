@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from framework.errors import ConfigError
+from framework.research.folders import JOURNAL
 from framework.research.trial import Outcome
 
-NAME = "trials.sqlite"
+NAME = JOURNAL
 FORMAT = 2
 
 COMPARED = ("number", "params", "state", "objectives", "statistics", "error")

@@ -19,8 +19,8 @@ from framework.backtest.report import with_section
 from framework.backtest.tables import row, table
 from framework.backtest.write import write_whole
 from framework.errors import DataError
+from framework.research.folders import JOURNAL
 from framework.research.history import History, history_of_run
-from framework.research.journal import earlier_sharpes
 from framework.research.sharpe import (
     deflated_sharpe_ratio,
     minimum_backtest_length,
@@ -64,6 +64,10 @@ def belief_section(folder: Path) -> str:
 
 def earlier(folder: Path, run: Mapping[str, Any]) -> tuple[float, ...]:
     """Return the Sharpe ratios per day of all trials of searches beside a run: of its strategies, on its data."""
+    if not any(folder.resolve().parent.glob(f"*/{JOURNAL}")):
+        return ()
+    from framework.research.journal import earlier_sharpes
+
     try:
         return earlier_sharpes(folder, {"fingerprint": run["fingerprint"], "config": run["config"]}, ())
     except (KeyError, TypeError) as error:
