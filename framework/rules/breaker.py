@@ -43,6 +43,15 @@ def end_trips(order: Any) -> None:
 
 
 @compiled
+def may_end_today(order: Any) -> bool:
+    """Return whether a trip lasts that the next roll of the day is not needed for: the cooldown alone ends it."""
+    p, state, day = order.p, order.state, order.past.day
+    is_streak = state.streak_tripped and (p.auto_resume or day > state.streak_day)
+    may_end: bool = is_streak or (state.loss_tripped and day > state.loss_day)
+    return may_end
+
+
+@compiled
 def begin_trips(order: Any) -> bool:
     """Begin what is due; return whether anything began."""
     p, state, past = order.p, order.state, order.past
@@ -90,7 +99,7 @@ class CircuitBreaker(RiskRule):
 
     @staticmethod
     def watch(order: Any) -> None:
-        """Begin and end trips; look at every mark while one lasts, else at a loss near the threshold, then at it."""
+        """Begin and end trips; look at every mark while one may end, else at a loss near the threshold, then at it."""
         see_round_trips(order)
         has_begun = begin_trips(order)
         if has_begun and order.p.on_trip == FLATTEN:
@@ -100,7 +109,7 @@ class CircuitBreaker(RiskRule):
         loss = account.day_start_equity - account.equity
         measured(order, loss, order.p.daily_loss_threshold)
         level = math.inf
-        if not (order.state.loss_tripped or order.state.streak_tripped):
+        if not may_end_today(order):
             level = next_level(order, account.day_start_equity, loss, order.p.daily_loss_threshold)
         call_again(order, level, math.inf)
 
