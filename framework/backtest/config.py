@@ -317,7 +317,7 @@ def config_from_dict(document: Mapping[str, Any], folder: str | Path = ".") -> C
     sections = {name: section_of(kind, document[name]) for name, kind in _SECTIONS.items() if name in document}
     for name in ("slippage", "sizing", "broker"):
         if name in document:
-            sections[name] = _use(name, document[name])
+            sections[name] = use_of(name, document[name])
     if "tax" in document:
         sections["tax"] = _tax(document["tax"])
     strategies = strategies_of(document.get("strategy", []))
@@ -372,7 +372,7 @@ def _data(value: Any) -> Data:
     return Data(**own, options=values)
 
 
-def _use(section: str, value: Any) -> Use:
+def use_of(section: str, value: Any) -> Use:
     """Return a plug-in with parameters written as keys of the section, as a table `params`, or as both."""
     values = checked_table(f"[{section}]", value)
     _refuse_secrets(section, values)

@@ -10,7 +10,7 @@ import copy
 import json
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from framework.errors import ConfigError, did_you_mean
@@ -29,7 +29,7 @@ def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> dict[
     """
     result = copy.deepcopy(document)
     for text in overrides:
-        _merge(result, _strategy_resolved(result, parse_override(text), text))
+        result = merged(result, _strategy_resolved(result, parse_override(text), text))
     return result
 
 
@@ -53,13 +53,17 @@ def parse_override(text: str) -> dict[str, Any]:
     )
 
 
-def _merge(target: dict[str, Any], change: dict[str, Any]) -> None:
-    """Merge tables of `change` into `target`; every other value replaces what was there."""
+def merged(target: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of nested tables with those of `change` merged into it; every other value replaces what was there.
+
+    >>> merged({"fees": {"taker_bps": 1, "minimum": 2}}, {"fees": {"taker_bps": 5}})
+    {'fees': {'taker_bps': 5, 'minimum': 2}}
+    """
+    result = dict(target)
     for key, value in change.items():
-        if isinstance(value, dict) and isinstance(target.get(key), dict):
-            _merge(target[key], value)
-        else:
-            target[key] = value
+        known = result.get(key)
+        result[key] = merged(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
+    return result
 
 
 def _strategy_resolved(document: dict[str, Any], change: dict[str, Any], text: str) -> dict[str, Any]:
@@ -80,6 +84,5 @@ def _strategy_resolved(document: dict[str, Any], change: dict[str, Any], text: s
             f"--set {text!r}: {name!r} is none of the strategies{did_you_mean(name, names)}; with several, name one "
             f"as in strategy.{names[0]}.params.KEY=VALUE"
         )
-    items = copy.deepcopy(present)
-    _merge(items[position], part)
+    items = [merged(item, part) if number == position else item for number, item in enumerate(present)]
     return {**change, "strategy": items}
