@@ -297,3 +297,37 @@ def test_what_is_before_the_start_of_a_run_is_in_no_statistic():
     assert whole.records.marks["time"].min() >= first > whole.prices.close_time[0]
     assert whole.records.days["time"].min() >= first
     assert len(whole.records.marks) == np.sum(whole.prices.close_time >= first)
+
+
+@pytest.mark.parametrize(("window", "told"), [
+    ({"start": "2031-01-01"}, r"\[run\] start = 2031-01-01 00:00:00Z, and"),
+    ({"end": "2019-06-30"}, r"\[run\] end = 2019-07-01 00:00:00Z, and"),
+    ({"start": "2019-02-01", "end": "2019-02-27"}, r"start = 2019-02-01 00:00:00Z and end = 2019-02-28 00:00:00Z, and"),
+])
+def test_a_window_outside_the_data_is_named_with_the_range_of_the_data(window: dict[str, str], told: str) -> None:
+    """Neither the strategy nor its warm-up is to blame."""
+    with pytest.raises(ConfigError, match=f"{told} the bars of the data close from 2020-01-01 01:00:00Z to 2020-03-"):
+        run(**window)
+
+
+class AllIn(Strategy):
+    """Sells short at once, for ten times what it has."""
+
+    name = "all_in"
+
+    @staticmethod
+    def decide(now):  # type: ignore[no-untyped-def]
+        if now.position.qty == 0.0:
+            sell(now, qty=90.0)
+
+
+def test_ruin_is_told_once() -> None:
+    """Short 90 at 100 on 1,000: at 112 nothing is left."""
+    close = np.array([100.0, 112.0, 112.0])
+    frame = {"open_time": np.datetime64("2024-01-01", "ns") + np.arange(3) * np.timedelta64(1, "D"),
+             "open": np.array([100.0, 100.0, 112.0]), "high": close + 1.0, "low": close - 13.0, "close": close,
+             "volume": np.full(3, 1e6)}
+    result = framework.backtest(data={"A": frame}, strategy=AllIn, capital=1_000, account={"leverage": 10.0})
+    assert result.outcome == "ruined"
+    assert [note for note in result.stats.footnotes if "ruin" in note] == [
+        "ruined: equity fell to zero or below and the run ended there"]
