@@ -24,6 +24,7 @@ from framework.model.enums import Role
 from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK, padded, record
 from framework.risk import RiskRule, Rule, SizingRule, check_dtype, store_rule
 from framework.rules.alerts import Alerts
+from framework.rules.told import times
 from framework.slippage import SlippageModel, fill_dtype
 from framework.source_check import check_names
 from framework.strategy import Strategy, now_dtype, shown_with_model, store_constants
@@ -225,8 +226,8 @@ def outcomes(made: layout.State, rules: Sequence[Rule], checks: state.RecordMemo
         row = made.rules[number]
         if row["alerts"]:
             first = np.datetime_as_string(np.datetime64(int(row["alerted_at"]), "ns"), unit="m")
-            told.append(f"{rule.name}: {row['alerts']} times at {row['alert_at']:.0%} of a limit or beyond, first at "
-                        f"{first}Z, {row['nearest']:.0%} at most")
+            told.append(f"{rule.name}: {times(int(row['alerts']))} at {row['alert_at']:.0%} of a limit or beyond, "
+                        f"first at {first}Z, {row['nearest']:.0%} at most")
     return told
 
 
