@@ -331,3 +331,23 @@ def test_ruin_is_told_once() -> None:
     assert result.outcome == "ruined"
     assert [note for note in result.stats.footnotes if "ruin" in note] == [
         "ruined: equity fell to zero or below and the run ended there"]
+
+
+def test_two_uses_of_one_strategy_are_told_apart_in_every_table() -> None:
+    """By its label, and by its number where it has none."""
+    uses = [{"name": "flipping", "params": {"fast": 3, "slow": 9}}, {"name": "flipping", "label": "slower"},
+            {"name": "flipping", "params": {"fast": 8}}]
+    framework.plugins.registry().add("strategy", Flipping)
+    result = run(uses, symbols=["AAA"])  # type: ignore[arg-type]
+    expected = {"flipping", "slower", "flipping#2"}
+    assert result.slots == (("flipping", "AAA"), ("slower", "AAA"), ("flipping#2", "AAA"))
+    for name in ("orders", "fills", "trades", "exits", "refusals"):
+        assert set(getattr(result, name)["strategy"].drop_nulls()) <= expected
+    assert set(result.orders["strategy"]) == expected
+    shares = {share.name: share for share in result.attribution()["strategy"]}
+    assert set(shares) == expected
+    counted = dict(result.trades["strategy"].value_counts().iter_rows())
+    assert {name: share.trades for name, share in shares.items()} == counted
+    told = framework.explain(result, "AAA", "2020-02-10 00:00")
+    assert [slot["strategy"] for slot in told["slots"]] == ["flipping", "slower", "flipping#2"]
+    assert told["is_faithful"]

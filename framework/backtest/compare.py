@@ -15,6 +15,7 @@ import numpy as np
 from framework.backtest.explain import explain
 from framework.backtest.plain import plain
 from framework.backtest.recorded import Recorded, load_recorded, open_run, plugin_difference, why_not
+from framework.backtest.strategy_section import labels_of
 from framework.data.series import FIELDS, format_time
 from framework.data.tape import Tape
 from framework.errors import FrameworkError
@@ -112,16 +113,14 @@ def config_causes(one: Recorded, other: Recorded) -> Iterable[dict[str, Any]]:
 
 
 def flattened(prefix: str, value: Any) -> Iterable[tuple[str, Any]]:
-    """Yield every leaf of nested tables by its dotted name; items of a list of tables by their `name`."""
+    """Yield every leaf of nested tables by its dotted name; items of a list of tables by what they are called."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from flattened(f"{prefix}.{key}" if prefix else str(key), item)
     elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
-        names: list[str] = []
-        for item in value:
-            name = str(item.get("name", ""))
-            names.append(name)
-            yield from flattened(f"{prefix}.{name}" + (f"#{names.count(name)}" if names.count(name) > 1 else ""), item)
+        labels = labels_of((str(item.get("name", "")), item.get("label")) for item in value)
+        for label, item in zip(labels, value, strict=True):
+            yield from flattened(f"{prefix}.{label}", item)
     else:
         yield prefix, value
 

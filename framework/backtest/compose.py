@@ -76,11 +76,15 @@ class Terms:
 
 @attrs.frozen
 class Plan:
-    """One strategy, with its parameters, on symbols of the tape (by default all); trained if it has a fit."""
+    """One strategy, with its parameters, on symbols of the tape (by default all); trained if it has a fit.
+
+    label: what this use is called in tables; the name of the strategy by default.
+    """
 
     strategy: Strategy
     symbols: tuple[str, ...] | None = None
     fitted: Fitted | None = None
+    label: str = attrs.field(default=attrs.Factory(lambda plan: plan.strategy.name, takes_self=True))
 
 
 @attrs.frozen(eq=False)
@@ -240,7 +244,7 @@ def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
     for number, plan in enumerate(plans):
         wanted = range(tape.n_symbols) if plan.symbols is None else sorted(tape.symbol_index(s) for s in plan.symbols)
         if not wanted or len(set(wanted)) != len(wanted):
-            raise ConfigError(f"{plan.strategy.name}: symbols = {plan.symbols!r}; name at least one symbol, each once")
+            raise ConfigError(f"{plan.label}: symbols = {plan.symbols!r}; name at least one symbol, each once")
         symbols, named = np.array(wanted), tuple(tape.symbols[place] for place in wanted)
         declared, wake = names_of(plan.strategy, named), wake_of(plan.strategy, named)
         slots.strategies.extend([number] * len(wanted))
@@ -251,7 +255,7 @@ def plan_slots(tape: Tape, plans: Sequence[Plan], cache: ColumnCache) -> Slots:
             asked = slot_addresses(tape, symbols, slots.keep, [
                 lambda symbol, x=condition: truth(x, tape, symbol, cache) for condition in wake.values()])
         except DataError as error:
-            raise DataError(f"{plan.strategy.name}: {error}") from error
+            raise DataError(f"{plan.label}: {error}") from error
         slots.wakes.append(np.zeros((symbols.size, len(WAKES)), np.int64))
         slots.wakes[-1][:, [WAKES.index(name) for name in wake]] = asked
         slots.ready.append(ready_rows(list(declared.values()), tape, cache)[symbols] + (1 if declared else 0))

@@ -1,7 +1,8 @@
 """``--set key=value``: change one key of a configuration without touching its file.
 
 The key is a dotted TOML key, the value a TOML value; a bare word is taken as a text.  Tables are merged, everything
-else is replaced.  With several ``[[strategy]]`` the strategy is named: ``strategy.ema_cross.params.fast=5``.
+else is replaced.  With several ``[[strategy]]`` one is named by its label, or its name where it has none:
+``strategy.ema_cross.params.fast=5``, ``strategy.ema_cross#2.params.fast=5`` for the second one of a name.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from framework.backtest.strategy_section import labels_of
 from framework.errors import ConfigError, did_you_mean
 
 _BARE = re.compile(r"[A-Za-z_/~.][\w./:~+-]*\Z")
-_KEY = re.compile(r"[\w\"'. -]+\Z")
+_KEY = re.compile(r"[\w\"'. #-]+\Z")
+_NUMBERED = re.compile(r"(?<![\w\"'-])[\w-]+#\d+(?![\w\"'-])")
+"""A part of a key such as ema_cross#2, which TOML wants in quotes."""
 
 
 def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -39,6 +43,7 @@ def parse_override(text: str) -> dict[str, Any]:
     key, value = key.strip(), value.strip()
     if not sign or not _KEY.match(key) or not value:
         raise ConfigError(f"--set {text!r} is not of the form key=value, such as run.capital=50_000")
+    key = _NUMBERED.sub(r'"\g<0>"', key)
     if "\n" in value:
         raise ConfigError(f"--set {text!r} has more than one line; give every key a --set of its own")
     candidates = [value, json.dumps(value)] if _BARE.match(value) else [value]
@@ -71,11 +76,9 @@ def _strategy_resolved(document: dict[str, Any], change: dict[str, Any], text: s
     asked, present = change.get("strategy"), document.get("strategy")
     if not isinstance(asked, dict) or not isinstance(present, list) or not all(isinstance(it, dict) for it in present):
         return change
-    names = [str(item.get("name")) for item in present]
+    names = labels_of((str(item.get("name")), item.get("label")) for item in present)
     name = next(iter(asked))
     if name in names and isinstance(asked[name], dict):
-        if names.count(name) > 1:
-            raise ConfigError(f"--set {text!r}: {names.count(name)} strategies are called {name!r}; change the file")
         position, part = names.index(name), asked[name]
     elif len(present) == 1:
         position, part = 0, asked

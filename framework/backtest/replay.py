@@ -141,7 +141,7 @@ def replay(run: Recorded, symbol: str, at: str, *, data_folder: Path | None = No
         simulation.step()
     asleep = {slot: int(simulation.state.slots["asleep_until"][slot]) for slot in slots}
     tags = [("", *parts.plans[int(slot["strategy"])].strategy.tags) for slot in simulation.state.slots]
-    owners = [(parts.plans[int(slot["strategy"])].strategy.name, parts.tape.symbols[int(slot["symbol"])])
+    owners = [(parts.plans[int(slot["strategy"])].label, parts.tape.symbols[int(slot["symbol"])])
               for slot in simulation.state.slots]
     multipliers = np.array([instrument.multiplier for instrument in parts.tape.instruments])
     namer = Namer(parts.tape.symbols, owners, tags, [rule.name for rule in parts.rules[1:]], multipliers)

@@ -86,8 +86,9 @@ def put_together(config: Config, tape: Tape | None = None, interpreted: bool = F
     tape = tape if tape is not None else load(config)
     known_symbols(config, tape)
     cache = cache or ColumnCache()
-    plans = [trained_plan(Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols), use, tape,
-                          config.run.seed, cache) for use in config.strategies]
+    plans = [trained_plan(Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols, label=label), use,
+                          tape, config.run.seed, cache)
+             for use, label in zip(config.strategies, config.labels, strict=True)]
     sizing = make("sizing", config.sizing, SizingRule)
     rules = [make("risk", use, RiskRule) for use in config.risk]
     slippage = slippage_of(config.slippage, tape) if config.slippage else None
@@ -220,7 +221,7 @@ def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], 
     logs = {name: rows.copy() for name, rows in used_logs(state).items()}
     if not may_be_idle and logs["orders"].size == 0 and logs["refusals"].size == 0:
         raise ConfigError(no_decision(config, tape, simulation))
-    slots = tuple((plans[int(slot["strategy"])].strategy.name, tape.symbols[int(slot["symbol"])])
+    slots = tuple((plans[int(slot["strategy"])].label, tape.symbols[int(slot["symbol"])])
                   for slot in state.slots)
     tags = tuple(("", *plans[int(slot["strategy"])].strategy.tags) for slot in state.slots)
     account = state.account[0]
@@ -256,7 +257,7 @@ def regimes_of(sizing: Rule, simulation: Simulation) -> Regimes | None:
 
 def no_decision(config: Config, tape: Tape, simulation: Simulation) -> str:
     """Return the message for a run in which no strategy ever expressed a view, with the likely reason."""
-    names = ", ".join(use.name for use in config.strategies)
+    names = ", ".join(config.labels)
     if not np.isfinite(window_closes(tape, config)[0]).any():
         return outside(config, tape)
     ready = int(simulation.state.slots["ready"].min())
