@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import pydoc
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +79,15 @@ def test_the_package_is_also_the_function(asked: Asked) -> None:
     assert framework.backtest(MINIMAL) == "the result"
     assert asked.config == config_from_dict(MINIMAL)
     assert framework.backtest.config.Config is Config
+
+
+def test_help_tells_how_it_is_called() -> None:
+    told = pydoc.render_doc(framework.backtest, renderer=pydoc.plaintext)
+    assert "framework.backtest - From a configuration to a result" in told
+    assert "framework.backtest(config=None, data=None, strategy=None, *, progress=None, interpreted=False, **" in told
+    for line in (api.backtest.__doc__ or "").splitlines():
+        assert line.strip() in told
+    assert inspect.signature(framework.backtest) == inspect.signature(api.backtest)
 
 
 @pytest.mark.parametrize("first", ["import framework.backtest.config", "framework.backtest", "import framework.cli"])

@@ -50,6 +50,7 @@ def backtest(config: Config | Mapping[str, Any] | str | Path | None = None, data
         [run] (``capital=50_000``), `symbols`, `timeframe` and options of [data] (``stamp="open"``), and `params`,
         `trained_from` and `trained_until` of the one strategy.  A list of rules (``risk=[Drawdown(), "alerts"]``) takes
         the place of all of [risk].
+    progress: called now and then with the number of events that are done and of all events.
     interpreted: call the strategy's Python functions, so that a debugger stops in them.
     Raises ConfigError, DataError, PluginError or StrategyError.
 
