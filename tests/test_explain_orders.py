@@ -255,10 +255,12 @@ def test_what_a_rule_closes_names_the_rule_though_the_strategy_intends_nothing()
                              risk={"circuit_breaker": {"daily_loss_threshold": 400.0, "on_trip": "flatten"}})
     verdict = told(run, 3)["verdict"]
     assert "asked, and intended nothing itself" in verdict
-    assert ("order 2, with which the rule circuit_breaker closes everything, sold 50 at 90 (exit) at "
+    assert ("order 2, with which the rule circuit_breaker closes everything, sold 50 at 90 (halt) at "
             "2024-01-04 00:00:00Z") in verdict
-    assert any(line.startswith("placed   order 2: sell market (exit), 50, with which the rule circuit_breaker closes")
-               for line in str(explain(run, "A", day(3))).splitlines())
+    placed = "placed   order 2: sell market (halt), the whole position, with which the rule circuit_breaker closes"
+    assert any(line.startswith(placed) for line in str(explain(run, "A", day(3))).splitlines())
+    assert "(halt)" in told(run, 4)["verdict"]
+    assert "a risk rule had asked for everything to be closed" in told(run, 4)["verdict"]
     assert "the rule" not in told(run, 2)["verdict"]
     assert "intended nothing itself" not in told(run, 2)["verdict"]
 

@@ -277,27 +277,17 @@ def orders_placed(run: Recorded, moment: Moment, slot: int) -> list[dict[str, An
     import polars as pl
 
     rows = new_rows(moment, slot, "orders")
-    rows = rows[is_placed(moment, rows)]
-    ids = rows["id"].tolist()
+    ids = rows["id"][is_placed(moment, rows)].tolist()
     if not ids:
         return []
-    halt = halting_order(moment, rows)
     orders = order_rows(run.table("orders").filter(pl.col("id").is_in(ids)))
     fills = run.table("fills").filter(pl.col("order_id").is_in(ids))
     times = fills["time"].dt.timestamp("ns").to_list()
     told = [row | {"time": format_time(time)}
             for row, time in zip(frame_rows(fills, FILL_COLUMNS), times, strict=True)]
-    return [order | ({"because": f"{rules_told(moment)} closes everything"} if order["id"] == halt else {})
+    halt = name_of(Role, Role.HALT)
+    return [order | ({"because": f"{rules_told(moment)} closes everything"} if order["role"] == halt else {})
             | {"fills": [fill for fill in told if fill["order_id"] == order["id"]]} for order in orders]
-
-
-def halting_order(moment: Moment, rows: np.ndarray) -> int:
-    """Return the id of the order with which rules close the position of a slot, 0 for none.
-
-    rows: ORDER rows that the close gave rise to.  Rules see a mark before strategies are asked: it is the first exit.
-    """
-    exits = rows["id"][(rows["role"] == Role.EXIT) & (rows["tag"] == 0)] if moment.halted_by else rows["id"][:0]
-    return int(exits[0]) if exits.size else 0
 
 
 def rules_told(moment: Moment) -> str:
