@@ -354,7 +354,7 @@ def section_of(kind: type[Any], value: Any) -> Any:
         if key in LATER_KEYS.get(section, ()):
             raise ConfigError(f"[{section}] {key} is not available in this version; remove it")
         if key not in known:
-            hint = "; it belongs in [data]" if key in _OWN_DATA_KEYS else did_you_mean(key, known)
+            hint = did_you_mean(key, known) or ("; it belongs in [data]" if key in _OWN_DATA_KEYS else "")
             raise ConfigError(f"[{section}]: unknown key {key!r}{hint}; it has: {', '.join(known)}")
     return kind(**values)
 
