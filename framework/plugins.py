@@ -223,12 +223,15 @@ class Registry:
     def add(self, kind: str, value: Any) -> None:
         """Make a class that Python code defines usable by its name; the same name again replaces it.
 
-        Raises PluginError when the class breaks its contract or an installed plug-in has that name.
+        An installed class is usable as it is.  Raises PluginError when the class breaks its contract or an installed
+        plug-in of that name is another class.
         """
         item = _checked(Plugin(HERE, HERE, "", f"{value!r}"), KINDS[kind], value)
         if item.kind != kind:
             raise PluginError(f"{_shown(value)} is a {item.kind} plug-in, and a {kind} plug-in is needed here")
         installed = [other for other in self.found(kind) if other.name == item.name and other.plugin.name != HERE]
+        if any(other.value is value for other in installed):
+            return
         if installed:
             raise PluginError(
                 f"{kind} {item.name!r} is already installed by {installed[0].plugin.distribution}; "

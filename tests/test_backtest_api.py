@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import pydoc
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +23,7 @@ from framework.backtest import api
 from framework.backtest.config import Config, StrategyUse, Use, config_from_dict
 from framework.data.tape import Tape
 from framework.errors import ConfigError, DataError, PluginError
+from framework.rules import PositionLimits
 
 MINIMAL = {"data": {"source": "sample", "symbols": ["AAPL"]}, "strategy": {"name": "ema_cross"}}
 
@@ -76,6 +79,15 @@ def test_the_package_is_also_the_function(asked: Asked) -> None:
     assert framework.backtest(MINIMAL) == "the result"
     assert asked.config == config_from_dict(MINIMAL)
     assert framework.backtest.config.Config is Config
+
+
+def test_help_tells_how_it_is_called() -> None:
+    told = pydoc.render_doc(framework.backtest, renderer=pydoc.plaintext)
+    assert "framework.backtest - From a configuration to a result" in told
+    assert "framework.backtest(config=None, data=None, strategy=None, *, progress=None, interpreted=False, **" in told
+    for line in (api.backtest.__doc__ or "").splitlines():
+        assert line.strip() in told
+    assert inspect.signature(framework.backtest) == inspect.signature(api.backtest)
 
 
 @pytest.mark.parametrize("first", ["import framework.backtest.config", "framework.backtest", "import framework.cli"])
@@ -145,6 +157,54 @@ def test_rules_may_be_a_list_of_classes_and_names(asked: Asked) -> None:
     assert asked.config.risk == (Use("rule_of_this_test"), Use("drawdown"))
 
 
+@pytest.mark.parametrize("given", [PositionLimits, PositionLimits(max_shares=5)])
+def test_a_class_that_is_installed_may_be_handed_over(asked: Asked, given: Any) -> None:
+    framework.backtest(data="sample", strategy=plugins.find("strategy", "ema_cross")(fast=5), risk=[given])
+    assert asked.config is not None
+    assert asked.config.strategies[0].params["fast"] == 5
+    assert [rule.name for rule in asked.config.risk] == ["position_limits"]
+    assert asked.config.risk[0].params.get("max_shares", 5) == 5
+    assert plugins.find("risk", "position_limits") is PositionLimits
+    assert not plugins.registry().added
+
+
+def test_another_class_of_an_installed_name_is_refused() -> None:
+    other = type("Other", (framework.RiskRule,), {"name": "position_limits"})
+    with pytest.raises(PluginError, match="already installed by trading-framework; give your class another name"):
+        framework.backtest(data="sample", strategy="ema_cross", risk=[other])
+
+
+def test_params_add_to_those_of_an_instance_and_of_a_file(asked: Asked) -> None:
+    framework.backtest(data="sample", strategy=Quiet(length=30), params={"other": 3})
+    assert asked.config is not None
+    assert asked.config.strategies[0].params == {"length": 30, "other": 3}
+    base = {**MINIMAL, "strategy": [{"name": "ema_cross", "params": {"fast": 3, "slow": 99}}]}
+    framework.backtest(base, params={"fast": 5})
+    assert asked.config.strategies[0].params == {"fast": 5, "slow": 99}
+    assert base["strategy"] == [{"name": "ema_cross", "params": {"fast": 3, "slow": 99}}]
+
+
+def test_rules_of_a_mapping_are_added_and_those_of_a_list_are_all(asked: Asked) -> None:
+    base = {**MINIMAL, "risk": {"drawdown": {"max_drawdown": 0.1}, "portfolio_heat": {"max_heat": 0.2}}}
+    framework.backtest(base, risk={"alerts": {}, "drawdown": {"halt_days": 3}, "portfolio_heat": {"enabled": False}})
+    assert asked.config is not None
+    assert asked.config.risk == (Use("drawdown", {"max_drawdown": 0.1, "halt_days": 3}), Use("alerts"))
+    framework.backtest(base, risk=["alerts", {"name": "position_limits", "max_shares": 5}])
+    assert asked.config.risk == (Use("alerts"), Use("position_limits", {"max_shares": 5}))
+
+
+def test_a_mapping_changes_the_same_plug_in_and_another_takes_its_place(asked: Asked) -> None:
+    base = {**MINIMAL, "sizing": {"name": "percent_of_equity", "percent": 20, "other": 1}}
+    for change, expected in (({"percent": 30}, {"percent": 30, "other": 1}),
+                             ({"name": "percent_of_equity", "params": {"percent": 30}}, {"percent": 30, "other": 1})):
+        framework.backtest(base, sizing=change)
+        assert asked.config is not None
+        assert asked.config.sizing == Use("percent_of_equity", expected)
+    framework.backtest(base, sizing={"name": "risk_per_trade", "risk": 0.01})
+    assert asked.config is not None
+    assert asked.config.sizing == Use("risk_per_trade", {"risk": 0.01})
+
+
 @pytest.mark.parametrize("kind", [dict, pd.DataFrame, pl.DataFrame, pa.table])
 def test_every_kind_of_frame_becomes_the_same_tape(asked: Asked, kind: Any) -> None:
     framework.backtest(data=kind(bars()), strategy="ema_cross", stamp="open")
@@ -193,6 +253,10 @@ def test_progress_and_interpreted_reach_the_run(asked: Asked) -> None:
         ({"data": "sample", "strategy": "x", "fees": 5}, r"\[fees\] = 5"),
         ({"data": "sample", "strategy": "x", "slippage": 5}, "slippage is int; it must be a name"),
         ({"data": "sample", "strategy": "x", "walk_forward": {}}, "train is missing"),
+        ({"data": "sample", "strategy": "x", "risk": ["alerts", "alerts"]}, "risk has the rule 'alerts' twice; keep"),
+        ({"data": "sample", "strategy": "x", "risk": [{"max_shares": 5}]}, r"\[risk\]: name is missing"),
+        ({"data": "sample", "strategy": "x", "params": 5}, r"\[strategy\] params = 5"),
+        ({"config": {**MINIMAL, "strategy": "x"}, "params": {}}, r"\[strategy\] = 'x'"),
         ({"config": 3}, "config is int; it must be a path, a mapping or a Config"),
         ({"config": "no_such_file.toml"}, "no configuration file at 'no_such_file.toml'"),
     ],

@@ -6,13 +6,17 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 import pytest
 from told_runs import make_run, write_bars
 
+import framework
+from framework.backtest.compare import compare
+from framework.backtest.write import write_run
 from framework.cli import main
+from framework.strategy import BUY, DAY, GTC, Param, Strategy, cancel, place_limit, place_stop_limit
 
 Differ = Callable[[Path, Path], dict[str, Any]]
 
@@ -197,6 +201,77 @@ def test_the_text_leads_from_the_cause_to_the_difference(run: Path, capsys: pyte
     assert lines[3] == "since    2024-01-06 00:00:00Z, fills of handmade HAND"
     assert lines[4:6] == ["  first  fee 1.03", "  second fee 2.06"]
     assert lines[-1].startswith("why      the one thing that differs is the cause: fees.taker_bps")
+
+
+class Waiting(Strategy):
+    """Leaves one order that no bar reaches, of the kind and life that its parameters say."""
+
+    name = "waiting"
+    lasts = Param(10.0, low=1.0, high=10.0)
+    price = Param(50.0, low=1.0, high=1000.0)
+    life = Param(float(GTC), low=0.0, high=4.0)
+    trigger = Param(0.0, low=0.0, high=1000.0)
+    tags = ("rest",)
+
+    @staticmethod
+    def decide(now: Any) -> None:
+        if now.state.bar == 0.0:
+            if now.p.trigger > 0.0:
+                place_stop_limit(now, BUY, now.p.trigger, now.p.price, qty=1.0, tag=now.tag.rest)
+            else:
+                place_limit(now, BUY, now.p.price, qty=1.0, tag=now.tag.rest, tif=int(now.p.life))
+        elif now.state.bar == now.p.lasts:
+            cancel(now, now.tag.rest)
+        now.state.bar += 1.0
+
+    state: ClassVar[dict[str, float]] = {"bar": 0.0}
+
+
+def waited(folder: Path, account: dict[str, Any] | None = None, **params: float) -> Path:
+    """Run `waiting` on six bars around 100 and write the run below a new folder."""
+    rows = [f"2024-01-{number:02}T00:00:00Z,100,105,99,100,1000" for number in range(1, 7)]
+    folder.mkdir()
+    (folder / "A.csv").write_text("\n".join(["time,open,high,low,close,volume", *rows]) + "\n")
+    data = {"source": "csv", "path": str(folder / "{symbol}.csv"), "symbols": ["A"], "stamp": "open"}
+    result = framework.backtest(data=data, strategy=Waiting(**params), capital=10_000, account=account or {})
+    return write_run(result, folder / "run", report=False)
+
+
+@pytest.mark.parametrize(("one", "other", "table", "time", "columns", "values"), [
+    ({"lasts": 2}, {"lasts": 3}, "order ends", "2024-01-04", ["ended_time"], None),
+    ({"lasts": 3}, {}, "order ends", "2024-01-05", ["status", "ended_time"], None),
+    ({}, {"life": DAY}, "orders", "2024-01-02", ["time_in_force", "until"], ["gtc", "day"]),
+    ({}, {"price": 51}, "orders", "2024-01-02", ["price"], [50.0, 51.0]),
+    ({"trigger": 110}, {}, "orders", "2024-01-02", ["limit", "kind", "price"], [50.0, None]),
+    ({"trigger": 104}, {"trigger": 108}, "order ends", "2024-01-07", ["kind", "price"], ["limit", "stop_limit"]),
+])
+def test_orders_that_were_never_filled_differ_in_their_terms_and_their_ends(
+    tmp_path: Path, one: dict[str, float], other: dict[str, float], table: str, time: str, columns: list[str],
+    values: list[Any] | None,
+) -> None:
+    """No fill, no refusal, the same equity throughout."""
+    found = compare(waited(tmp_path / "one", **one), waited(tmp_path / "other", **other))
+    first = found["first_difference"]
+    assert not found["is_same"]
+    assert (first["table"], first["time"][:10], first["columns"]) == (table, time, columns)
+    if values is not None:
+        assert [row[columns[0]] for row in first["rows"]] == values
+    assert all("order 1" in side["verdict"] for side in found["explained"])
+
+
+def test_interest_is_found_where_it_was_paid(tmp_path: Path) -> None:
+    """1 % on 10,000 from the first night on; no symbol explains it."""
+    found = compare(waited(tmp_path / "one"), waited(tmp_path / "other", {"interest_percent": 1.0}))
+    assert found["first_difference"]["table"] == "cash_flows"
+    assert "whole account" in found["explained"][0]["error"]
+
+
+def test_a_backtest_does_not_look_at_walk_forward(run: Path, differ: Differ) -> None:
+    """The section is listed, and said to have no part."""
+    found = differ(run, make_run(run.parent, "walked", 'walk_forward.train="3m"', 'walk_forward.test="1m"'))
+    assert found["causes"]
+    assert not any(cause["has_part"] for cause in found["causes"])
+    assert found["verdict"] == "the runs did the same"
 
 
 def test_a_run_that_is_not_there_is_bad_input(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

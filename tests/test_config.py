@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.backtest import config as config_module
-from framework.backtest import fields, overrides
+from framework.backtest import fields, overrides, strategy_section
 from framework.backtest.config import Config, Data, Fees, Run, StrategyUse, Use, config_from_dict, load_config
 from framework.backtest.overrides import apply_overrides, parse_override
 from framework.errors import ConfigError
@@ -418,8 +418,32 @@ def test_an_override_names_one_of_several_strategies() -> None:
     }
     with pytest.raises(ConfigError, match=r"'params' is none of the strategies.*strategy\.x\.params\.KEY=VALUE"):
         apply_overrides(several, ["strategy.params.b=2"])
-    with pytest.raises(ConfigError, match="2 strategies are called 'x'"):
-        apply_overrides({"strategy": [{"name": "x"}, {"name": "x"}]}, ["strategy.x.params.b=2"])
+
+
+def test_an_override_names_a_use_by_its_label_or_by_the_number_of_its_name() -> None:
+    uses = [{"name": "x"}, {"name": "x", "label": "slow"}, {"name": "x"}]
+    for key, place in (("x", 0), ("slow", 1), ("x#2", 2), ('"x#2"', 2)):
+        changed = apply_overrides({"strategy": uses}, [f"strategy.{key}.params.b=2"])
+        expected = [dict(use) for use in uses]
+        expected[place]["params"] = {"b": 2}
+        assert changed == {"strategy": expected}
+    with pytest.raises(ConfigError, match=r"'x#3' is none of the strategies; did you mean 'x#2'"):
+        apply_overrides({"strategy": uses}, ["strategy.x#3.params.b=2"])
+
+
+def test_uses_of_strategies_are_called_by_label_or_numbered_name() -> None:
+    def labels(*uses: dict[str, Any]) -> tuple[str, ...]:
+        return config_from_dict({"data": {"source": "sample"}, "strategy": list(uses)}).labels
+
+    assert labels({"name": "x"}) == ("x",)
+    assert labels({"name": "x"}, {"name": "y"}, {"name": "x"}, {"name": "x"}) == ("x", "y", "x#2", "x#3")
+    assert labels({"name": "x", "label": "one"}, {"name": "x"}) == ("one", "x")
+    with pytest.raises(ConfigError, match=r"\[\[strategy\]\]: 2 are called 'y', by label or name"):
+        labels({"name": "x", "label": "y"}, {"name": "y"})
+    for bad, message in (("a b", "letters, digits"), (3, "a whole number"), ("risk", "means something else"),
+                         ("x#2", "letters, digits"), ("", "letters, digits")):
+        with pytest.raises(ConfigError, match=rf"\[strategy\] label = .*{message}"):
+            labels({"name": "x", "label": bad})
 
 
 def test_an_override_is_checked_like_the_file(write: Any) -> None:
@@ -432,7 +456,7 @@ def test_an_override_is_checked_like_the_file(write: Any) -> None:
 # --- documentation ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", [config_module, fields, overrides])
+@pytest.mark.parametrize("module", [config_module, fields, overrides, strategy_section])
 def test_the_examples_in_the_docstrings_hold(module: Any) -> None:
     assert doctest.testmod(module).failed == 0
 

@@ -11,7 +11,8 @@ import pytest
 import framework
 from framework.backtest.explain import explain
 from framework.backtest.explain_orders import ENDS
-from framework.model.enums import OrderStatus
+from framework.backtest.explain_text import MEANING
+from framework.model.enums import OrderStatus, Reason
 from framework.slippage import SlippageModel
 from framework.strategy import (
     BUY,
@@ -177,7 +178,7 @@ def test_a_liquidation_is_told_at_its_call_and_at_its_fill() -> None:
     bars = [(100, 101, 99, 100), (100, 101, 99, 99.5), (99, 100, 92, 93), (92, 95, 90, 94)]
     run = framework.backtest(data={"A": frame_of(bars)}, strategy=BuysOnce, run={"capital": 1000.0},
                              account={"leverage": 10.0, "maintenance": 0.045})
-    assert "order 3, which sells what the account can no longer carry, sold 90 at 92" in told(run, 3)["verdict"]
+    assert "order 3, which closes what the account can no longer carry, sold 90 at 92" in told(run, 3)["verdict"]
     verdict = told(run, 4)["verdict"]
     assert "order 3: the account had fallen below its maintenance margin" in verdict
     assert "order 2 ended: its position was closed by order 3" in verdict
@@ -236,6 +237,88 @@ def test_an_entry_that_slips_too_far_names_the_rule_at_its_open() -> None:
     assert "refused buy 1 at 2024-01-03 00:00:00Z by the rule order_validation (value 1, limit 0.5)" in verdict
 
 
+class BuysAt100(Strategy):
+    """Buys 50 at a close of 100 without a position, and never sells."""
+
+    name = "buys_at_100"
+
+    @staticmethod
+    def decide(now):  # type: ignore[no-untyped-def]
+        if now.position.qty == 0 and now.bar.close == 100.0:
+            buy(now, qty=50.0)
+
+
+def test_what_a_rule_closes_names_the_rule_though_the_strategy_intends_nothing() -> None:
+    """50 bought at 100 lose 450 at 91, which trips a breaker at 400; out at the open of 90."""
+    bars = [(100, 101, 99, 100), (100, 101, 99, 99.5), (99, 100, 90, 91), (90, 95, 89, 94)]
+    run = framework.backtest(data={"A": frame_of(bars)}, strategy=BuysAt100, capital=10_000,
+                             risk={"circuit_breaker": {"daily_loss_threshold": 400.0, "on_trip": "flatten"}})
+    verdict = told(run, 3)["verdict"]
+    assert "asked, and intended nothing itself" in verdict
+    assert ("order 2, with which the rule circuit_breaker closes everything, sold 50 at 90 (halt) at "
+            "2024-01-04 00:00:00Z") in verdict
+    placed = "placed   order 2: sell market (halt), the whole position, with which the rule circuit_breaker closes"
+    assert any(line.startswith(placed) for line in str(explain(run, "A", day(3))).splitlines())
+    assert "(halt)" in told(run, 4)["verdict"]
+    assert "a risk rule had asked for everything to be closed" in told(run, 4)["verdict"]
+    assert "the rule" not in told(run, 2)["verdict"]
+    assert "intended nothing itself" not in told(run, 2)["verdict"]
+
+
+def test_a_working_order_that_a_rule_cancels_names_the_rule() -> None:
+    """A limit to sell at 120 works until the breaker closes everything."""
+    bars = [(100, 101, 99, 100), (100, 101, 99, 99.5), (99, 100, 98, 99), (99, 100, 90, 91), (90, 95, 89, 94)]
+    run = framework.backtest(data={"A": frame_of(bars)}, strategy=SellsHigh, capital=10_000,
+                             risk={"circuit_breaker": {"daily_loss_threshold": 300.0, "on_trip": "flatten"}})
+    assert "order 2 ended: the rule circuit_breaker had everything closed" in told(run, 4)["verdict"]
+
+
+class SellsHigh(Strategy):
+    """Buys 50 at the first close; once it holds them it leaves a limit to sell at 120."""
+
+    name = "sells_high"
+
+    @staticmethod
+    def decide(now):  # type: ignore[no-untyped-def]
+        if now.bar.close == 100.0:
+            buy(now, qty=50.0)
+        elif now.bar.close == 99.5:
+            place_limit(now, SELL, 120.0, qty=50.0, reduce_only=True)
+
+
+def test_money_that_no_fill_moved_is_told_at_its_bar() -> None:
+    """Short 10 at 100 over the second night at 36.5 % a year on 1,000: 1. On 11,000 in cash, less the 1,000 of the
+    short sale that is borrowed, 10,000 at 3.65 %: 1."""
+    bars = [(100, 101, 99, 100), (100, 101, 99, 100), (100, 101, 99, 100)]
+    run = framework.backtest(data={"A": frame_of(bars)}, strategy=ShortOnce, capital=10_000,
+                             account={"borrow_percent": 36.5, "interest_percent": 3.65})
+    slot = told(run, 2)
+    (flow,) = slot["cash_flows"]
+    assert (flow["kind"], flow["qty"], flow["base"]) == ("borrow", -10.0, -1000.0)
+    assert flow["amount"] == pytest.approx(-1.0, rel=1e-9)
+    assert "paid 1 of borrow at 2024-01-03 00:00:00Z: 0.100000% of -1,000" in slot["verdict"]
+    lines = str(explain(run, "A", day(2))).splitlines()
+    assert "flowed   paid 1 of borrow at 2024-01-03 00:00:00Z: 0.100000% of -1,000" in lines
+    assert any(line.startswith("account  received 1 of interest at 2024-01-03 00:00:00Z: 0.010000% of 10,")
+               for line in lines)
+
+
+class ShortOnce(Strategy):
+    """Sells 10 short at the first close."""
+
+    name = "short_once"
+
+    @staticmethod
+    def decide(now):  # type: ignore[no-untyped-def]
+        if now.position.qty == 0 and now.position.pending == 0:
+            sell(now, qty=10.0)
+
+
+def test_every_reason_of_the_core_has_a_meaning() -> None:
+    """What has none would be told as a rule of the configuration."""
+    assert set(MEANING) == {reason.name.lower() for reason in Reason if reason != Reason.RULE}
+
+
 def test_every_end_of_an_order_has_a_sentence() -> None:
     by_hand = {OrderStatus.WORKING, OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED,
                OrderStatus.SIBLING_FILLED}
@@ -288,8 +371,8 @@ def test_every_order_fill_end_and_refusal_of_a_run_is_told_at_one_bar(strategy: 
     two = {name: column[3:17] for name, column in market(seed + 100, 20, step).items()}
     run = framework.backtest(data={"A": one, "B": two}, strategy=strategy(seed=seed, idle=0),
                              run={"capital": 10_000.0, "close_at_end": True}, fills={"participation": 0.02},
-                             account={"leverage": 3.0, "maintenance": 0.2})
-    seen: dict[str, Counter[Any]] = {name: Counter() for name in ("fills", "orders", "ends", "refusals")}
+                             account={"leverage": 3.0, "maintenance": 0.2, "borrow_percent": 5.0, "loan_percent": 4.0})
+    seen: dict[str, Counter[Any]] = {name: Counter() for name in ("fills", "orders", "ends", "refusals", "cash_flows")}
     placed = dict(zip(run.orders["id"], run.orders["placed_time"].dt.replace_time_zone(None).to_numpy(), strict=True))
     for symbol, frame, length in (("A", one, DAYS), ("B", two, step)):
         for time in frame["open_time"] + np.timedelta64(length, "ns"):
@@ -307,6 +390,7 @@ def test_every_order_fill_end_and_refusal_of_a_run_is_told_at_one_bar(strategy: 
             assert {placed[order["id"]] for order in slot["orders"]} <= {time}
             seen["fills"].update(fill["id"] for fill in slot["fills"])
             seen["orders"].update(order["id"] for order in [*slot["orders"], *slot["made"]])
+            seen["cash_flows"].update(flow["id"] for flow in slot["cash_flows"])
             seen["ends"].update(order["id"] for order in slot["ended"])
             seen["refusals"].update((symbol, str(refusal["rule"])) for refusal in slot["refusals"])
     ended = run.orders.filter(~run.orders["status"].is_in(["filled", "working"]))
@@ -317,4 +401,6 @@ def test_every_order_fill_end_and_refusal_of_a_run_is_told_at_one_bar(strategy: 
     refused = [(row["symbol"], row["rule"]) for row in run.refusals.iter_rows(named=True)
                if np.datetime64(row["time"].replace(tzinfo=None)) <= last[row["symbol"]]]
     assert seen["refusals"] == Counter(refused)
+    assert seen["cash_flows"] == Counter(run.cash_flows.filter(run.cash_flows["symbol"].is_not_null())["id"].to_list())
+    assert seen.pop("cash_flows")
     assert min(sum(counted.values()) for counted in seen.values()) > 10

@@ -125,6 +125,16 @@ def test_a_constraint_may_name_a_parameter_that_does_not_vary() -> None:
     assert [p["fast"] for p in space_of({"fast": [20, 25, 30, 40]}, "fast < slow").grid()] == [20, 25]
 
 
+def test_two_uses_of_one_strategy_are_searched_apart() -> None:
+    """By label, and by number; what comes out goes to the use that was meant."""
+    uses = [{"name": "ma_cross"}, {"name": "ma_cross", "label": "slow"}, {"name": "ma_cross"}]
+    space = space_of({"slow.fast": [5, 6], "ma_cross#2": {"fast": [7, 8]}}, strategy=uses)
+    assert [one.path for one in space.dimensions] == ["slow.fast", "ma_cross#2.fast"]
+    made = Subject(config_of({}, strategy=uses)).configured({"slow.fast": 6, "ma_cross#2.fast": 8})
+    assert [use.params for use in made.strategies] == [{}, {"fast": 6}, {"fast": 8}]
+    assert made.labels == ("ma_cross", "slow", "ma_cross#2")
+
+
 TWO = [{"name": "ma_cross"}, {"name": "ema_cross"}]
 
 

@@ -273,7 +273,7 @@ def test_what_comes_near_a_limit_is_told_once_it_reaches_the_share(threshold: fl
     simulation = composed(flat_tape([100.0] * 5), [limits, alerts], Script(qty=10.0))
     logs_of(simulation)  # 10 of 14.28... shares are 70 %
     share = f"{threshold:.0f}%"
-    expected = [f"position_limits: 1 times at {share} of a limit or beyond, first at 1970-01-03T00:00Z, 70% at most"]
+    expected = [f"position_limits: once at {share} of a limit or beyond, first at 1970-01-03T00:00Z, 70% at most"]
     assert simulation.notes == (expected if told else [])
 
 
@@ -282,7 +282,7 @@ def test_losses_have_a_threshold_of_their_own() -> None:
     rules = [LossLimits(max_daily_loss=45.0, max_loss_per_trade=1e9), PortfolioHeat(max_heat=1.0)]
     loud = composed(flat_tape(falling), [*rules, Alerts(loss_limit_alert_threshold=85.0)], Script(qty=10.0))
     logs_of(loud)
-    assert [note.split(",")[0] for note in loud.notes] == ["loss_limits: 1 times at 85% of a limit or beyond"]
+    assert [note.split(",")[0] for note in loud.notes] == ["loss_limits: once at 85% of a limit or beyond"]
     quiet = composed(flat_tape(falling), [*rules, Alerts(loss_limit_alert_threshold=90.0)], Script(qty=10.0))
     logs_of(quiet)
     assert quiet.notes == []

@@ -297,3 +297,57 @@ def test_what_is_before_the_start_of_a_run_is_in_no_statistic():
     assert whole.records.marks["time"].min() >= first > whole.prices.close_time[0]
     assert whole.records.days["time"].min() >= first
     assert len(whole.records.marks) == np.sum(whole.prices.close_time >= first)
+
+
+@pytest.mark.parametrize(("window", "told"), [
+    ({"start": "2031-01-01"}, r"\[run\] start = 2031-01-01 00:00:00Z, and"),
+    ({"end": "2019-06-30"}, r"\[run\] end = 2019-07-01 00:00:00Z, and"),
+    ({"start": "2019-02-01", "end": "2019-02-27"}, r"start = 2019-02-01 00:00:00Z and end = 2019-02-28 00:00:00Z, and"),
+])
+def test_a_window_outside_the_data_is_named_with_the_range_of_the_data(window: dict[str, str], told: str) -> None:
+    """Neither the strategy nor its warm-up is to blame."""
+    with pytest.raises(ConfigError, match=f"{told} the bars of the data close from 2020-01-01 01:00:00Z to 2020-03-"):
+        run(**window)
+
+
+class AllIn(Strategy):
+    """Sells short at once, for ten times what it has."""
+
+    name = "all_in"
+
+    @staticmethod
+    def decide(now):  # type: ignore[no-untyped-def]
+        if now.position.qty == 0.0:
+            sell(now, qty=90.0)
+
+
+def test_ruin_is_told_once() -> None:
+    """Short 90 at 100 on 1,000: at 112 nothing is left."""
+    close = np.array([100.0, 112.0, 112.0])
+    frame = {"open_time": np.datetime64("2024-01-01", "ns") + np.arange(3) * np.timedelta64(1, "D"),
+             "open": np.array([100.0, 100.0, 112.0]), "high": close + 1.0, "low": close - 13.0, "close": close,
+             "volume": np.full(3, 1e6)}
+    result = framework.backtest(data={"A": frame}, strategy=AllIn, capital=1_000, account={"leverage": 10.0})
+    assert result.outcome == "ruined"
+    assert [note for note in result.stats.footnotes if "ruin" in note] == [
+        "ruined: equity fell to zero or below and the run ended there"]
+
+
+def test_two_uses_of_one_strategy_are_told_apart_in_every_table() -> None:
+    """By its label, and by its number where it has none."""
+    uses = [{"name": "flipping", "params": {"fast": 3, "slow": 9}}, {"name": "flipping", "label": "slower"},
+            {"name": "flipping", "params": {"fast": 8}}]
+    framework.plugins.registry().add("strategy", Flipping)
+    result = run(uses, symbols=["AAA"])  # type: ignore[arg-type]
+    expected = {"flipping", "slower", "flipping#2"}
+    assert result.slots == (("flipping", "AAA"), ("slower", "AAA"), ("flipping#2", "AAA"))
+    for name in ("orders", "fills", "trades", "exits", "refusals"):
+        assert set(getattr(result, name)["strategy"].drop_nulls()) <= expected
+    assert set(result.orders["strategy"]) == expected
+    shares = {share.name: share for share in result.attribution()["strategy"]}
+    assert set(shares) == expected
+    counted = dict(result.trades["strategy"].value_counts().iter_rows())
+    assert {name: share.trades for name, share in shares.items()} == counted
+    told = framework.explain(result, "AAA", "2020-02-10 00:00")
+    assert [slot["strategy"] for slot in told["slots"]] == ["flipping", "slower", "flipping#2"]
+    assert told["is_faithful"]

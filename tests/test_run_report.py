@@ -105,7 +105,8 @@ def test_holding_all_symbols_from_the_first_close_has_beta_one_and_no_alpha():
 
 
 def test_taxes_are_those_of_the_winners_and_leave_the_run_alone(result):
-    winners = result.trades.filter(pl.col("pnl") > 0)["pnl"].sum()
+    gains = result.trades["pnl"] + result.trades["fees"] - result.trades["cash_flows"]
+    winners = gains.filter(gains > 0).sum()
     assert result.stats["Tax"] == pytest.approx(0.30 * winners)
     sold = result.fills.filter(pl.col("side") == "sell")
     assert sum(year.withheld for year in result.tax_years) == pytest.approx(0.01 * (sold["qty"] * sold["price"]).sum())

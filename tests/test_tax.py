@@ -85,9 +85,24 @@ def test_a_cess_is_taken_of_the_tax():
 
 def test_gains_may_be_counted_before_fees():
     trades = trades_of((at(2021), -1.0), (at(2021), 100.0), fees=5.0)
-    (year,) = tax_years(trades, NOTHING, ONE, tax_of({**INDIA, "deduct_fees": False}))
+    (year,) = tax_years(trades, NOTHING, ONE, tax_of({"rate": 0.3, "deduct_fees": False}))
     # -1 + 5 = 4 is a gain, 100 + 5 = 105: 30 % of 109
     assert (year.gains, year.tax) == pytest.approx((109.0, 32.7))
+
+
+def test_an_indian_gain_is_what_prices_brought():
+    """Section 115BBH (2)(a): bought at 100, sold at 110, 3 of fees, 20 of funding paid: 10 are taxed, not -13."""
+    trades = trades_of((at(2021), -13.0), fees=3.0)
+    trades["cash_flows"] = -20.0
+    (year,) = tax_years(trades, NOTHING, ONE, tax_of(INDIA))
+    assert (year.gains, year.losses, year.tax) == pytest.approx((10.0, 0.0, 3.0))
+    trades["pnl"], trades["cash_flows"] = 27.0, 20.0  # the same with 20 received: they are no gain of the sale
+    (year,) = tax_years(trades, NOTHING, ONE, tax_of(INDIA))
+    assert (year.gains, year.tax) == pytest.approx((10.0, 3.0))
+    (year,) = tax_years(trades, NOTHING, ONE, tax_of({"rate": 0.3}))
+    assert (year.gains, year.tax) == pytest.approx((27.0, 8.1))
+    (year,) = tax_years(trades, NOTHING, ONE, tax_of({**INDIA, "deduct_fees": True}))
+    assert year.gains == pytest.approx(7.0)
 
 
 def test_losses_lower_gains_of_the_year_and_of_later_years():
@@ -132,7 +147,8 @@ def test_offsetting_never_costs_more_and_taxes_at_least_the_net_gain(rows):
 
 def test_the_return_after_tax_is_what_is_left_of_the_final_equity():
     run = sample_result(bars=300, per_slot=20, tax=tax_of(INDIA))
-    winners = run.records.trades["pnl"][run.records.trades["pnl"] > 0.0].sum()
+    gains = run.records.trades["pnl"] + run.records.trades["fees"] - run.records.trades["cash_flows"]
+    winners = gains[gains > 0.0].sum()
     assert run.stats["Tax"] == pytest.approx(0.3 * winners)
     left = run.stats["Equity Final"] - 0.3 * winners
     assert run.stats["Post-tax Return [%]"] == pytest.approx(100.0 * (left / run.capital - 1.0))
@@ -149,7 +165,8 @@ def test_a_run_without_taxes_does_not_claim_that_they_are_zero():
 
 
 def test_a_mode_sets_what_the_section_does_not():
-    assert tax_of(INDIA) == Tax(mode="india_crypto", rate=0.3, tds=0.01, offset_losses=False, first_month=4)
+    assert tax_of(INDIA) == Tax(mode="india_crypto", rate=0.3, tds=0.01, offset_losses=False, deduct_fees=False,
+                                count_cash_flows=False, first_month=4)
     assert tax_of({**INDIA, "rate": 0.1, "offset_losses": True}).rate == 0.1
     assert tax_of({"rate": 0.25}) == Tax(rate=0.25, offset_losses=True, tds=0.0)
 

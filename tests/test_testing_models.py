@@ -10,6 +10,7 @@ from framework_slippage_fixed.model import Fixed
 
 from framework import Param, RiskRule, SizingRule, SlippageModel
 from framework.boundary.jit import JIT
+from framework.errors import ConfigError
 from framework.indicators import Bars, Expression, ema
 from framework.risk import UNSET, reduce, refuse
 from framework.rules import RULES
@@ -83,14 +84,39 @@ def test_a_bound_at_which_prices_break_is_caught() -> None:
     assert failures(model(price, share=Param(0.01, low=0.0, high=0.5))) == {}
 
 
-def test_a_model_that_improves_a_price_is_noted_only() -> None:
+def test_a_model_that_improves_a_price_is_caught() -> None:
     def price(fill: Any) -> float:
         return fill.reference * 0.999  # type: ignore[no-any-return]
 
-    report = check_plugin(model(price))
-    assert report.passed
-    (note,) = [check.message for check in report.checks if check.name == "does not improve a price"]
-    assert note.startswith("note: in 64 of 128 fills it is better than the reference, which then counts: buying 1e-08")
+    told = failures(model(price))["does not improve a price"]
+    assert told.startswith("in 64 of 128 fills with {} it is better than the reference, at which the step fills then: "
+                           "buying 1e-08")
+
+
+def test_a_price_that_a_bound_improves_is_caught() -> None:
+    def price(fill: Any) -> float:
+        return fill.reference * (1.0 + (fill.p.cost if fill.qty > 0.0 else -fill.p.cost))  # type: ignore[no-any-return]
+
+    told = failures(model(price, cost=Param(0.0, low=-0.001, high=0.0)))["does not improve a price"]
+    assert "with {'cost': -0.001} it is better" in told
+
+
+def test_bounds_of_a_model_that_contradict_each_other_are_left_out() -> None:
+    """With low = 0.02 the default of high, 0.01, is refused: that is no instance, and no failure."""
+    def price(fill: Any) -> float:
+        return fill.reference * (1.0 + math.copysign(fill.p.low, fill.qty))  # type: ignore[no-any-return]
+
+    def __init__(self: Any, **params: Any) -> None:
+        SlippageModel.__init__(self, **params)
+        if self.low > self.high:
+            raise ConfigError(f"low = {self.low} is above high = {self.high}")
+
+    bounds = {"low": Param(0.005, low=0.0, high=0.02), "high": Param(0.01, low=0.001, high=0.02)}
+    pair = model(price, **bounds, __init__=__init__)
+    assert failures(pair) == {}
+    report = check_plugin(pair)
+    (told,) = [check.message for check in report.checks if check.name == "prices are finite and above zero"]
+    assert told.startswith("3 sets of parameters")
 
 
 def test_a_model_that_divides_by_no_volume_is_caught() -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from framework import plugins
-from framework.backtest.config import KNOWN, Config, Run, config_from_dict, load_config
+from framework.backtest.config import KNOWN, Config, Run, config_from_dict, load_config, use_of
+from framework.backtest.overrides import merged
 from framework.data.frames import tape_from_frames
 from framework.data.ingest import ReadOptions
 from framework.data.tape import Tape
@@ -40,13 +41,16 @@ def backtest(config: Config | Mapping[str, Any] | str | Path | None = None, data
              progress: Progress | None = None, interpreted: bool = False, **settings: Any) -> Result:
     """Run a backtest and return its `Result`, with `.stats`, `.trades`, `.equity` and `.plot()`.
 
-    config: a file, a mapping in the form of the file or a Config to start from; may be left out.
+    config: a file, a mapping in the form of the file or a Config to start from; may be left out.  `data` and `strategy`
+        take the place of its own; settings change of each section what they name, as --set does.
     data: what `framework.data.tape_from_frames` takes (a frame of pandas, Polars or PyArrow, a dict of arrays, a dict
         of symbol -> frame, a Tape), the name of a source, or a mapping in the form of [data].
     strategy: a name, a class, an instance with its parameters, a mapping in the form of [strategy], or a list of them.
     settings: sections by name (``fees={"taker_bps": 5}``, ``slippage="fixed"``, ``risk={"drawdown": {}}``), the keys of
         [run] (``capital=50_000``), `symbols`, `timeframe` and options of [data] (``stamp="open"``), and `params`,
-        `trained_from` and `trained_until` of the one strategy.
+        `trained_from` and `trained_until` of the one strategy.  A list of rules (``risk=[Drawdown(), "alerts"]``) takes
+        the place of all of [risk].
+    progress: called now and then with the number of events that are done and of all events.
     interpreted: call the strategy's Python functions, so that a debugger stops in them.
     Raises ConfigError, DataError, PluginError or StrategyError.
 
@@ -128,19 +132,43 @@ def _set(document: dict[str, Any], name: str, value: Any) -> None:
     elif name in _DATA_KEYS:
         document["data"] = {**document.get("data", {}), name: value}
     elif name in _STRATEGY_KEYS:
-        uses = document.get("strategy") or []
-        uses = uses if isinstance(uses, list) else [uses]
-        if len(uses) != 1:
-            raise ConfigError(f"backtest(): {name}= goes with one strategy, and there are {len(uses)}")
-        document["strategy"] = [{**uses[0], name: value}]
+        document["strategy"] = [_changed_strategy(document.get("strategy") or [], name, value)]
     elif name in ("slippage", "sizing", "broker"):
-        document[name] = _use(name, value)
+        document[name] = _changed_use(name, document.get(name), value)
     elif name == "risk" and not isinstance(value, Mapping):
-        uses = [_use("risk", one) for one in _several(value)]
-        document["risk"] = {use["name"]: use.get("params", {}) for use in uses}
+        document["risk"] = _rules(_several(value))
     else:
         is_section = isinstance(value, Mapping) and isinstance(document.get(name, {}), Mapping)
-        document[name] = {**document.get(name, {}), **value} if is_section and name != "risk" else value
+        document[name] = merged(document.get(name, {}), value) if is_section else value
+
+
+def _changed_strategy(uses: Any, name: str, value: Any) -> Any:
+    """Return the one strategy with a key changed; parameters are put over those that it has."""
+    uses = uses if isinstance(uses, list) else [uses]
+    if len(uses) != 1:
+        raise ConfigError(f"backtest(): {name}= goes with one strategy, and there are {len(uses)}")
+    return merged(uses[0], {name: value}) if isinstance(uses[0], Mapping) else uses[0]
+
+
+def _changed_use(kind: str, known: Any, value: Any) -> Any:
+    """Return the section of a plug-in: a mapping changes what it names of the same plug-in; all else replaces it."""
+    if not isinstance(value, Mapping) or not isinstance(known, Mapping):
+        return _use(kind, value)
+    name = value.get("name", known.get("name"))
+    if name != known.get("name"):
+        return dict(value)
+    one, other = (use_of(kind, {**section, "name": name}) for section in (known, value))
+    return {"name": name, "params": merged(one.params, other.params)}
+
+
+def _rules(values: Sequence[Any]) -> dict[str, Any]:
+    """Return rules in the form of [risk]; ConfigError when one is there twice."""
+    rules: dict[str, Any] = {}
+    for use in (use_of("risk", _use("risk", value)) for value in values):
+        if use.name in rules:
+            raise ConfigError(f"backtest(): risk has the rule {use.name!r} twice; keep one")
+        rules[use.name] = use.params
+    return rules
 
 
 def _several(value: Any) -> Sequence[Any]:

@@ -1,7 +1,7 @@
 """What two runs differ in, and where: configuration, versions, plug-ins and data first, then the first other row.
 
 The first difference in time is looked for in what each table fixes when a row comes about: an order that ended
-otherwise later is found where that happened, not where it was placed.
+otherwise is found where it ended, not where it was placed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from framework.backtest.explain import explain
 from framework.backtest.plain import plain
 from framework.backtest.recorded import Recorded, load_recorded, open_run, plugin_difference, why_not
+from framework.backtest.strategy_section import labels_of
 from framework.data.series import FIELDS, format_time
 from framework.data.tape import Tape
 from framework.errors import FrameworkError
@@ -24,22 +25,23 @@ if TYPE_CHECKING:
 
 ABSENT = "not set"
 
-WITHOUT_PART = ("run.name", "benchmark", "tax", "monte_carlo", "optimize", "broker", "account.risk_free_rate",
-                "account.currency")
+WITHOUT_PART = ("run.name", "benchmark", "tax", "monte_carlo", "optimize", "walk_forward", "broker",
+                "account.risk_free_rate", "account.currency")
 """Keys and sections that no trade depends on."""
 
-FIXED = {
-    "refusals": None,
-    "orders": ("id", "parent", "strategy", "symbol", "side", "tag", "group", "is_reduce_only", "placed_time", "qty",
-               "stop", "target"),
-    "fills": None,
-    "trades": None,
-    "equity": None,
-}
-"""The tables in the order in which their rows of one instant come about, with the columns that never change after."""
+ENDS = "order ends"
+"""The name of the table of how orders ended, a part of `orders`."""
 
-TIMES = {"orders": "placed_time", "trades": "exit_time"}
-"""The column of a table that says when its row came about, where it is not `time`."""
+TABLES = {"refusals": "time", "orders": "placed_time", "fills": "time", ENDS: "ended_time", "trades": "exit_time",
+          "cash_flows": "time", "equity": "time"}
+"""The tables in the order in which their rows of one instant come about, with the column that says when."""
+
+FIXED = ("id", "parent", "strategy", "symbol", "side", "tag", "group", "is_reduce_only", "time_in_force", "until",
+         "oco", "placed_time", "qty", "limit", "stop", "target")
+"""The columns of an order that never change after it is accepted."""
+
+FINAL = ("strategy", "symbol", "kind", "role", "status", "qty", "filled", "average_price", "price", "ended_time")
+"""The columns of an order that say how it ended, or lead to whoever it belonged to."""
 
 
 def compare(one: str | Path, other: str | Path, any_version: bool = False) -> dict[str, Any]:
@@ -111,16 +113,14 @@ def config_causes(one: Recorded, other: Recorded) -> Iterable[dict[str, Any]]:
 
 
 def flattened(prefix: str, value: Any) -> Iterable[tuple[str, Any]]:
-    """Yield every leaf of nested tables by its dotted name; items of a list of tables by their `name`."""
+    """Yield every leaf of nested tables by its dotted name; items of a list of tables by what they are called."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from flattened(f"{prefix}.{key}" if prefix else str(key), item)
     elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
-        names: list[str] = []
-        for item in value:
-            name = str(item.get("name", ""))
-            names.append(name)
-            yield from flattened(f"{prefix}.{name}" + (f"#{names.count(name)}" if names.count(name) > 1 else ""), item)
+        labels = labels_of((str(item.get("name", "")), item.get("label")) for item in value)
+        for label, item in zip(labels, value, strict=True):
+            yield from flattened(f"{prefix}.{label}", item)
     else:
         yield prefix, value
 
@@ -224,33 +224,43 @@ def side_value(side: Mapping[str, Any], name: str, place: int) -> str:
 def first_difference(one: Recorded, other: Recorded) -> dict[str, Any] | None:
     """Return the first row in time that the runs do not share: table, time, owner and both rows; None without any."""
     found = []
-    for rank, name in enumerate(FIXED):
-        sides = [fixed_rows(run.table(name), name) for run in (one, other)]
+    for rank, (name, time) in enumerate(TABLES.items()):
+        sides = [rows_of(run, name) for run in (one, other)]
         place = first_other_row(*sides)
         if place is None:
             continue
         rows = [side.row(place, named=True) if place < len(side) else None for side in sides]
-        times = [side[TIMES.get(name, "time")].dt.timestamp("ns")[place] for side in sides if place < len(side)]
+        times = [side[time].dt.timestamp("ns")[place] for side in sides if place < len(side)]
         found.append((min(times), rank, name, place, rows))
     if not found:
         return None
-    time, _, name, place, rows = min(found, key=lambda item: item[:2])
+    first, _, name, place, rows = min(found, key=lambda item: item[:2])
     known = [row for row in rows if row is not None]
     columns = [key for key in known[0] if len(known) == 1 or known[0][key] != known[1][key]]
-    earliest = min(known, key=lambda row: row[TIMES.get(name, "time")])
-    return {"table": name, "row": place, "time": format_time(time), "symbol": earliest.get("symbol"),
+    earliest = min(known, key=lambda row: row[TABLES[name]])
+    return {"table": name, "row": place, "time": format_time(first), "symbol": earliest.get("symbol"),
             "strategy": earliest.get("strategy"), "columns": columns if len(known) == 2 else [], "rows": rows}
 
 
-def fixed_rows(table: pl.DataFrame, name: str) -> pl.DataFrame:
-    """Return the columns of a table that do not change after the row came about; the price of an order of its own."""
+def rows_of(run: Recorded, name: str) -> pl.DataFrame:
+    """Return a table of a run in the order in which its rows came about, without what changes afterwards.
+
+    Of an order of its own, kind and price are as they were placed: a stop that was touched may be recorded as a market
+    order, a stop-limit as a limit, whose prices are then told by how it ended.
+    """
     import polars as pl
 
-    columns = FIXED[name]
-    if columns is None:
+    if name == ENDS:
+        ended = run.table("orders").select(pl.col("id").alias("order_id"), *FINAL)
+        return ended.filter(pl.col("ended_time").is_not_null()).sort("ended_time", "order_id")
+    table = run.table(name)
+    if name != "orders":
         return table
-    own = pl.when(pl.col("parent") == 0).then(pl.col("price")).alias("price")
-    return table.select(*columns, own)
+    own, is_stop_limit = pl.col("parent") == 0, pl.col("limit").is_not_null()
+    was_stop = (pl.col("kind") == "market") & pl.col("price").is_not_null()
+    kind = pl.when(is_stop_limit).then(pl.lit("stop_limit")).when(was_stop).then(pl.lit("stop")).otherwise("kind")
+    return table.select(*FIXED, pl.when(own).then(kind).alias("kind"),
+                        pl.when(own & ~is_stop_limit).then(pl.col("price")).alias("price"))
 
 
 def first_other_row(one: pl.DataFrame, other: pl.DataFrame) -> int | None:
@@ -271,8 +281,8 @@ def told(run: Recorded, first: Mapping[str, Any], any_version: bool) -> dict[str
     """Return what one run has to say of the first difference: `explain` at its bar, or why that cannot be said."""
     symbol, at = first["symbol"], first["time"]
     if symbol is None:
-        return {"run": str(run.folder), "error": "a mark of the whole account, which no one symbol explains"}
-    if first["table"] in ("fills", "trades"):
+        return {"run": str(run.folder), "error": "it is of the whole account, which no one symbol explains"}
+    if first["table"] in ("fills", "trades", ENDS):
         at = placed(run, first) or at
     try:
         return dict(explain(run, symbol, at, any_version=any_version))
@@ -281,7 +291,7 @@ def told(run: Recorded, first: Mapping[str, Any], any_version: bool) -> dict[str
 
 
 def placed(run: Recorded, first: Mapping[str, Any]) -> str | None:
-    """Return when the order behind the first other fill was placed by the strategy; None for a protective order."""
+    """Return when the order of the first other fill or end was placed by the strategy; None for a protective order."""
     import polars as pl
 
     ids = [row["order_id"] for row in first["rows"] if row is not None and "order_id" in row]

@@ -24,6 +24,7 @@ from framework.model.enums import Role
 from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK, padded, record
 from framework.risk import RiskRule, Rule, SizingRule, check_dtype, store_rule
 from framework.rules.alerts import Alerts
+from framework.rules.told import times
 from framework.slippage import SlippageModel, fill_dtype
 from framework.source_check import check_names
 from framework.strategy import Strategy, now_dtype, shown_with_model, store_constants
@@ -75,11 +76,15 @@ class Terms:
 
 @attrs.frozen
 class Plan:
-    """One strategy, with its parameters, on symbols of the tape (by default all); trained if it has a fit."""
+    """One strategy, with its parameters, on symbols of the tape (by default all); trained if it has a fit.
+
+    label: what this use is called in tables; the name of the strategy by default.
+    """
 
     strategy: Strategy
     symbols: tuple[str, ...] | None = None
     fitted: Fitted | None = None
+    label: str = attrs.field(default=attrs.Factory(lambda plan: plan.strategy.name, takes_self=True))
 
 
 @attrs.frozen(eq=False)
@@ -240,8 +245,8 @@ def outcomes(made: layout.State, rules: Sequence[Rule], checks: state.RecordMemo
         row = made.rules[number]
         if row["alerts"]:
             first = np.datetime_as_string(np.datetime64(int(row["alerted_at"]), "ns"), unit="m")
-            told.append(f"{rule.name}: {row['alerts']} times at {row['alert_at']:.0%} of a limit or beyond, first at "
-                        f"{first}Z, {row['nearest']:.0%} at most")
+            told.append(f"{rule.name}: {times(int(row['alerts']))} at {row['alert_at']:.0%} of a limit or beyond, "
+                        f"first at {first}Z, {row['nearest']:.0%} at most")
     return told
 
 
@@ -256,7 +261,7 @@ def plan_slots(tape: Tape, plans: Sequence[Plan], declared: Sequence[Declared], 
         expressions = list(one.indicators.values())
         wanted = range(tape.n_symbols) if plan.symbols is None else sorted(tape.symbol_index(s) for s in plan.symbols)
         if not wanted or len(set(wanted)) != len(wanted):
-            raise ConfigError(f"{plan.strategy.name}: symbols = {plan.symbols!r}; name at least one symbol, each once")
+            raise ConfigError(f"{plan.label}: symbols = {plan.symbols!r}; name at least one symbol, each once")
         symbols = np.array(wanted)
         slots.strategies.extend([number] * len(wanted))
         slots.symbols.extend(wanted)
@@ -266,7 +271,7 @@ def plan_slots(tape: Tape, plans: Sequence[Plan], declared: Sequence[Declared], 
             asked = slot_addresses(tape, symbols, slots.keep, [
                 lambda symbol, x=condition: truth(x, tape, symbol, cache) for condition in one.wake.values()])
         except DataError as error:
-            raise DataError(f"{plan.strategy.name}: {error}") from error
+            raise DataError(f"{plan.label}: {error}") from error
         slots.wakes.append(np.zeros((symbols.size, len(WAKES)), np.int64))
         slots.wakes[-1][:, [WAKES.index(name) for name in one.wake]] = asked
         slots.ready.append(ready_rows(expressions, tape, cache)[symbols] + (1 if expressions else 0))

@@ -36,7 +36,13 @@ from framework.backtest.fields import (
 from framework.backtest.monte_carlo_section import MonteCarlo
 from framework.backtest.overrides import apply_overrides
 from framework.backtest.sections import Optimize, WalkForward
-from framework.backtest.strategy_section import StrategyUse, begun_after_training, check_training, strategies_of
+from framework.backtest.strategy_section import (
+    StrategyUse,
+    begun_after_training,
+    check_training,
+    different_labels,
+    strategies_of,
+)
 from framework.backtest.tax import TAX_DEFAULTS, Tax
 from framework.data.details import check_detail
 from framework.data.source import make_instrument
@@ -215,9 +221,10 @@ class Config:
     def __attrs_post_init__(self) -> None:
         if not self.strategies:
             raise ConfigError("no strategy is named; add a section [strategy] with name = \"...\"")
+        labels = different_labels(self.strategies)
         if self.data.symbols:
-            for use in self.strategies:
-                _known_symbols(f"[strategy] {use.name}: symbols", use.symbols or (), self.data.symbols)
+            for use, label in zip(self.strategies, labels, strict=True):
+                _known_symbols(f"[strategy] {label}: symbols", use.symbols or (), self.data.symbols)
             _known_symbols("[instruments]", self.instruments, self.data.symbols)
             _known_symbols("[benchmark] symbol", filter(None, [self.benchmark.symbol]), self.data.symbols)
         check_training(self.strategies, self.run.start)
@@ -226,6 +233,11 @@ class Config:
     def name(self) -> str:
         """The run's name: [run] name, else the names of its strategies."""
         return self.run.name or "-".join(dict.fromkeys(use.name for use in self.strategies))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each use of a strategy is called: its label, else its name, numbered where it comes again."""
+        return different_labels(self.strategies)
 
     @property
     def strict(self) -> bool:
@@ -317,7 +329,7 @@ def config_from_dict(document: Mapping[str, Any], folder: str | Path = ".") -> C
     sections = {name: section_of(kind, document[name]) for name, kind in _SECTIONS.items() if name in document}
     for name in ("slippage", "sizing", "broker"):
         if name in document:
-            sections[name] = _use(name, document[name])
+            sections[name] = use_of(name, document[name])
     if "tax" in document:
         sections["tax"] = _tax(document["tax"])
     strategies = strategies_of(document.get("strategy", []))
@@ -342,7 +354,7 @@ def section_of(kind: type[Any], value: Any) -> Any:
         if key in LATER_KEYS.get(section, ()):
             raise ConfigError(f"[{section}] {key} is not available in this version; remove it")
         if key not in known:
-            hint = "; it belongs in [data]" if key in _OWN_DATA_KEYS else did_you_mean(key, known)
+            hint = did_you_mean(key, known) or ("; it belongs in [data]" if key in _OWN_DATA_KEYS else "")
             raise ConfigError(f"[{section}]: unknown key {key!r}{hint}; it has: {', '.join(known)}")
     return kind(**values)
 
@@ -372,7 +384,7 @@ def _data(value: Any) -> Data:
     return Data(**own, options=values)
 
 
-def _use(section: str, value: Any) -> Use:
+def use_of(section: str, value: Any) -> Use:
     """Return a plug-in with parameters written as keys of the section, as a table `params`, or as both."""
     values = checked_table(f"[{section}]", value)
     _refuse_secrets(section, values)

@@ -16,6 +16,7 @@ import numpy as np
 from framework.backtest.compose import WAKES, names_of, symbols_named, wake_of
 from framework.backtest.explain_orders import (
     Working,
+    cash_flows_of,
     fills_of_bar,
     lifetime_of,
     name_of,
@@ -95,7 +96,7 @@ def describe(run: Recorded, moment: Moment) -> dict[str, Any]:
         "symbol": tape.symbols[moment.symbol],
         "at": bar["close_time"],
         "bar": bar,
-        "account": told | {"open_positions": int(account["open_positions"])},
+        "account": told | {"open_positions": int(account["open_positions"]), "cash_flows": cash_flows_of(moment, -1)},
         "slots": slots,
         "verdict": "; ".join(f"{slot['strategy']}: {slot['verdict']}" for slot in slots)
         or "no strategy looks at this symbol",
@@ -119,6 +120,7 @@ def slot_facts(run: Recorded, moment: Moment, slot: int) -> dict[str, Any]:
         "position": position_of(moment, slot),
         "working": Working(moment, slot).orders(),
         "fills": fills_of_bar(moment, slot),
+        "cash_flows": cash_flows_of(moment, slot),
         "made": orders_made(moment, slot),
         "intents": intents_of(kept, moment.namer.tags[slot]) if kept else [],
         "refusals": refusals_of(moment, slot),

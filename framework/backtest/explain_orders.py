@@ -28,6 +28,7 @@ FILL_COLUMNS = ("id", "order_id", "time", "side", "role", "qty", "price", "refer
                 "is_gapped", "is_cross")
 ORDER_COLUMNS = ("id", "side", "kind", "role", "status", "qty", "filled", "average_price", "price", "limit", "stop",
                  "target", "tag")
+FLOW_COLUMNS = ("id", "kind", "qty", "base", "rate", "amount")
 REFUSAL_COLUMNS = ("side", "verb", "rule", "asked", "allowed", "value", "limit")
 
 ROLES = {
@@ -123,6 +124,13 @@ def refusals_of(moment: Moment, slot: int) -> list[dict[str, Any]]:
     found = frame_rows(moment.namer.refusals(rows), REFUSAL_COLUMNS)
     return [one | ({} if time == moment.close_time else {"time": format_time(int(time))})
             for one, time in zip(found, rows["time"], strict=True)]
+
+
+def cash_flows_of(moment: Moment, slot: int) -> list[dict[str, Any]]:
+    """Return what was received and paid in this bar beside fills; slot: -1 for the interest of the account."""
+    rows = new_rows(moment, slot, "cash_flows")
+    found = frame_rows(moment.namer.cash_flows(rows), FLOW_COLUMNS)
+    return [one | {"time": format_time(int(time))} for one, time in zip(found, rows["time"], strict=True)]
 
 
 # --- fills ------------------------------------------------------------------------------------------------------------
@@ -277,7 +285,14 @@ def orders_placed(run: Recorded, moment: Moment, slot: int) -> list[dict[str, An
     times = fills["time"].dt.timestamp("ns").to_list()
     told = [row | {"time": format_time(time)}
             for row, time in zip(frame_rows(fills, FILL_COLUMNS), times, strict=True)]
-    return [order | {"fills": [fill for fill in told if fill["order_id"] == order["id"]]} for order in orders]
+    halt = name_of(Role, Role.HALT)
+    return [order | ({"because": f"{rules_told(moment)} closes everything"} if order["role"] == halt else {})
+            | {"fills": [fill for fill in told if fill["order_id"] == order["id"]]} for order in orders]
+
+
+def rules_told(moment: Moment) -> str:
+    """Return the rules that had everything closed at this close in words."""
+    return f"the rule {' and the rule '.join(moment.halted_by)}" if moment.halted_by else "a rule"
 
 
 # --- orders that ended ------------------------------------------------------------------------------------------------
@@ -331,4 +346,4 @@ def why_cancelled(moment: Moment, slot: int, row: np.void) -> str:
         return "the strategy closes the position, so it is not entered further"
     if not is_decided:
         return f"cancelled at {format_time(int(row['ended_time']))}, inside the bar"
-    return "a rule had everything closed"
+    return f"{rules_told(moment)} had everything closed"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from framework.model.enums import Reason
-
 Facts = Mapping[str, Any]
 
 MEANING = {
@@ -24,8 +22,6 @@ MEANING = {
     "margin_call": "the account is below its maintenance margin",
 }
 """The reasons of the core in words; whatever else refuses is a rule of the configuration."""
-
-CORE = frozenset(reason.name.lower() for reason in Reason)
 
 
 def number(value: Any) -> str:
@@ -79,6 +75,16 @@ def fill_told(fill: Facts) -> str:
             f"fee {number(fill['fee'])}{marks}")
 
 
+def flow_told(flow: Facts) -> str:
+    """Return a dividend, funding, borrow or interest: what was received or paid, at which rate, on what."""
+    word = "received" if flow["amount"] > 0 else "paid"
+    if flow["kind"] == "dividend":
+        on = f"{number(flow['rate'])} each on {number(flow['qty'])}"
+    else:
+        on = f"{flow['rate']:.6%} of {number(flow['base'])}"
+    return f"{word} {number(abs(flow['amount']))} of {flow['kind']} at {flow['time']}: {on}"
+
+
 def order_told(order: Facts) -> str:
     """Return an order as words: `order 12: sell stop 95, the whole position`."""
     kind = str(order["kind"]).replace("_", " ")
@@ -110,10 +116,11 @@ def verdict_of_slot(slot: Facts) -> str:
     parts += [f"order {order['id']} ended: {order['because']}" for order in slot["ended"]]
     parts += [f"order {order['id']}: {order['outcome']}" for order in slot["working"]
               if not order["outcome"].startswith(("filled", "ended"))]
+    parts += [flow_told(flow) for flow in slot["cash_flows"]]
     if not slot["was_asked"]:
         parts.append(f"not asked, {slot['because']}")
     elif not slot["intents"]:
-        parts.append("asked, and intended nothing")
+        parts.append("asked, and intended nothing" + (" itself" if slot["orders"] else ""))
     else:
         parts.append("intended " + " and ".join(intent_told(intent) for intent in slot["intents"]))
     parts += [refusal_told(refusal) for refusal in slot["refusals"]]
@@ -126,7 +133,9 @@ def verdict_of_slot(slot: Facts) -> str:
 
 def purpose_told(order: Facts) -> str:
     """Return what an order is for that no strategy placed, "" for others."""
-    return ", which sells what the account can no longer carry," if order["role"] == "liquidation" else ""
+    if order["role"] == "liquidation":
+        return ", which closes what the account can no longer carry,"
+    return f", with which {order['because']}," if order.get("because") else ""
 
 
 def lines(document: Facts) -> list[str]:
@@ -139,6 +148,7 @@ def lines(document: Facts) -> list[str]:
         f"account  equity {number(account['equity'])}, cash {number(account['cash'])}, exposure "
         f"{number(account['exposure'])}, drawdown {account['drawdown']:.2%}, {account['open_positions']} open",
     ]
+    told += [f"account  {flow_told(flow)}" for flow in account["cash_flows"]]
     for slot in document["slots"]:
         told += ["", slot["strategy"], *slot_lines(slot)]
     told += ["", f"why      {document['verdict']}"]
@@ -164,6 +174,8 @@ def slot_lines(slot: Facts) -> Iterable[str]:
         yield f"worked   {order_told(order)}; {order['outcome']}"
     for fill in slot["fills"]:
         yield f"filled   order {fill['order_id']}, {fill['phase']}: {fill_told(fill)}; {fill['because']}"
+    for flow in slot["cash_flows"]:
+        yield f"flowed   {flow_told(flow)}"
     for order in slot["made"]:
         yield f"made     {order_told(order)}, at {order['placed_time']}"
     for order in slot["ended"]:
@@ -173,4 +185,4 @@ def slot_lines(slot: Facts) -> Iterable[str]:
     for refusal in slot["refusals"]:
         yield f"risk     {refusal_told(refusal)}"
     for order in slot["orders"]:
-        yield f"placed   {order_told(order)}: {fate_told(order)}"
+        yield f"placed   {order_told(order)}{purpose_told(order) or ':'} {fate_told(order)}"

@@ -189,6 +189,25 @@ def plugin_name(default: Any = attrs.NOTHING) -> Any:
     return _field(check, default)
 
 
+RESERVED_LABELS = ("name", "params", "symbols", "label", "risk", "slippage", "sizing")
+"""Words that no strategy may be called by a label: in settings and searches they mean something else."""
+
+
+def use_label() -> Any:
+    """What one use of a strategy is called, or None."""
+
+    def check(where: str, value: Any) -> str | None:
+        if value is None:
+            return None
+        if not isinstance(value, str) or not NAME.match(value):
+            raise wrong(where, value, "letters, digits and underscores, the first one a letter, such as 'slow_cross'")
+        if value in RESERVED_LABELS:
+            raise ConfigError(f"{where} = {value!r} means something else in settings; choose another word")
+        return value
+
+    return _field(check, None)
+
+
 def checked_text(where: str, value: Any) -> str:
     """Return a text that is not empty and has no spaces around it."""
     if not isinstance(value, str) or not value or value != value.strip():

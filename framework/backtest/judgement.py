@@ -250,7 +250,8 @@ def tax_words(result: Result) -> str:
     if tax.tds:
         credited = "and credited" if tax.credit_tds else "and not credited"
         words.append(f"{100.0 * tax.tds:g}% of every sale withheld {credited}")
-    words.append("gains after fees" if tax.deduct_fees else "gains before fees")
+    counted = "gains after fees" if tax.deduct_fees else "gains before fees"
+    words.append(counted if tax.count_cash_flows else f"{counted}, cash flows apart")
     left = shown_value("Post-tax Return [%]", result.stats["Post-tax Return [%]"])
     return (f"{'; '.join(words)}. Open positions are not taxed, and nothing was taken from the equity of the run. "
             f"Return after tax: {left}%.")

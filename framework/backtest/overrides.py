@@ -1,7 +1,8 @@
 """``--set key=value``: change one key of a configuration without touching its file.
 
 The key is a dotted TOML key, the value a TOML value; a bare word is taken as a text.  Tables are merged, everything
-else is replaced.  With several ``[[strategy]]`` the strategy is named: ``strategy.ema_cross.params.fast=5``.
+else is replaced.  With several ``[[strategy]]`` one is named by its label, or its name where it has none:
+``strategy.ema_cross.params.fast=5``, ``strategy.ema_cross#2.params.fast=5`` for the second one of a name.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ import copy
 import json
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from framework.backtest.strategy_section import labels_of
 from framework.errors import ConfigError, did_you_mean
 
 _BARE = re.compile(r"[A-Za-z_/~.][\w./:~+-]*\Z")
-_KEY = re.compile(r"[\w\"'. -]+\Z")
+_KEY = re.compile(r"[\w\"'. #-]+\Z")
+_NUMBERED = re.compile(r"(?<![\w\"'-])[\w-]+#\d+(?![\w\"'-])")
+"""A part of a key such as ema_cross#2, which TOML wants in quotes."""
 
 
 def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -29,7 +33,7 @@ def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> dict[
     """
     result = copy.deepcopy(document)
     for text in overrides:
-        _merge(result, _strategy_resolved(result, parse_override(text), text))
+        result = merged(result, _strategy_resolved(result, parse_override(text), text))
     return result
 
 
@@ -39,6 +43,7 @@ def parse_override(text: str) -> dict[str, Any]:
     key, value = key.strip(), value.strip()
     if not sign or not _KEY.match(key) or not value:
         raise ConfigError(f"--set {text!r} is not of the form key=value, such as run.capital=50_000")
+    key = _NUMBERED.sub(r'"\g<0>"', key)
     if "\n" in value:
         raise ConfigError(f"--set {text!r} has more than one line; give every key a --set of its own")
     candidates = [value, json.dumps(value)] if _BARE.match(value) else [value]
@@ -53,13 +58,17 @@ def parse_override(text: str) -> dict[str, Any]:
     )
 
 
-def _merge(target: dict[str, Any], change: dict[str, Any]) -> None:
-    """Merge tables of `change` into `target`; every other value replaces what was there."""
+def merged(target: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of nested tables with those of `change` merged into it; every other value replaces what was there.
+
+    >>> merged({"fees": {"taker_bps": 1, "minimum": 2}}, {"fees": {"taker_bps": 5}})
+    {'fees': {'taker_bps': 5, 'minimum': 2}}
+    """
+    result = dict(target)
     for key, value in change.items():
-        if isinstance(value, dict) and isinstance(target.get(key), dict):
-            _merge(target[key], value)
-        else:
-            target[key] = value
+        known = result.get(key)
+        result[key] = merged(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
+    return result
 
 
 def _strategy_resolved(document: dict[str, Any], change: dict[str, Any], text: str) -> dict[str, Any]:
@@ -67,11 +76,9 @@ def _strategy_resolved(document: dict[str, Any], change: dict[str, Any], text: s
     asked, present = change.get("strategy"), document.get("strategy")
     if not isinstance(asked, dict) or not isinstance(present, list) or not all(isinstance(it, dict) for it in present):
         return change
-    names = [str(item.get("name")) for item in present]
+    names = labels_of((str(item.get("name")), item.get("label")) for item in present)
     name = next(iter(asked))
     if name in names and isinstance(asked[name], dict):
-        if names.count(name) > 1:
-            raise ConfigError(f"--set {text!r}: {names.count(name)} strategies are called {name!r}; change the file")
         position, part = names.index(name), asked[name]
     elif len(present) == 1:
         position, part = 0, asked
@@ -80,6 +87,5 @@ def _strategy_resolved(document: dict[str, Any], change: dict[str, Any], text: s
             f"--set {text!r}: {name!r} is none of the strategies{did_you_mean(name, names)}; with several, name one "
             f"as in strategy.{names[0]}.params.KEY=VALUE"
         )
-    items = copy.deepcopy(present)
-    _merge(items[position], part)
+    items = [merged(item, part) if number == position else item for number, item in enumerate(present)]
     return {**change, "strategy": items}

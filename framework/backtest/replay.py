@@ -48,7 +48,8 @@ class Asked:
 class Book:
     """What there was at one point of a run.
 
-    orders: the working ones by slot, WORK rows.  logged: how many rows the logs of orders, fills and refusals had.
+    orders: the working ones by slot, WORK rows.  logged: how many rows the logs of orders, fills, refusals and cash
+    flows had.
     """
 
     orders: dict[int, np.ndarray]
@@ -60,8 +61,8 @@ class Moment:
     """A simulation just after the close of one bar, and what was kept on the way through the bar.
 
     bar: its row in the tape.  earlier: what there was behind the close of the symbol's bar before; at_close: before the
-    close of this one.  asleep: per slot the row of the bar at which it is asked next.  asked: by slot.  was_over:
-    whether the run had ended before.
+    close of this one.  asleep: per slot the row of the bar at which it is asked next.  asked: by slot.  halted_by: the
+    rules that had everything closed at the mark of this close.  was_over: whether the run had ended before.
     """
 
     parts: Parts
@@ -72,6 +73,7 @@ class Moment:
     at_close: Book
     asleep: dict[int, int]
     asked: dict[int, Asked]
+    halted_by: tuple[str, ...]
     was_over: bool
     start: int | None
     end: int | None
@@ -134,19 +136,22 @@ def replay(run: Recorded, symbol: str, at: str, *, data_folder: Path | None = No
         books.append(book_of(simulation, slots))
     was_over = simulation.status != Status.RUNNING or end <= close
     asked: dict[int, Asked] = {}
+    checks = simulation.state.checks
+    checks["flattens"] = 0
     if not was_over:
         for place, plug in enumerate(simulation.plugs):
             if plug.kind == layout.FAULT_DECIDE and not (plug.at or frozenset()).isdisjoint(slots):
                 simulation.plugs[place] = watched(plug, simulation, asked)
         simulation.step()
+    halted_by = tuple(parts.rules[int(number)].name for number in np.flatnonzero(checks["flattens"]))
     asleep = {slot: int(simulation.state.slots["asleep_until"][slot]) for slot in slots}
     tags = [("", *parts.plans[int(slot["strategy"])].strategy.tags) for slot in simulation.state.slots]
-    owners = [(parts.plans[int(slot["strategy"])].strategy.name, parts.tape.symbols[int(slot["symbol"])])
+    owners = [(parts.plans[int(slot["strategy"])].label, parts.tape.symbols[int(slot["symbol"])])
               for slot in simulation.state.slots]
     multipliers = np.array([instrument.multiplier for instrument in parts.tape.instruments])
     namer = Namer(parts.tape.symbols, owners, tags, [rule.name for rule in parts.rules[1:]], multipliers)
-    moment = Moment(parts, namer, number, bar, books[0], books[1], asleep, asked, was_over, config.run.start_ns,
-                    config.run.end_ns, tuple(notes))
+    moment = Moment(parts, namer, number, bar, books[0], books[1], asleep, asked, halted_by, was_over,
+                    config.run.start_ns, config.run.end_ns, tuple(notes))
     return attrs.evolve(moment, notes=(*notes, *unfaithful(run, moment)))
 
 
@@ -163,7 +168,7 @@ def book_of(simulation: Simulation, slots: Sequence[int]) -> Book:
     """Return what there is now in some slots."""
     state = simulation.state
     return Book({slot: state.working[slot, : int(state.slots["working"][slot])].copy() for slot in slots},
-                {name: int(state.account[name][0]) for name in ("orders", "fills", "refusals")})
+                {name: int(state.account[name][0]) for name in ("orders", "fills", "refusals", "cash_flows")})
 
 
 def watched(plug: Plug, simulation: Simulation, asked: dict[int, Asked]) -> Plug:

@@ -24,7 +24,7 @@ from framework.boundary.jit import engine_key
 from framework.broker import Broker
 from framework.data.cash_flows import CashFlows, read_cash_flows, refuse_adjusted, with_cash_flows
 from framework.data.load import load_tape
-from framework.data.series import RepairReport
+from framework.data.series import RepairReport, format_time
 from framework.data.tape import Tape
 from framework.engine.layout import FOREVER
 from framework.engine.simulation import Simulation
@@ -87,8 +87,9 @@ def put_together(config: Config, tape: Tape | None = None, interpreted: bool = F
     tape = tape if tape is not None else load(config)
     known_symbols(config, tape)
     cache = cache or ColumnCache()
-    plans = [trained_plan(Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols), use, tape,
-                          config.run.seed, cache) for use in config.strategies]
+    plans = [trained_plan(Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols, label=label), use,
+                          tape, config.run.seed, cache)
+             for use, label in zip(config.strategies, config.labels, strict=True)]
     sizing = make("sizing", config.sizing, SizingRule)
     rules = [make("risk", use, RiskRule) for use in config.risk]
     slippage = slippage_of(config.slippage, tape) if config.slippage else None
@@ -227,7 +228,7 @@ def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], 
     logs = {name: rows.copy() for name, rows in used_logs(state).items()}
     if not may_be_idle and logs["orders"].size == 0 and logs["refusals"].size == 0:
         raise ConfigError(no_decision(config, tape, simulation))
-    slots = tuple((plans[int(slot["strategy"])].strategy.name, tape.symbols[int(slot["symbol"])])
+    slots = tuple((plans[int(slot["strategy"])].label, tape.symbols[int(slot["symbol"])])
                   for slot in state.slots)
     tags = tuple(("", *plans[int(slot["strategy"])].strategy.tags) for slot in state.slots)
     account = state.account[0]
@@ -263,7 +264,9 @@ def regimes_of(sizing: Rule, simulation: Simulation) -> Regimes | None:
 
 def no_decision(config: Config, tape: Tape, simulation: Simulation) -> str:
     """Return the message for a run in which no strategy ever expressed a view, with the likely reason."""
-    names = ", ".join(use.name for use in config.strategies)
+    names = ", ".join(config.labels)
+    if not np.isfinite(window_closes(tape, config)[0]).any():
+        return outside(config, tape)
     ready = int(simulation.state.slots["ready"].min())
     if ready >= tape.n_bars or all(
             int(slot["ready"]) >= int(tape.series[int(slot["symbol"]) + 1]) for slot in simulation.state.slots):
@@ -274,12 +277,19 @@ def no_decision(config: Config, tape: Tape, simulation: Simulation) -> str:
             "its parameters and [run] start and end")
 
 
+def outside(config: Config, tape: Tape) -> str:
+    """Return the message for a window of decisions within which no bar closes."""
+    window = " and ".join(f"{word} = {format_time(limit)}" for word, limit in
+                          (("start", config.run.start_ns), ("end", config.run.end_ns)) if limit is not None)
+    return (f"no bar closes in the window of the run: [run] {window}, and the bars of the data close from "
+            f"{format_time(int(tape.close_time.min()))} to {format_time(int(tape.close_time.max()))}; a decision at "
+            "time t is taken when start <= t < end: move the window, or leave it out")
+
+
 def notes_of(tape: Tape, simulation: Simulation) -> list[str]:
     """Return what the reader of a result must know."""
     notes = list(simulation.notes)
     notes += [str(report) for report in tape.repairs if report != RepairReport(report.symbol)]
-    if simulation.status == Status.RUINED:
-        notes.append("the account was ruined: equity reached zero and the run ended there")
     return notes
 
 

@@ -1,15 +1,19 @@
-"""The section [strategy]: which strategy runs, on what, and until when it is trained."""
+"""The section [strategy]: which strategy runs, on what, what it is called, and until when it is trained.
+
+A use is called by its label, else by the name of its strategy; a name that comes again without a label is numbered:
+`ema_cross`, `ema_cross#2`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
 import attrs
 
 from framework.backtest.duration import optional_ns
-from framework.backtest.fields import checked_table, moment, plugin_name, table, texts
+from framework.backtest.fields import checked_table, moment, plugin_name, table, texts, use_label
 from framework.errors import ConfigError, did_you_mean
 
 
@@ -19,6 +23,7 @@ class StrategyUse:
 
     trained_from, trained_until: the bars that a strategy with a fit is trained on: those that close at or after the
     first time (None: all) and before the second. None for one that is not trained, or trained by whoever runs it.
+    label: what this use is called in tables and settings, where the name of the strategy does not say it.
     """
 
     SECTION: ClassVar[str] = "strategy"
@@ -27,6 +32,7 @@ class StrategyUse:
     symbols: tuple[str, ...] | None = texts(None, optional=True)
     trained_from: datetime | None = moment(day_is_over=False)
     trained_until: datetime | None = moment(day_is_over=False)
+    label: str | None = use_label()
 
     def __attrs_post_init__(self) -> None:
         if self.trained_from is None:
@@ -41,6 +47,32 @@ class StrategyUse:
     def leg_ns(self) -> tuple[int | None, int | None]:
         """The training leg in ns UTC, its end exclusive."""
         return optional_ns(self.trained_from), optional_ns(self.trained_until)
+
+
+def labels_of(uses: Iterable[tuple[str, str | None]]) -> tuple[str, ...]:
+    """Return what uses, given as (name, label), are called; they need not be different.
+
+    >>> labels_of([("a", None), ("a", "slow"), ("a", None), ("b", None)])
+    ('a', 'slow', 'a#2', 'b')
+    """
+    found, seen = [], dict[str, int]()
+    for name, label in uses:
+        if label is not None:
+            found.append(label)
+            continue
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return tuple(found)
+
+
+def different_labels(uses: Iterable[StrategyUse]) -> tuple[str, ...]:
+    """Return what uses are called; ConfigError when two are called alike."""
+    labels = labels_of((use.name, use.label) for use in uses)
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ConfigError(f"[[strategy]]: {labels.count(label)} are called {label!r}, by label or name; give each "
+                              "a label of its own")
+    return labels
 
 
 def strategies_of(value: Any) -> tuple[StrategyUse, ...]:

@@ -2,8 +2,8 @@
 
 A gain is realised when its trade is flat; what is open at the end is not taxed.  The presets follow the law as a
 configuration can: `india_crypto` is section 115BBH of the Income-tax Act (30 % of every gain, no loss set off against
-any gain) with the 1 % that section 194S withholds from the value of each sale; `rate` taxes the net gain of a year,
-with losses carried forward.
+any gain, nothing deducted but the cost of acquisition) with the 1 % that section 194S withholds from the value of each
+sale; `rate` taxes the net gain of a year, with losses carried forward.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Tax:
     mode: names the defaults that `TAX_DEFAULTS` has.  rate: of taxable gains.  cess: of the tax, on top of it.
     tds: of the value of each sale, withheld when it happens.  credit_tds: whether that counts towards the tax.
     offset_losses: whether losses lower gains, of the same tax year and of later ones.
-    deduct_fees: whether gains are counted after fees.  first_month: with which month of the calendar a tax year begins.
+    deduct_fees: whether gains are counted after fees.  count_cash_flows: whether dividends, funding and borrow of a
+    position are part of its gain.  first_month: with which month of the calendar a tax year begins.
     """
 
     SECTION: ClassVar[str] = "tax"
@@ -41,12 +42,14 @@ class Tax:
     credit_tds: bool = flag(True)
     offset_losses: bool = flag(True)
     deduct_fees: bool = flag(True)
+    count_cash_flows: bool = flag(True)
     first_month: int = whole(1, low=1, high=12)
 
 
 TAX_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "rate": {},
-    "india_crypto": {"rate": 0.30, "tds": 0.01, "offset_losses": False, "first_month": 4},
+    "india_crypto": {"rate": 0.30, "tds": 0.01, "offset_losses": False, "deduct_fees": False,
+                     "count_cash_flows": False, "first_month": 4},
 }
 """What a mode of [tax] sets unless the section says otherwise."""
 
@@ -84,7 +87,7 @@ def tax_years(trades: Structured, fills: Structured, multipliers: Floats, tax: T
     sold = fills[(fills["side"] == Side.SELL) & ~fills["is_cross"]]
     closed, sales = year_of(trades["exit_time"], tax.first_month), year_of(sold["time"], tax.first_month)
     value = sold["qty"] * sold["price"] * multipliers[sold["symbol"]]
-    gain = np.asarray(trades["pnl"] + (0.0 if tax.deduct_fees else trades["fees"]), np.float64)
+    gain = gains_of(trades, tax)
     every = np.concatenate((closed, sales))
     years, open_losses = [], 0.0
     for year in range(int(every.min()), int(every.max()) + 1) if len(every) else ():
@@ -102,6 +105,14 @@ def tax_years(trades: Structured, fills: Structured, multipliers: Floats, tax: T
         years.append(TaxYear(year=year, gains=gains, losses=losses, carried=carried + 0.0, taxable=taxable, tax=due,
                              withheld=withheld, balance=due - withheld if tax.credit_tds else due))
     return tuple(years)
+
+
+def gains_of(trades: Structured, tax: Tax) -> Floats:
+    """Return the gain of each trade as the tax counts it, float64[n]: what prices brought, less or with the rest."""
+    gain = np.asarray(trades["pnl"], np.float64)
+    if not tax.deduct_fees:
+        gain = gain + trades["fees"]
+    return gain if tax.count_cash_flows else gain - trades["cash_flows"]
 
 
 def year_of(time: Integers, first_month: int) -> Integers:

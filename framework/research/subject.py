@@ -1,7 +1,8 @@
 """What a search varies: the parameters of a configuration's plug-ins, each under a name of its own.
 
-A parameter of a strategy is called by its name (`fast`), or by strategy and name (`ema_cross.fast`) where several
-strategies have one of that name; those of others are called `risk.RULE.NAME`, `slippage.NAME` and `sizing.NAME`.
+A parameter of a strategy is called by its name (`fast`), or by the label or name of the strategy too (`ema_cross.fast`,
+`ema_cross#2.fast`) where several have one of that name; those of others are called `risk.RULE.NAME`, `slippage.NAME`
+and `sizing.NAME`.
 """
 
 from __future__ import annotations
@@ -77,17 +78,16 @@ class Subject:
     def _find_targets(self) -> None:
         """Fill `targets` by path; short names that several strategies have stay out, with their long ones noted."""
         short: dict[str, list[Target]] = {}
-        names = [use.name for use in self._uses["strategy"]]
         for kind, uses in self._uses.items():
             for place, use in enumerate(uses):
                 made = self._made[kind, place] = make(kind, use, BASES[kind])
                 for name, param in made.params().items():
-                    prefix = {"strategy": use.name, "risk": f"risk.{use.name}"}.get(kind, kind)
+                    prefix = {"strategy": self.config.labels[place] if kind == "strategy" else "",
+                              "risk": f"risk.{use.name}"}.get(kind, kind)
                     target = Target(f"{prefix}.{name}", kind, place, name, param, getattr(made, name), use.name)
+                    self.targets[target.path] = target
                     if kind == "strategy":
                         short.setdefault(name, []).append(target)
-                    if kind != "strategy" or names.count(use.name) == 1:
-                        self.targets[target.path] = target
         for name, found in short.items():
             if len(found) == 1:
                 self.targets[name] = attrs.evolve(found[0], path=name)
@@ -109,7 +109,8 @@ class Subject:
         for key, params in changed.items():
             use = self._uses[key[0]][key[1]]
             made[key] = type(self._made[key])(**{**use.params, **params})
-        plans = tuple(Plan(made["strategy", place], use.symbols) for place, use in enumerate(self.config.strategies))
+        plans = tuple(Plan(made["strategy", place], use.symbols, label=label) for place, (use, label)
+                      in enumerate(zip(self.config.strategies, self.config.labels, strict=True)))
         rules = tuple(made["risk", place] for place in range(len(self._uses["risk"])))
         return Parts(plans, made["sizing", 0], rules, made.get(("slippage", 0)))
 
@@ -159,8 +160,7 @@ def unknown_parameter(subject: Subject, path: str) -> ConfigError:
 
     if path in subject.ambiguous:
         ways = subject.ambiguous[path]
-        told = f"write {' or '.join(ways)}" if len(set(ways)) > 1 else "the strategy is there twice: it cannot be named"
-        return ConfigError(f"[optimize.space] {path}: {len(ways)} strategies have it; {told}")
+        return ConfigError(f"[optimize.space] {path}: {len(ways)} strategies have it; write {' or '.join(ways)}")
     near = did_you_mean(path, subject.targets)
     return ConfigError(f"[optimize.space] {path}: no such parameter{near}; there are: "
                        f"{', '.join(sorted(subject.targets))}")

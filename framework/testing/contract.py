@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from framework.errors import ConfigError
@@ -58,6 +58,17 @@ def bounds_of(cls: type[Plugin]) -> Iterator[dict[str, Any]]:
     for name, param in cls.params().items():
         for value in param.choices or [bound for bound in (param.low, param.high) if bound is not None]:
             yield {name: value if param.choices else param.type(value)}
+
+
+def made_at_bounds(cls: type[Any], params: Mapping[str, Any]) -> list[Any]:
+    """Return an instance with the given parameters and one at every bound that does not contradict the others."""
+    made = [cls(**params)]
+    for values in bounds_of(cls):
+        try:
+            made.append(cls(**{**params, **values}))
+        except ConfigError:
+            continue
+    return made
 
 
 def bad_values(param: Param) -> list[Any]:

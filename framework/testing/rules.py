@@ -13,13 +13,12 @@ from framework.backtest.compose import names_of, shown_to_rule
 from framework.boundary.adapter import RECORD, RESULT
 from framework.data import Tape
 from framework.engine import layout
-from framework.errors import ConfigError
 from framework.indicators import Expression
 from framework.model.instrument import ALWAYS_OPEN
 from framework.risk import Rule, SizingRule, check_dtype, store_rule
 from framework.source_check import captured, check_names, doubtful
 from framework.testing.columns import ColumnChecks, clocks_of
-from framework.testing.contract import bounds_of, check_contract, check_refusals
+from framework.testing.contract import check_contract, check_refusals, made_at_bounds
 from framework.testing.markets import synthetic_market
 from framework.testing.probes import Churn, called, check_compiles, fill_orders, shown
 from framework.testing.report import Failed, Probe
@@ -142,7 +141,7 @@ class RuleChecks:
 
     def never_raises(self) -> str:
         """What is allowed is a number from 0 to the quantity asked, at the defaults and at every bound."""
-        made = self._everywhere()
+        made: list[Rule] = made_at_bounds(self.cls, self.params)
         for rule in made:
             before, after = self.answers(rule)
             allowed = after["allowed"]
@@ -155,7 +154,7 @@ class RuleChecks:
 
     def quantities(self) -> str:
         """The quantity is finite and not negative; NaN only where an indicator has no value yet."""
-        made = self._everywhere()
+        made: list[Rule] = made_at_bounds(self.cls, self.params)
         for rule in made:
             before, after = self.answers(rule)
             missing = np.zeros(PROBES, bool)
@@ -167,15 +166,6 @@ class RuleChecks:
                 i = int(bad[0])
                 raise Failed(f"it sizes {float(qty[i])!r} with {rule.values()}: {shown(before[i])}")
         return f"{len(made)} sets of parameters, {PROBES} orders each"
-
-    def _everywhere(self) -> list[Rule]:
-        made = [self.rule]
-        for values in bounds_of(self.cls):
-            try:
-                made.append(self.cls(**{**self.params, **values}))
-            except ConfigError:  # this bound contradicts another parameter
-                continue
-        return made
 
     def compiles(self) -> str:
         """All its functions compile."""

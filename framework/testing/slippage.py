@@ -17,7 +17,7 @@ from framework.indicators import Expression, evaluate
 from framework.slippage import SlippageModel, fill_dtype
 from framework.source_check import captured, check_names, doubtful
 from framework.testing.columns import ColumnChecks, clocks_of
-from framework.testing.contract import bounds_of, check_contract, check_refusals
+from framework.testing.contract import check_contract, check_refusals, made_at_bounds
 from framework.testing.data import change_values
 from framework.testing.markets import quiet_cuts, synthetic_market
 from framework.testing.probes import Churn, called, check_compiles
@@ -143,7 +143,7 @@ class SlippageChecks:
 
     def finite(self) -> str:
         """Every price is a finite number above zero, at the defaults and at every bound."""
-        made = [self.model, *(self.cls(**{**self.params, **values}) for values in bounds_of(self.cls))]
+        made: list[SlippageModel] = made_at_bounds(self.cls, self.params)
         for model in made:
             records, prices = self.prices(model)
             bad = np.flatnonzero(~(np.isfinite(prices) & (prices > 0.0)))
@@ -153,14 +153,17 @@ class SlippageChecks:
         return f"{len(made)} sets of parameters, {len(self.requests(self.model))} fills each"
 
     def improves(self) -> str:
-        """Say where the model itself is better than its reference; the step fills at the reference then."""
-        records, prices = self.prices()
-        better = np.flatnonzero(np.sign(records["qty"]) * (prices - records["reference"]) < 0.0)
-        if better.size == 0:
-            return ""
-        i = int(better[0])
-        return (f"note: in {better.size} of {len(records)} fills it is better than the reference, which then counts: "
-                f"{words(records[i])} gets {float(prices[i])!r}")
+        """No price is better than its reference, at the defaults and at every bound: the step would not give it."""
+        made: list[SlippageModel] = made_at_bounds(self.cls, self.params)
+        for model in made:
+            records, prices = self.prices(model)
+            better = np.flatnonzero(np.sign(records["qty"]) * (prices - records["reference"]) < 0.0)
+            if better.size:
+                i = int(better[0])
+                raise Failed(f"in {better.size} of {len(records)} fills with {model.values()} it is better than the "
+                             f"reference, at which the step fills then: {words(records[i])} gets "
+                             f"{float(prices[i])!r}; buying costs more (qty > 0), selling brings less")
+        return f"{len(made)} sets of parameters"
 
     def filling_bar(self) -> str:
         """Fills at an open stay when high, low, close and volume of that bar are others."""
