@@ -150,7 +150,9 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
         plug.bind(made)
     show_all_to_interpreted(made, plugs)
     nights = nights_after(tape) if made.settings[0]["accrues"] else np.empty(0, np.int32)
-    return Simulation(made, state.tape_of(tape, nights), nows, checks, plugs, tape.symbols,
+    compares = made.settings[0]["correlation_days"] > 0
+    days = state.days_before(tape.series, tape.account_day) if compares else np.empty(0, np.int64)
+    return Simulation(made, state.tape_of(tape, nights, days), nows, checks, plugs, tape.symbols,
                       Kept(tape, slots, rule_columns, costs, request),
                       [note for rule, seen in zip(all_rules, rule_columns, strict=True)
                        for note in rule.notes(by_symbol(tape, seen))],
