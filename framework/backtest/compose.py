@@ -426,12 +426,9 @@ def set_rules(made: layout.State, tape: Tape, rules: Sequence[Rule], columns: Se
 
 
 def alert_threshold(rules: Sequence[Rule], rule: Rule) -> float:
-    """Return the share of its limits at which a rule is told to be near them, inf for none.
-
-    A shade below the one of the config, for the rounding of shares.
-    """
+    """Return the share of its limits at which a rule is told to be near them, inf for none."""
     kind = rule.alert_kind if isinstance(rule, RiskRule) else ""
-    return (1.0 - 1e-9) * min((one.threshold(kind) for one in rules if isinstance(one, Alerts)), default=np.inf)
+    return min((one.threshold(kind) for one in rules if isinstance(one, Alerts)), default=np.inf)
 
 
 def strategy_plugs(made: layout.State, plans: Sequence[Plan], dtypes: Sequence[np.dtype]) -> list[Plug]:
