@@ -141,7 +141,9 @@ def _checked_periods(where: str, value: Any) -> tuple[str, ...]:
 
 
 def minutes_of(period: str, where: str = "period") -> tuple[int, int]:
-    """Return first minute and end of a time of day; an end at or before the beginning is on the next day.
+    """Return first minute and end of a time of day; an end before the beginning is on the next day.
+
+    ConfigError on any other text, and for a time that ends when it begins: nothing to one, a whole day to another.
 
     >>> minutes_of("09:30-09:45")
     (570, 585)
@@ -151,7 +153,11 @@ def minutes_of(period: str, where: str = "period") -> tuple[int, int]:
         raise ConfigError(f'{where}: {period!r} is not a time of day; write hours and minutes from 00:00 to 24:00, '
                           'such as "09:30-09:45"')
     first, first_minute, end, end_minute = map(int, found.groups())
-    return first * 60 + first_minute, end * 60 + end_minute
+    begins, ends = first * 60 + first_minute, end * 60 + end_minute
+    if begins == ends:
+        raise ConfigError(f'{where}: {period!r} ends when it begins; write "00:00-24:00" for the whole day, or '
+                          "leave it out")
+    return begins, ends
 
 
 class Plugin:

@@ -40,7 +40,7 @@ def fallen(rule: type[RiskRule], params: dict[str, Any], losses: list[float], *o
 
 
 @pytest.mark.parametrize(("rule", "params"), LIMITS, ids=NAMES)
-@pytest.mark.parametrize(("loss", "told"), [(790.0, False), (800.0, True), (960.0, True)])
+@pytest.mark.parametrize(("loss", "told"), [(799.0, False), (801.0, True), (960.0, True)])
 def test_a_loss_near_its_limit_is_told_within_the_day(rule: type[RiskRule], params: dict[str, Any], loss: float,
                                                      told: bool) -> None:
     """At 80 % of 1,000; the loss is there at the close of the fourth hour and the opening after it passes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from typing import Any
 
@@ -148,6 +149,21 @@ def test_a_pasted_configuration_runs_and_its_rules_bite() -> None:
     assert len(result.trades) > 5
     assert {"correlation", "loss_streak"} <= {result.rule_names[bite] for bite in bites if bite >= 0}
     assert any(note.startswith("circuit_breaker: 5 times at 80% of a limit or beyond") for note in result.notes)
+
+
+@pytest.mark.parametrize(("hours", "told"), [
+    ("00:00-24:00", r"not one opening came through; rules refused: time_restrictions \d+"),
+    ("00:00-12:00", None),
+])
+def test_a_run_says_that_rules_let_nothing_through(hours: str, told: str | None) -> None:
+    text = f'[risk.position_limits]\n[risk.time_restrictions]\nblackout_periods = ["{hours}"]\n'
+    result = run(config_from_dict(tomllib.loads(HEAD + text)))
+    notes = [note for note in result.notes if note.startswith("not one opening")]
+    assert (len(result.fills) == 0) == (told is not None)
+    assert len(notes) == (told is not None)
+    if told is not None:
+        assert re.fullmatch(told, notes[0])
+        assert notes[0].endswith(str(len(result.refusals)))
 
 
 def test_a_rule_that_is_not_enabled_is_left_out() -> None:

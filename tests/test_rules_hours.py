@@ -68,6 +68,13 @@ def test_coins_have_no_hours_but_blackouts_in_utc() -> None:
     assert shown("24/7", *moments, blackout_periods=[])["blackout_end"] == [-1, -1, -1]
 
 
+def test_a_whole_day_ends_at_24() -> None:
+    utc = ZoneInfo("UTC")
+    moments = [at(f"2024-01-13T{time}", utc) for time in ("00:00", "12:00", "23:59")]
+    assert shown("24/7", *moments, blackout_periods=["00:00-24:00"])["blackout_end"] == [1440] * 3
+    assert shown("24/7", *moments, blackout_periods=["23:00-24:00"])["blackout_end"] == [-1, -1, 1440]
+
+
 @pytest.mark.parametrize(("params", "phase", "end", "allowed"), [
     ({}, REGULAR, -1.0, 100.0),
     ({}, REGULAR, 585.0, 0.0),
@@ -125,6 +132,8 @@ def test_daily_bars_of_a_coin_pass() -> None:
     (["09:30"], "is not a time of day"),
     (["24:00-01:00"], "is not a time of day"),
     (["09:30-09:75"], "is not a time of day"),
+    (["09:30-09:30"], "'09:30-09:30' ends when it begins; write \"00:00-24:00\" for the whole day"),
+    (["12:00-13:00", "00:00-00:00"], "'00:00-00:00' ends when it begins"),
 ])
 def test_a_blackout_is_a_list_of_times(periods: Any, told: str) -> None:
     with pytest.raises(ConfigError, match=told):

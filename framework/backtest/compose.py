@@ -164,7 +164,9 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
         plug.bind(made)
     show_all_to_interpreted(made, plugs)
     nights = nights_after(tape) if made.settings[0]["accrues"] else np.empty(0, np.int32)
-    return Simulation(made, state.tape_of(tape, nights), nows, checks, plugs, tape.symbols,
+    compares = made.settings[0]["correlation_days"] > 0
+    days = state.days_before(tape.series, tape.account_day) if compares else np.empty(0, np.int64)
+    return Simulation(made, state.tape_of(tape, nights, days), nows, checks, plugs, tape.symbols,
                       Kept(tape, slots, rule_columns, costs, request),
                       [note for rule, seen in zip(all_rules, rule_columns, strict=True)
                        for note in rule.notes(by_symbol(tape, seen))],
@@ -469,12 +471,9 @@ def write_rules(made: layout.State, tape: Tape, rules: Sequence[Rule], columns: 
 
 
 def alert_threshold(rules: Sequence[Rule], rule: Rule) -> float:
-    """Return the share of its limits at which a rule is told to be near them, inf for none.
-
-    A shade below the one of the config, for the rounding of shares.
-    """
+    """Return the share of its limits at which a rule is told to be near them, inf for none."""
     kind = rule.alert_kind if isinstance(rule, RiskRule) else ""
-    return (1.0 - 1e-9) * min((one.threshold(kind) for one in rules if isinstance(one, Alerts)), default=np.inf)
+    return min((one.threshold(kind) for one in rules if isinstance(one, Alerts)), default=np.inf)
 
 
 def strategy_plugs(made: layout.State, plans: Sequence[Plan], dtypes: Sequence[np.dtype]) -> list[Plug]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -31,7 +31,7 @@ from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
 from framework.errors import ConfigError, PluginNotFound, did_you_mean
 from framework.indicators import ColumnCache
-from framework.model.enums import CashKind, EventKind, OrderStatus, Status
+from framework.model.enums import CashKind, EventKind, OrderStatus, Reason, Role, Status
 from framework.model.records import TRADE
 from framework.risk import RiskRule, Rule, SizingRule
 from framework.slippage import SlippageModel
@@ -243,7 +243,8 @@ def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], 
                           rejected_orders=int(np.sum(logs["refusals"]["allowed"] == 0.0)), events=simulation.next,
                           bars=int(np.sum(tape.event_kind[: simulation.next] == EventKind.CLOSE))),
         rule_names=tuple(rule.name for rule in rules[1:]), status=Status(int(account["status"])),
-        notes=tuple(notes_of(tape, simulation)), data=data_summary(tape), prices=tape, currency=config.account.currency,
+        notes=tuple(notes_of(tape, simulation, [rule.name for rule in rules[1:]])),
+        data=data_summary(tape), prices=tape, currency=config.account.currency,
         multipliers=np.array([instrument.multiplier for instrument in tape.instruments]),
         start=config.run.start_ns, end=config.run.end_ns, benchmark=config.benchmark.symbol, tax=config.tax,
         folder=str(config.folder.resolve()), plugins=tuple(used_plugins(config)), engine=engine_key(),
@@ -286,9 +287,23 @@ def outside(config: Config, tape: Tape) -> str:
             "time t is taken when start <= t < end: move the window, or leave it out")
 
 
-def notes_of(tape: Tape, simulation: Simulation) -> list[str]:
-    """Return what the reader of a result must know."""
-    notes = list(simulation.notes)
+def none_opened(simulation: Simulation, names: Sequence[str]) -> list[str]:
+    """Say which rules refused how many openings when there were some and not one of them came through.
+
+    names: of the risk rules, in order.
+    """
+    logs = used_logs(simulation.state)
+    reasons = logs["refusals"]["reason"][logs["refusals"]["allowed"] == 0.0] - int(Reason.RULE)
+    counts = np.bincount(reasons[reasons >= 0], minlength=len(names))
+    if not counts.any() or np.any(logs["orders"]["role"] == Role.ENTRY):
+        return []
+    told = ", ".join(f"{name} {count}" for name, count in zip(names, counts.tolist(), strict=True) if count)
+    return [f"not one opening came through; rules refused: {told}"]
+
+
+def notes_of(tape: Tape, simulation: Simulation, rules: Sequence[str]) -> list[str]:
+    """Return what the reader of a result must know; rules: names of the risk rules, in order."""
+    notes = [*simulation.notes, *none_opened(simulation, rules)]
     notes += [str(report) for report in tape.repairs if report != RepairReport(report.symbol)]
     return notes
 

@@ -37,7 +37,7 @@ def correlation(t, one, last_one, other, last_other, days):
 
     A day's price is its last close on the account's calendar, today's so far included; a return is one from a day on
     which both closed to the next.  1 when fewer than LEAST_RETURNS are known, 0 when one of the prices never moved.
-    last_one, last_other: last closed bars; -1 without one.
+    last_one, last_other: last closed bars; -1 without one.  O(days): `day_before` names the last bar of an earlier day.
     """
     count = 0
     x_later = y_later = 0.0
@@ -47,9 +47,9 @@ def correlation(t, one, last_one, other, last_other, days):
     while i >= first_i and j >= first_j and count < days:
         day_i, day_j = t.account_day[i], t.account_day[j]
         if day_i > day_j:
-            i = before_day(t, i, first_i)
+            i = t.day_before[i]
         elif day_j > day_i:
-            j = before_day(t, j, first_j)
+            j = t.day_before[j]
         else:
             if x_later > 0.0:
                 x, y = x_later / t.close[i] - 1.0, y_later / t.close[j] - 1.0
@@ -60,7 +60,7 @@ def correlation(t, one, last_one, other, last_other, days):
                 sum_yy += y * y
                 sum_xy += x * y
             x_later, y_later = t.close[i], t.close[j]
-            i, j = before_day(t, i, first_i), before_day(t, j, first_j)
+            i, j = t.day_before[i], t.day_before[j]
     if count < min(LEAST_RETURNS, days):
         return 1.0
     spread_x, spread_y = sum_xx - sum_x * sum_x / count, sum_yy - sum_y * sum_y / count
@@ -68,13 +68,3 @@ def correlation(t, one, last_one, other, last_other, days):
         return 0.0
     alike = (sum_xy - sum_x * sum_y / count) / math.sqrt(spread_x * spread_y)
     return max(-1.0, min(1.0, alike))
-
-
-@kernel
-def before_day(t, bar, first):
-    """Return the last bar of an earlier day than the bar's, below `first` when there is none."""
-    day = t.account_day[bar]
-    bar -= 1
-    while bar >= first and t.account_day[bar] == day:
-        bar -= 1
-    return bar

@@ -210,6 +210,9 @@ class Tape(NamedTuple):
     flow_rate: np.ndarray
     nights: np.ndarray
     """int32, (bars): how many nights follow the bar's close; empty where nights cost and earn nothing."""
+    day_before: np.ndarray
+    """int64, (bars): the last bar of the symbol on an earlier day of the account than the bar's, a row before its first
+    without one; empty where no rule compares days."""
 
 
 class State(NamedTuple):

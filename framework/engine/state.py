@@ -77,13 +77,30 @@ class RecordMemory:
         return self.bytes.reshape(-1, self.stride)
 
 
-def tape_of(data: Any, nights: np.ndarray) -> Tape:
+def tape_of(data: Any, nights: np.ndarray, day_before: np.ndarray) -> Tape:
     """Return the arrays of a data tape that the kernels read: what is joined with finer bars, and the rest.
 
-    nights: after each bar, empty where they are free.
+    nights: after each bar, empty where they are free.  day_before: as `days_before` returns it, empty without a use.
     """
-    columns = {name: getattr(data, name) for name in Tape._fields if name not in ("nights", *data.joined)}
-    return Tape(**columns, **data.joined, nights=nights)
+    own = {"nights": nights, "day_before": day_before}
+    columns = {name: getattr(data, name) for name in Tape._fields if name not in (*own, *data.joined)}
+    return Tape(**columns, **data.joined, **own)
+
+
+def days_before(series: np.ndarray, account_day: np.ndarray) -> np.ndarray:
+    """Return for every bar the last one of its symbol on an earlier day, int64; without one the row before its first.
+
+    series: rows where the symbols begin, and the end of the last.  account_day: of each bar, never falling within a
+    symbol.
+
+    >>> days_before(np.array([0, 4, 6]), np.array([1, 1, 2, 5, 1, 1])).tolist()
+    [-1, -1, 1, 2, 3, 3]
+    """
+    rows = np.arange(int(series[-1]))
+    begins = np.ones(rows.size, bool)
+    begins[1:] = account_day[1 : rows.size] != account_day[: rows.size - 1]
+    begins[series[:-1][np.diff(series) > 0]] = True
+    return np.asarray(np.maximum.accumulate(np.where(begins, rows, 0)) - 1, np.int64)
 
 
 def margins(slots: int, rules: int, log_marks: bool, cash_flows: int) -> np.ndarray:

@@ -72,7 +72,7 @@ class TimeRestrictions(RiskRule):
         periods: Any = self.values()["blackout_periods"]
         for first, end in reversed([minutes_of(period) for period in periods]):
             within = (minute >= first) & (minute < end)
-            if end <= first:
+            if end < first:
                 within = (minute >= first) | (minute < end)
             until[within] = end
         return {"phase": phase, "minute": minute, "blackout_end": until}
