@@ -155,12 +155,12 @@ def marks_have_room(s):
 
 
 @inlined
-def end_of_quiet_group(s, t, first, time, is_asking):
+def end_of_quiet_group(s, t, first, time, is_asking, has_orders):
     """Return the event behind the closing group at `first`; `first` when a slot is awake or an order touched."""
     event = first
     while event < t.event_time.size and t.event_time[event] == time and t.event_kind[event] == CLOSE:
         bar, symbol = t.event_bar[event], s.symbols[np.int64(t.event_symbol[event])]
-        if (is_asking and symbol.asleep_until <= bar) or not rests(t, symbol, bar):
+        if (is_asking and symbol.asleep_until <= bar) or (has_orders and not rests(t, symbol, bar)):
             return first
         event += 1
     return event
@@ -178,19 +178,21 @@ def pass_quiet(s, t, first, last):
         return first
     room, day = s.marks.size - s.margins[4] - account.marks, account.day
     begin, stop, accrues = settings.start, settings.end, settings.accrues != 0
-    quiet_until = min(account.flow_due, account.expiry) if account.working > 0 else account.flow_due
+    has_orders = account.working > 0
+    quiet_until = min(account.flow_due, account.expiry) if has_orders else account.flow_due
     while first < last and account.status == RUNNING and room > 0:
-        time, bar = t.event_time[first], t.event_bar[first]
+        time = t.event_time[first]
         if time >= quiet_until:
             break
+        bar = t.event_bar[first]
         if t.event_kind[first] != CLOSE:
-            if not rests(t, s.symbols[np.int64(t.event_symbol[first])], bar):
+            if has_orders and not rests(t, s.symbols[np.int64(t.event_symbol[first])], bar):
                 break
             first += 1
             continue
         if t.account_day[bar] > day or (accrues and t.nights[bar] > 0):
             break
-        end = end_of_quiet_group(s, t, first, time, begin <= time < stop)
+        end = end_of_quiet_group(s, t, first, time, begin <= time < stop, has_orders)
         if end == first:
             break
         for event in range(first, end):
@@ -199,6 +201,7 @@ def pass_quiet(s, t, first, last):
         room -= 1
         if account.status == RUNNING and is_alarmed(s):
             watch(s, t, bar, time)
+            has_orders = account.working > 0
         first = end if account.status == RUNNING else first
     return first
 

@@ -34,7 +34,7 @@ class Leverage(RiskRule):
     max_leverage = Param(1.0, low=0.0, high=1_000.0, doc="gross exposure over equity")
     min_margin_percent = Param(100.0, low=1.0, high=100.0, unit="percent",
                                doc="equity that an opening needs, percent of exposure")
-    maintenance_percent = Param(25.0, low=0.0, high=100.0, unit="percent",
+    maintenance_percent = Param(25.0, low=0.0, least=1.0, high=100.0, unit="percent",
                                 doc="equity below which all is closed, percent of exposure")
     state: ClassVar[Mapping[str, Any]] = {"is_called": False, "calls": 0, "first_call": 0}
     alert_kind = "position"

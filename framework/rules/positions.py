@@ -21,7 +21,7 @@ class PositionLimits(RiskRule):
     max_notional_per_position = Param(10_000.0, low=0.0, doc="currency per symbol")
     max_total_exposure = Param(50_000.0, low=0.0, doc="currency, gross, all symbols")
     max_open_positions = Param(5, low=0, doc="symbols with a position or a working opening")
-    max_concentration_percent = Param(25.0, low=0.0, doc="percent of equity per symbol")
+    max_concentration_percent = Param(25.0, low=0.0, least=1.0, unit="percent", doc="percent of equity per symbol")
     alert_kind = "position"
 
     @staticmethod

@@ -89,7 +89,7 @@ def alerts_of(simulation: Simulation) -> dict[int, tuple[int, float]]:
     return {number: (int(row["alerts"]), float(row["nearest"])) for number, row in enumerate(rows) if row["alerts"]}
 
 
-def told_of(simulation: Simulation) -> dict[int, dict[str, list[float]]]:
+def told_of(simulation: Simulation) -> dict[int, dict[str, int]]:
     """Return what the memory of each risk rule has counted, by its own names."""
     told = {}
     for plug in simulation.plugs:
@@ -97,7 +97,9 @@ def told_of(simulation: Simulation) -> dict[int, dict[str, list[float]]]:
         names = plug.dtype.names if number else ()
         if "state" in names:
             memory = simulation.checks.record(number, plug.dtype)["state"]
-            told[number - 1] = {name: np.ravel(memory[name]).tolist() for name in memory.dtype.names}
+            told[number - 1] = {name: int(memory[name]) for name in memory.dtype.names if memory[name].ndim == 0}
+            if "count" in memory.dtype.names:
+                told[number - 1] |= zip(("days", "weeks", "months"), map(int, memory["count"]), strict=True)
     return told
 
 

@@ -345,5 +345,5 @@ class ReferenceResult:
     """By rule: when an opening was near one of its limits, and how near."""
     watching: set[int] = field(default_factory=set)
     """Rules that are asked about marks as well, where the reference counts no alerts."""
-    told: dict[int, dict[str, list[int]]] = field(default_factory=dict)
+    told: dict[int, dict[str, int]] = field(default_factory=dict)
     """By rule: halts and trips, counted at the end."""

@@ -59,7 +59,7 @@ class Rule:
         """Return what the rule measures of an opening, whether it bites or not, each with its limit, for `alerts`."""
         return []
 
-    def told(self, account: Account) -> dict[str, list[int]]:
+    def told(self, account: Account) -> dict[str, int]:
         """Return what a result tells of halts and trips, counted at its end."""
         return {}
 

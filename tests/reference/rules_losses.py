@@ -76,8 +76,8 @@ class LossLimits(Rule):
         is_halted = any(PERIODS[p](books.moments[-1].day) in self.halts(books, p) for p in PERIODS)
         return found if is_halted else [*found, (self.loss_of_trade(order), self.max_loss_per_trade)]
 
-    def told(self, account: Account) -> dict[str, list[int]]:
-        return {"count": [len(self.halts(account, period)) for period in PERIODS]}
+    def told(self, account: Account) -> dict[str, int]:
+        return {f"{period}s": len(self.halts(account, period)) for period in PERIODS}
 
 
 class LossStreak(Rule):
@@ -138,8 +138,8 @@ class Drawdown(Rule):
     def shares(self, order: Any) -> list[tuple[float, float]]:
         return [(self.depth(order), self.max_drawdown)]
 
-    def told(self, account: Account) -> dict[str, list[int]]:
-        return {"halts": [self.followed(account.moments).halts]}
+    def told(self, account: Account) -> dict[str, int]:
+        return {"halts": self.followed(account.moments).halts}
 
 
 @dataclass
@@ -215,6 +215,6 @@ class CircuitBreaker(Rule):
         return [(loss_of(books.moments, day_of, books.settings.capital), self.daily_loss_threshold),
                 (streak, self.max_consecutive_losses)]  # fmt: skip
 
-    def told(self, account: Account) -> dict[str, list[int]]:
+    def told(self, account: Account) -> dict[str, int]:
         trips = self.followed(account)
-        return {"loss_trips": [trips.losses], "streak_trips": [trips.streaks]}
+        return {"loss_trips": trips.losses, "streak_trips": trips.streaks}
