@@ -134,7 +134,7 @@ def arrays_of(tape: Any) -> Any:
              "flow_kind": np.uint8}  # fmt: skip
     floats = ("open", "high", "low", "close", "volume", "flow_rate")
     made = {name: np.array(getattr(tape, name), np.float64 if name in floats else types.get(name, np.int64))
-            for name in Tape._fields[:-1] if name != "detail"}  # fmt: skip
+            for name in Tape._fields if name not in ("detail", "nights", "day_before")}  # fmt: skip
     sizes = {"n_symbols": len(tape.symbols), "n_events": len(tape.event_time), "n_bars": len(tape.close)}
     return SimpleNamespace(**made, **sizes, joined=joined(tape, made), symbols=tape.symbols,
                            instruments=tape.instruments,
