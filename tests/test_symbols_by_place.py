@@ -9,7 +9,7 @@ import pytest
 
 import framework
 from framework import ConfigError, Now, Param, Strategy, Train, buy, close_position
-from framework.backtest.compose import Plan, plan_slots, symbols_named
+from framework.backtest.compose import Plan, declared_by, plan_slots, symbols_named
 from framework.data import Tape
 from framework.indicators import Bars, ColumnCache, Condition, Expression, ema, evaluate, sma
 from framework.testing import check_plugin, synthetic_market
@@ -53,7 +53,7 @@ def test_a_place_is_a_symbol_of_the_strategy_in_the_order_of_the_run(tape: Tape)
     plan = Plan(Follower(), ("DDD", "BBB"))
     assert symbols_named(plan, tape) == ("BBB", "DDD")
     cache = ColumnCache()
-    plan_slots(tape, [plan], cache)
+    plan_slots(tape, [plan], [declared_by(plan, tape)], cache)
     found = {repr(key[-1]) for key in cache._entries if isinstance(key, tuple)}
     assert "DDD:close" in found
     assert "(BBB:close - sma(BBB:close, 10))" in found
@@ -111,7 +111,7 @@ def test_the_conformance_kit_hands_it_as_many_symbols_as_it_names() -> None:
 def test_places_that_are_not_there_are_refused_before_the_run(tape: Tape) -> None:
     """With how many there are, and which."""
     with pytest.raises(ConfigError, match=r"symbol\(1\).*there are 1: CCC"):
-        plan_slots(tape, [Plan(Follower(), ("CCC",))], ColumnCache())
+        declared_by(Plan(Follower(), ("CCC",)), tape)
     with pytest.raises(ConfigError, match=r"symbol\(-1\)"):
         BARS.symbol(-1)
     with pytest.raises(ConfigError, match=r"symbol\(9\).*there are 4: AAA, BBB, CCC, DDD"):
