@@ -95,8 +95,9 @@ def test_the_five_coins_run_on_candles_of_a_vendor(tmp_path: Path, capsys: pytes
     trades = trades_of(tmp_path)
     assert set(trades["symbol"]) == set(coins)
     stats = answer["stats"]
-    won = trades.filter(pl.col("pnl") > 0.0)["pnl"].sum()
-    assert stats["Tax"] == pytest.approx(0.30 * won, rel=1e-9)  # each winner, no loss is offset
+    gains = trades["pnl"] + trades["fees"] - trades["cash_flows"]
+    won = gains.filter(gains > 0.0).sum()
+    assert stats["Tax"] == pytest.approx(0.30 * won, rel=1e-9)  # each gain in price, no loss or fee is offset
     assert stats["Post-tax Return [%]"] == pytest.approx(stats["Return [%]"] - 100.0 * stats["Tax"] / 100_000.0)
     report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     for word in ("portfolio_heat", "regime", "1% of every sale withheld"):
