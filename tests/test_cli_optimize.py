@@ -148,7 +148,7 @@ def test_a_search_that_is_killed_or_interrupted_is_resumed_to_the_same_ledger(en
                                                                             tmp_path: Path) -> None:
     """Only what was not yet in the journal is run again."""
     path = tmp_path / "run.toml"
-    path.write_text(CONFIG.format(bars=1_600_000, high=200))
+    path.write_text(CONFIG.format(bars=640_000, high=200))
     arguments = ["optimize", str(path), "--no-report", "--workers", "2"]
     process = started([*arguments, "--out", "part"], tmp_path)
     try:
