@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import settings
 
 settings.register_profile("deterministic", derandomize=True, deadline=None)
 settings.load_profile("deterministic")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell starts what it puts into the background with SIGINT ignored, and so would every process of a test be."""
 
 KERNELS = ("test_boundary", "test_engine", "test_indicators_values", "test_indicators_columns", "test_rules",
            "test_monte_carlo_paths", "test_fills_pictures")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +46,38 @@ TRIALS = 7 + 17 + 37
 """Pairs in order of lengths from 3 to 200 and the lengths 10, 20 and 40."""
 
 
-def started(arguments: list[str], folder: Path) -> subprocess.Popen[str]:
-    """Start the command line in a process of its own that commits every trial at once."""
-    program = ("import sys; from framework.cli import main; from framework.research import study; "
-               "study.FLUSH_SECONDS = 0.0; sys.exit(main())")
-    return subprocess.Popen([sys.executable, "-c", program, *arguments], cwd=folder, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, env=os.environ)
+WHOLE = "from framework.cli import main; raise SystemExit(main())"
+"""A command line as a program."""
+
+ENDED = """
+import os, sys
+from framework.cli import main
+from framework.research import journal, study
+
+append = journal.Journal.append
+
+def append_and_end(self, outcomes):
+    append(self, outcomes)
+    if len(self.outcomes()) >= {after}:
+        journal.Journal.append = append
+        os.kill(os.getpid(), {ending})
+
+study.FLUSH_SECONDS = 0.0
+journal.Journal.append = append_and_end
+sys.exit(main())
+"""
+"""A command line that commits every trial at once and sends itself a signal when so many are in the journal."""
+
+
+def ended(arguments: list[str], folder: Path, ending: signal.Signals, after: int) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own that is ended in the middle of its search."""
+    return command(["-c", ENDED.format(after=after, ending=int(ending)), *arguments], folder)
+
+
+def command(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python."""
+    return subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=120,
+                          check=False)
 
 
 def count(path: Path) -> int:
@@ -148,27 +172,18 @@ def test_a_search_that_is_killed_or_interrupted_is_resumed_to_the_same_ledger(en
                                                                             tmp_path: Path) -> None:
     """Only what was not yet in the journal is run again."""
     path = tmp_path / "run.toml"
-    path.write_text(CONFIG.format(bars=640_000, high=200))
+    path.write_text(CONFIG.format(bars=200_000, high=200))
     arguments = ["optimize", str(path), "--no-report", "--workers", "2"]
-    process = started([*arguments, "--out", "part"], tmp_path)
-    try:
-        deadline = time.monotonic() + 300
-        while count(tmp_path / "part" / NAME) < 5 and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        process.send_signal(ending)
-        _, errors = process.communicate(timeout=30)
-    finally:
-        process.kill()
-    assert process.returncode == code, errors
+    part = ended([*arguments, "--out", "part"], tmp_path, ending, after=5)
+    assert part.returncode == code, part.stderr
     saved = count(tmp_path / "part" / NAME)
     assert 5 <= saved < TRIALS
     if ending == signal.SIGINT:
-        assert f"interrupted with {saved} of" in errors
-        assert "--resume part" in errors
-    process = started([*arguments, "--resume", "part", "--json"], tmp_path)
-    told, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    work = json.loads(told)["work"]
+        assert f"interrupted with {saved} of" in part.stderr
+        assert "--resume part" in part.stderr
+    rest = command(["-c", WHOLE, *arguments, "--resume", "part", "--json"], tmp_path)
+    assert rest.returncode == 0, rest.stderr
+    work = json.loads(rest.stdout)["work"]
     assert work["resumed"] == saved
     assert work["ran"] == TRIALS - saved
     assert main(["optimize", str(path), "--no-report", "--workers", "1", "--out", str(tmp_path / "whole")]) == 0

@@ -18,7 +18,7 @@ import pytest
 from framework.backtest.compose import Plan, Terms, compose
 from framework.boundary.jit import JIT
 from framework.data import Tape, load_tape
-from framework.engine.simulation import Simulation
+from framework.engine.simulation import Simulation, held_interrupts
 from framework.engine.state import LOGS
 from framework.errors import StrategyError
 from framework.indicators import sma
@@ -384,3 +384,15 @@ def test_the_engine_passes_its_tests_with_bounds_checks_on() -> None:
                "-k", "not bounds and not interrupt and not second_process and not edit_of"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
+
+
+def test_a_process_that_ignores_interrupts_goes_on_ignoring_them() -> None:
+    """A shell starts what it puts into the background so; Ctrl-C is meant for the foreground then."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with held_interrupts() as interrupts:
+            signal.raise_signal(signal.SIGINT)
+        assert interrupts == []
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from framework.research.folds import cross_validate
 from framework.research.journal import NAME, Journal
 from framework.research.study import Progress
 from framework.research.walk_forward import STUDY, forward, walk_forward
-from tests.test_cli_optimize import started
+from tests.test_cli_optimize import ended
 
 DOCUMENT: dict[str, Any] = {
     "data": {"source": "synthetic", "symbols": ["A"], "timeframe": "4h", "bars": 1_200, "seed": 4},
@@ -119,22 +118,12 @@ def test_the_command_says_how_to_go_on_and_does(tmp_path: Path, capsys: pytest.C
     """SIGINT ends with 130 and the command line that continues; flags choose who runs."""
     path = tmp_path / "wf.toml"
     space = {"fast": {"low": 2, "high": 60}, "slow": {"low": 61, "high": 160}}
-    path.write_text(tomli_w.dumps({**DOCUMENT, "data": {**DOCUMENT["data"], "bars": 40_000, "timeframe": "5m"},
+    path.write_text(tomli_w.dumps({**DOCUMENT, "data": {**DOCUMENT["data"], "bars": 20_000, "timeframe": "15m"},
                                    "optimize": {"space": space}}))
-    process = started(["walk-forward", str(path), "--out", "part", "--no-report"], tmp_path)
-    try:
-        deadline = time.monotonic() + 60
-        journal = tmp_path / "part" / "legs" / "001" / NAME
-        while not journal.is_file() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
-    finally:
-        process.kill()
-    assert process.returncode == 130, errors
-    assert "continue with: framework walk-forward" in errors
-    assert "--resume part" in errors
+    part = ended(["walk-forward", str(path), "--out", "part", "--no-report"], tmp_path, signal.SIGINT, after=5)
+    assert part.returncode == 130, part.stderr
+    assert "continue with: framework walk-forward" in part.stderr
+    assert "--resume part" in part.stderr
     monkeypatch.chdir(tmp_path)
     assert run(["walk-forward", str(path), "--resume", "part", "--out", "other"]) == 2
     assert "leave --out away" in capsys.readouterr().err

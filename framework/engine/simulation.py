@@ -280,10 +280,12 @@ def identity(made: Simulation) -> np.ndarray:
 def held_interrupts() -> Iterator[list[int]]:
     """Keep Ctrl-C for the end of a chunk: raised inside a callback from compiled code it would be lost.
 
-    A second Ctrl-C is raised where it arrives, for a function of an author that does not come back.
+    A second Ctrl-C is raised where it arrives, for a function of an author that does not come back.  A process that
+    ignores SIGINT, as one that a shell put into the background, goes on ignoring it.
     """
     pending: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield pending
         return
 
