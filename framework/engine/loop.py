@@ -20,7 +20,7 @@ from framework.engine.decide import decide_slot, decide_universe
 from framework.engine.endings import end_symbols
 from framework.engine.guards import is_alarmed, place_partials, protect, watch
 from framework.engine.intake import take_intents
-from framework.engine.layout import WAITS_CLOSE
+from framework.engine.layout import FOREVER, WAITS_CLOSE
 from framework.engine.ledger import mark_account, mark_slot, rests, revalue, roll_day
 from framework.engine.lifetime import expire
 from framework.engine.margin import call_margin
@@ -176,7 +176,9 @@ def pass_quiet(s, t, first, last):
     account, settings = s.account[0], s.settings[0]
     if settings.watches != 0 and not logs_have_room(s):
         return first
-    room, day = s.marks.size - s.margins[4] - account.marks, account.day
+    room, day = FOREVER, account.day
+    if settings.log_marks:
+        room = s.marks.size - s.margins[4] - account.marks
     begin, stop, accrues = settings.start, settings.end, settings.accrues != 0
     has_orders = account.working > 0
     quiet_until = min(account.flow_due, account.expiry) if has_orders else account.flow_due
