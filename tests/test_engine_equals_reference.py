@@ -14,6 +14,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from framework.engine.state import used_logs
 from framework.model.enums import OrderKind, OrderStatus, Reason, Role, Status, TimeInForce, Verb
 from framework.rules import RULES as FRAMEWORK_RULES
 from tests.reference import simulate
-from tests.reference.cases import Case, case_of
+from tests.reference.cases import Case, case_of, quiet_case_of
 from tests.reference.census import PARTS, counted
 from tests.reference.compare import first_difference, is_close
 from tests.reference.draws import rule_keys, sizing_keys
@@ -51,11 +52,11 @@ def some_cases() -> list[Case]:
     return list(itertools.islice((case for case in drawn if case.tape.n_bars > 20), SOME))
 
 
-def digest(simulation) -> str:
-    """Return a hash of every number of a simulation's tables and account."""
+def digest(simulation, but: str = "") -> str:
+    """Return a hash of every number of a simulation's tables, but for one, and account."""
     parts = hashlib.sha256()
     for name, log in used_logs(simulation.state).items():
-        for field in log.dtype.names:
+        for field in log.dtype.names if name != but else ():
             parts.update(f"{name}.{field}".encode() + np.ascontiguousarray(log[field]).tobytes())
     for name in ("cash", "equity", "exposure", "peak", "reserved", "proceeds", "heat", "ambiguous", "gapped", "status"):
         parts.update(np.ascontiguousarray(simulation.state.account[name]).tobytes())
@@ -85,12 +86,12 @@ def in_another_process(folder: Path, code: str, argument: object, **environment:
 # --- engine and reference ---------------------------------------------------------------------------------------------
 
 
-def assert_equal(seed: int, **options: bool) -> Counter:
+def assert_equal(seed: int, draw: Callable[[int], Case] = case_of, **options: bool) -> Counter:
     """Hold the engine against the reference on the case of a seed; return what happened in it."""
-    case = case_of(seed)
+    case = draw(seed)
     expected = reference_run(case)
     difference = first_difference(expected, run_engine(case, **options), case.numbers["capital"])
-    assert difference is None, f"case_of({seed}): {difference}"
+    assert difference is None, f"{draw.__name__}({seed}): {difference}"
     return counted(case, expected)
 
 
@@ -99,6 +100,11 @@ def assert_equal(seed: int, **options: bool) -> Counter:
 def test_engine_equals_reference(first):
     for seed in range(first, first + CHUNK):
         assert_equal(seed)
+
+
+def test_bars_that_are_passed_over_equal_the_reference_which_passes_none():
+    for seed in range(250):
+        assert_equal(seed, quiet_case_of)
 
 
 def test_engine_with_interpreted_plugins_equals_reference():
@@ -173,6 +179,14 @@ def test_the_step_gives_the_same_bits_without_the_jit(some_cases, tmp_path):
     code = "print(*[digest(run_whole(case)) for case in given])"
     plain = in_another_process(tmp_path, code, some_cases, NUMBA_DISABLE_JIT="1")
     assert plain.split() == [digest(run_whole(case)) for case in some_cases]
+
+
+def test_a_run_without_marks_gives_the_same_bits_but_for_them(some_cases):
+    for case in some_cases:
+        whole, without = run_whole(case), compose_case(case, log_marks=False)
+        without.advance(case.tape.n_events)
+        assert len(without.state.marks[: without.state.account["marks"][0]]) == 0
+        assert digest(without, but="marks") == digest(whole, but="marks")
 
 
 def test_event_by_event_gives_the_same_bits_and_the_books_balance_at_every_one(some_cases):

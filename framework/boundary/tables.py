@@ -30,6 +30,7 @@ from numba.extending import (
     register_model,
 )
 
+from framework.boundary.address import emit_prefetch
 from framework.boundary.jit import JIT
 
 WORDS = 8
@@ -184,6 +185,21 @@ def _lower_setitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     else:
         context.pack_value(builder, borrowed.array.dtype, args[2], pointer)
     return context.get_dummy_value()
+
+
+@intrinsic
+def _compiled_prefetch(typingctx: Any, borrowed: Any, index: Any) -> Any:
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        itemsize = context.get_abi_sizeof(context.get_data_type(borrowed.array.dtype))
+        place = builder.add(_word(builder, args[0], 0), builder.mul(args[1], ir.Constant(INT64, itemsize)))
+        emit_prefetch(builder, builder.inttoptr(place, cgutils.voidptr_t))
+        return context.get_dummy_value()
+
+    return types.none(borrowed, types.int64), codegen
+
+
+prefetch = _compiled_prefetch if JIT else lambda array, index: None
+"""prefetch(array, i): ask for element i of a borrowed vector that will be read a little later; i may lie beyond it."""
 
 
 def tables_type(name: str, example: NamedTuple) -> Tables:

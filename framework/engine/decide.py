@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from framework.boundary.address import call_at, prefetch_column, read_column, read_truth
+from framework.boundary.address import call_at, prefetch_column, read_column, read_truth, read_truths
 from framework.boundary.jit import inlined, kernel
 from framework.engine.checks import write_account, write_clock
 from framework.engine.layout import (
@@ -162,6 +162,8 @@ def fall_asleep(s, t, slot_number, bar):
     first = t.series[slot.symbol]
     end = min(t.series[slot.symbol + 1], bar + SLEEP_MAX)
     bar += 1
+    while bar + 8 <= end and not read_truths(column, bar - first):
+        bar += 8
     while bar < end and not read_truth(column, bar - first):
         bar += 1
     slot.asleep_until = bar

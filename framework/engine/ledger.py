@@ -445,14 +445,21 @@ def close_day(s):
 
 
 @inlined
+def log_mark(s, time):
+    """Append what the account is worth now to the marks."""
+    account = s.account[0]
+    row = s.marks[account.marks]
+    account.marks += 1
+    row.time, row.equity, row.cash, row.exposure = time, account.equity, account.cash, account.exposure
+
+
+@inlined
 def mark_account(s, time):
     """Follow the peak after a mark, log the mark from the run's start on, and end the run when nothing is left."""
     account = s.account[0]
     account.time, account.marked_equity, account.marked_exposure = time, account.equity, account.exposure
     account.peak = max(account.peak, account.equity)
     if s.settings[0].log_marks and time >= s.settings[0].start:
-        row = s.marks[account.marks]
-        account.marks += 1
-        row.time, row.equity, row.cash, row.exposure = time, account.equity, account.cash, account.exposure
+        log_mark(s, time)
     if account.equity <= 0.0 and account.status == RUNNING:
         account.status = RUINED

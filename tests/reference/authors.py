@@ -220,6 +220,21 @@ def leave(now):
         move_stop(now, now.bar.close - (steps if now.position.qty > 0 else -steps))
 
 
+@compiled
+def flow(now):
+    """Look, and act on some of the bars."""
+    stir(now)
+    look(now)
+    if draw(now, now.p.idle + 1) == 0:
+        if not now.p.calm:
+            for _ in range(MANY if draw(now, 120) == 0 else 1 + draw(now, 3)):
+                act(now)
+        elif now.position.qty != 0.0 or now.order_count > 0:
+            leave(now)
+        else:
+            act(now)
+
+
 class RandomFlow(Strategy):
     """Act at random, once to three times (now and then far too often), on some of the bars.
 
@@ -239,16 +254,21 @@ class RandomFlow(Strategy):
 
     @staticmethod
     def decide(now):
-        stir(now)
-        look(now)
-        if draw(now, now.p.idle + 1) == 0:
-            if not now.p.calm:
-                for _ in range(MANY if draw(now, 120) == 0 else 1 + draw(now, 3)):
-                    act(now)
-            elif now.position.qty != 0.0 or now.order_count > 0:
-                leave(now)
-            else:
-                act(now)
+        flow(now)
+
+
+class DrowsyFlow(RandomFlow):
+    """The same, but that it looks up on some bars only and says on which: bars between them may be passed over."""
+
+    name = "drowsy_flow"
+
+    def wake(self, bars):
+        return {"flat": bars.close > bars.close.shift(1), "held": bars.close < bars.close.shift(1)}
+
+    @staticmethod
+    def decide(now):
+        if now.bar.close > now.ind.before if now.position.qty == 0.0 else now.bar.close < now.ind.before:
+            flow(now)
 
 
 class RandomUniverse(Strategy):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +20,15 @@ from framework.data.tape import Tape, build_tape
 from framework.model.enums import CashKind
 from framework.model.instrument import Instrument
 from framework.strategy import Strategy
-from tests.reference.authors import MINUTE, RandomFlow, RandomRule, RandomSizing, RandomSlippage, RandomUniverse
+from tests.reference.authors import (
+    MINUTE,
+    DrowsyFlow,
+    RandomFlow,
+    RandomRule,
+    RandomSizing,
+    RandomSlippage,
+    RandomUniverse,
+)
 from tests.reference.draws import DAYS, MANY_TRIPS, RuleShape, risk_rules, sizing_rule
 from tests.reference.market import Settings
 from tests.reference.rules import rule_called, sizing_called
@@ -76,7 +84,9 @@ class StrategyShape:
 
     @property
     def strategy_class(self) -> type[Strategy]:
-        return RandomUniverse if self.is_universe else RandomFlow
+        if self.is_universe:
+            return RandomUniverse
+        return DrowsyFlow if self.seed % 3 == 0 else RandomFlow
 
 
 @dataclass(frozen=True)
@@ -116,7 +126,7 @@ class Case:
         return [
             ReferenceStrategy(
                 s.symbols,
-                decide=None if s.is_universe else RandomFlow.decide,
+                decide=None if s.is_universe else s.strategy_class.decide,
                 decide_all=RandomUniverse.decide_all if s.is_universe else None,
                 state=RandomFlow.state,
                 params=s.params,
@@ -316,3 +326,15 @@ def case_of(seed: int) -> Case:
     calendar = rng.choice((ALWAYS_OPEN, "XNYS")) if pace is SESSION else ALWAYS_OPEN
     return Case(symbols, tuple(uses), settings_drawn(rng, pace, capital, needs_credit), slippage, sizing, rules,
                 rng.choice(((0, 0), (0, 0), (10, 5))), calendar)  # fmt: skip
+
+
+def quiet_case_of(seed: int) -> Case:
+    """Return the case of a seed on one symbol, with nothing but strategies that sleep: most of its bars are quiet."""
+    case = case_of(seed)
+    rng = random.Random(seed)
+    symbol = replace(case.symbols[0], n_bars=rng.randint(40, 120), flows=0, gap_share=rng.choice((0.0, 0.1)))
+    uses = tuple(StrategyShape(False, (0,), 3 * rng.randrange(10**5), symbol.grid, rng.choice((0, 0, 1)),
+                               rng.choice((0, 2)), True) for _ in range(rng.choice((1, 1, 2))))  # fmt: skip
+    free = {"maintenance": 0.0, "interest_percent": 0.0, "loan_percent": 0.0, "borrow_percent": 0.0}
+    symbol = replace(symbol, borrow_percent=None)
+    return replace(case, symbols=(symbol,), strategies=uses, numbers={**case.numbers, **free})

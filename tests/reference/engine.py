@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from attrs import evolve
 
 from framework.backtest.compose import Plan, Terms, compose
 from framework.backtest.config import Account, Fees, Fills
@@ -35,7 +36,7 @@ FROM_ZERO = ("id", "parent", "order_id")
 """Numbers of rows: the engine counts from 1, the reference from 0."""
 
 
-def compose_case(case: Case, *, interpreted: bool = False) -> Simulation:
+def compose_case(case: Case, *, interpreted: bool = False, log_marks: bool = True) -> Simulation:
     """Return the simulation of a case at its first event."""
     plans = [
         Plan(shape.strategy_class(**shape.params), tuple(case.tape.symbols[s] for s in shape.symbols))
@@ -43,7 +44,7 @@ def compose_case(case: Case, *, interpreted: bool = False) -> Simulation:
     ]
     sizing, *rules = (CLASSES[shape.name](**shape.keys) for shape in (case.sizing, *case.rules))
     simulation = compose(case.tape, plans, sizing, rules, RandomSlippage(**case.slippage),
-                         terms_of(case), interpreted=interpreted)  # fmt: skip
+                         evolve(terms_of(case), log_marks=log_marks), interpreted=interpreted)  # fmt: skip
     slots = simulation.state.slots
     slots["ready"] = case.tape.series[slots["symbol"]] + [case.strategies[s].warm_up for s in slots["strategy"]]
     return simulation
