@@ -38,7 +38,7 @@ from comparison import (
 )
 
 
-def ours(way: str, strategy: str, slippage: str = "both", repeats: int = 15) -> Side:
+def ours(way: str, strategy: str, slippage: str = "both", repeats: int = 40) -> Side:
     """Return one of our own sides; a repetition is short, so that there are more of them."""
     return Side("with_framework.py", (way, strategy, slippage), repeats=repeats)
 
@@ -52,11 +52,11 @@ IDIOMATIC, NUMBA, RUST = "vectorbt, as documented", "vectorbt, bare arrays, numb
 
 SIDES: dict[str, Side] = {
     OURS: ours("compiled", "wake"),
-    IDIOMATIC: Side("with_vectorbt.py", ("idiomatic",), "vectorbt", repeats=5),
+    IDIOMATIC: Side("with_vectorbt.py", ("idiomatic",), "vectorbt", repeats=10),
     ASKED: ours("compiled", "asked"),
-    NUMBA: Side("with_vectorbt.py", ("numba",), "vectorbt", repeats=5),
+    NUMBA: Side("with_vectorbt.py", ("numba",), "vectorbt", repeats=10),
     GUARDED: ours("compiled", "guarded"),
-    RUST: Side("with_vectorbt.py", ("rust",), "vectorbt", repeats=5),
+    RUST: Side("with_vectorbt.py", ("rust",), "vectorbt", repeats=10),
     ASKED_GUARDED: ours("compiled", "asked_guarded"),
     "backtesting.py": Side("with_backtesting.py", (), "backtesting", bars=200_000),
     ENTRY: ours("compiled", "wake", "entry"),
