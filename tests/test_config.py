@@ -306,7 +306,7 @@ def test_what_is_missing_or_contradicts_itself_is_refused(document: dict[str, An
 
 @pytest.mark.parametrize(
     ("section", "key", "value"),
-    [("fills", "volume_basis", "bar"), ("fees", "asset", "base")],
+    [("fees", "asset", "base")],
 )
 def test_a_key_of_a_later_version_is_refused_and_said_to_be_one(section: str, key: str, value: Any) -> None:
     assert "is not available in this version" in refused(with_section(**{section: {key: value}}))

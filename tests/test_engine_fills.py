@@ -197,6 +197,20 @@ def test_participation_caps_what_fills_in_a_bar_and_the_rest_keeps_working():
     assert rows(result) == [(200, 7, 100), (300, 3, 100)]
 
 
+def test_the_volume_of_the_bar_itself_counts_where_it_is_asked_for_but_not_at_the_decision():
+    """Budget 0.1 * 30 = 3 at bar 2, then 0.1 * 60 = 6; slippage of quantity over volume: 100 + 3/30, 100 + 6/60."""
+    bars = [(*FLAT, 100.0), (*FLAT, 50.0), (*FLAT, 30.0), (*FLAT, 60.0), FLAT]
+
+    def slippage(reference, qty, bar, volume, volatility):
+        seen.append(volume)
+        return reference + qty / volume
+
+    seen: list[float] = []
+    result = run(bars, {1: lambda now: buy(now, qty=9)}, participation=0.1, slippage=slippage, volume_basis="bar")
+    assert rows(result) == [(200, 3, 100.1), (300, 6, 100.1)]
+    assert seen == [75.0, 30.0, 60.0]
+
+
 def test_a_touched_stop_that_cannot_fill_is_a_market_order_from_then_on():
     bars = [(*FLAT, 10.0), (100, 104, 99, 104, 10.0), (101, 102, 100, 101), FLAT]
     result = run(bars, {0: lambda now: place_stop(now, BUY, 103, qty=3)}, participation=0.2)

@@ -151,6 +151,13 @@ def test_a_pasted_configuration_runs_and_its_rules_bite() -> None:
     assert any(note.startswith("circuit_breaker: 5 times at 80% of a limit or beyond") for note in result.notes)
 
 
+@pytest.mark.parametrize("basis", ["mean", "bar"])
+def test_a_run_says_that_its_fills_saw_what_nobody_knew(basis: str) -> None:
+    result = run(config_from_dict(tomllib.loads(HEAD + f'[fills]\nvolume_basis = "{basis}"\n')))
+    told = [note for note in result.notes if "the volume of their own bar, which nobody knew then" in note]
+    assert len(told) == (1 if basis == "bar" else 0)
+
+
 @pytest.mark.parametrize(("hours", "told"), [
     ("00:00-24:00", r"not one opening came through; rules refused: time_restrictions \d+"),
     ("00:00-12:00", None),

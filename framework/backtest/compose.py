@@ -308,6 +308,7 @@ def set_terms(made: layout.State, tape: Tape, terms: Terms, rules: Sequence[Rule
     settings["per_share"], settings["per_order"], settings["minimum"] = fees.per_share, fees.per_order, fees.minimum
     settings["participation"] = terms.fills.participation or 0.0
     settings["volume_window"], settings["limit_through"] = terms.fills.volume_window, terms.fills.limit_through
+    settings["own_volume"] = terms.fills.volume_basis == "bar"
     settings["start"], settings["end"] = terms.start, terms.end
     settings["watches"] = any(getattr(rule, "watch", None) is not None for rule in rules)
     settings["has_details"] = tape.joined["detail"].size > 1

@@ -48,7 +48,7 @@ from framework.data.details import check_detail
 from framework.data.source import make_instrument
 from framework.errors import ConfigError, did_you_mean
 
-LATER_KEYS = {"fills": ("volume_basis",), "tax": ("in_equity",)}
+LATER_KEYS = {"tax": ("in_equity",)}
 """Keys that this version does not have, by section."""
 
 _SECRET = re.compile(r"(^|_)(api_?key|secret|password|passphrase|private_?key|token)(_|$)", re.IGNORECASE)
@@ -128,6 +128,8 @@ class Fills:
     participation: the share of mean volume that a bar may fill, a fraction; None sets no cap.
     limit_through: ticks by which the price must trade through a limit, 0 for a touch.
     volume_window: closed bars in the trailing means of volume and volatility.
+    volume_basis: the volume that participation and slippage of a fill are reckoned with: "mean" of the closed bars, or
+        that of the "bar" in which it fills, which nobody knew then and which is there for comparison only.
     delisted_after: days by which the data of a symbol end before those of the others for it to be closed at its last
         close; 0 for never.
     """
@@ -138,6 +140,7 @@ class Fills:
     limit_through: float = number(0.0, low=0.0)
     volume_window: int = whole(20, low=1, high=1_000_000)
     delisted_after: float = number(7.0, low=0.0, high=36_525.0)
+    volume_basis: str = choice("mean", ["mean", "bar"])
 
 
 @attrs.frozen

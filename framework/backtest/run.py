@@ -304,6 +304,9 @@ def none_opened(simulation: Simulation, names: Sequence[str]) -> list[str]:
 def notes_of(tape: Tape, simulation: Simulation, rules: Sequence[str]) -> list[str]:
     """Return what the reader of a result must know; rules: names of the risk rules, in order."""
     notes = [*simulation.notes, *none_opened(simulation, rules)]
+    if simulation.state.settings["own_volume"][0]:
+        notes.append('[fills] volume_basis = "bar": fills were reckoned with the volume of their own bar, which nobody '
+                     "knew then; such a result is for comparison only")
     notes += [str(report) for report in tape.repairs if report != RepairReport(report.symbol)]
     return notes
 

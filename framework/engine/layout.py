@@ -40,6 +40,7 @@ SETTINGS = record(
     ("watches", "i8"), ("maintenance", "f8"), ("protects", "i8"), ("trip_window", "i8"), ("correlation_days", "i8"),
     ("accrues", "i8"), ("interest", "f8"), ("loan", "f8"), ("max_slippage", "f8"), ("max_slippage_rule", "i8"),
     ("has_details", "i8"),
+    ("own_volume", "i8"),
 )
 """taker, maker: fractions; participation: a fraction, 0 without a cap; start, end: decisions in [start, end), ns.
 
@@ -48,7 +49,7 @@ trips that rules are shown in sums; correlation_days: daily returns in a correla
 maintenance: the least equity over exposure, 0 without one.  accrues: whether nights cost or earn anything; interest,
 loan: fractions a year of a cash balance above and below 0.  max_slippage: of an opening's fill, a fraction of its
 reference, inf without a limit; max_slippage_rule: the row of the rule that sets it.  has_details: whether bars have
-finer ones inside.
+finer ones inside.  own_volume: whether a fill sees the volume of its own bar.
 """
 
 ACCOUNT = record(

@@ -87,7 +87,7 @@ def fill_price(s, t, slot_number, order, reference, qty):
         return reference
     number = s.slots[slot_number].symbol
     symbol = s.symbols[number]
-    price = slipped(s, t, number, order.side, qty, reference, symbol.closed)
+    price = slipped(s, t, number, order.side, qty, reference, symbol.bar)
     price = up(price, symbol.tick) if order.side > 0 else down(price, symbol.tick)
     return price if price > 0.0 else symbol.tick
 

@@ -75,7 +75,7 @@ def open_position(s, t, slot_number, number, wanted, time):
             return known(wanted), 0.0
     budget = available(s)
     guess = wanted if is_set(wanted) else budget / (reference * symbol.multiplier)
-    entry = reference if is_limit(kind) else slipped(s, t, slot.symbol, side, guess, reference, symbol.closed)  # 3
+    entry = reference if is_limit(kind) else slipped(s, t, slot.symbol, side, guess, reference, -1)  # 3
     stop = known_stop(intent, side, entry)                                                                  # 4
     target = intent.target
     if not is_set(target) and is_set(intent.target_offset):

@@ -16,7 +16,7 @@ from framework.engine.ledger import MARKET, ROLE_STOP, refresh, rests
 from framework.engine.lifetime import FOK, begin_session, end_chances, expire
 from framework.engine.matching import RUNNING, exit_if_gapped, fill_order, settle, wanted_quantity
 from framework.engine.orders import become_limit, find_order, set_price
-from framework.engine.prices import STOP, STOP_LIMIT, is_dust, is_set, mean_volume, without_dust
+from framework.engine.prices import STOP, STOP_LIMIT, is_dust, is_set, volume_at, without_dust
 from framework.model.records import UNSET
 
 
@@ -47,7 +47,7 @@ def begin_bar(s, t, number, bar):
     settings = s.settings[0]
     symbol.budget = math.inf
     if settings.participation > 0.0:
-        symbol.budget = settings.participation * mean_volume(t, t.series[number], symbol.closed, settings.volume_window)
+        symbol.budget = settings.participation * volume_at(s, t, number, bar)
     if symbol.waiting & (WAITS_MOVE | WAITS_SESSION) == 0:
         return
     for i in range(s.symbol_first[number], s.symbol_first[number + 1]):

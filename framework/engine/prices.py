@@ -108,6 +108,18 @@ def mean_volume(t, first, last, window):
 
 
 @kernel
+def volume_at(s, t, number, bar):
+    """Return the volume that a fill in a bar is reckoned with; bar -1 is none yet.
+
+    What was known is the mean of the bars that closed before; the bar's own is there for comparison.
+    """
+    settings = s.settings[0]
+    if settings.own_volume and bar >= 0:
+        return t.volume[bar]
+    return mean_volume(t, t.series[number], s.symbols[number].closed, settings.volume_window)
+
+
+@kernel
 def volatility(t, first, last, window):
     """Return the standard deviation (population) of the last `window` log returns of closes; 0 with fewer than 2."""
     begin = max(first + 1, last - window + 1)
@@ -148,8 +160,8 @@ def copy_instrument(view, symbol):
 
 
 @kernel
-def slipped(s, t, number, side, qty, reference, last_closed):
-    """Return the price that the slippage model gives, never better than the reference.
+def slipped(s, t, number, side, qty, reference, bar):
+    """Return the price that the slippage model gives in a bar (-1: none yet), never better than the reference.
 
     On a fault of the model the account's status is FAULT and the reference is returned.
     """
@@ -160,12 +172,12 @@ def slipped(s, t, number, side, qty, reference, last_closed):
     request = s.request[0]
     request.reference = reference
     request.qty = side * qty
-    first = t.series[number]
+    first, last_closed = t.series[number], symbol.closed
     if last_closed >= 0:
         if settings.slippage_uses & USES_BAR:
             copy_bar(request.bar, t, last_closed)
         if settings.slippage_uses & USES_VOLUME:
-            request.mean_volume = mean_volume(t, first, last_closed, settings.volume_window)
+            request.mean_volume = volume_at(s, t, number, bar)
         if settings.slippage_uses & USES_VOLATILITY:
             request.volatility = volatility(t, first, last_closed, settings.volume_window)
         for j in range(settings.slippage_indicators):

@@ -324,7 +324,9 @@ def case_of(seed: int) -> Case:
     slippage = {"fraction": rng.choice((0.0, 0.0, 0.01, -0.01)), "impact": rng.choice((0.0, 0.0, 0.1)),
                 "spread": rng.choice((0.0, 0.0, 0.2)), "noise": rng.choice((0.0, 0.0, 0.5))}  # fmt: skip
     calendar = rng.choice((ALWAYS_OPEN, "XNYS")) if pace is SESSION else ALWAYS_OPEN
-    return Case(symbols, tuple(uses), settings_drawn(rng, pace, capital, needs_credit), slippage, sizing, rules,
+    numbers = settings_drawn(rng, pace, capital, needs_credit)
+    numbers["volume_basis"] = "bar" if seed % 7 == 3 else "mean"
+    return Case(symbols, tuple(uses), numbers, slippage, sizing, rules,
                 rng.choice(((0, 0), (0, 0), (10, 5))), calendar)  # fmt: skip
 
 

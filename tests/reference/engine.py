@@ -55,7 +55,7 @@ def terms_of(case: Case) -> Terms:
     numbers = case.numbers
     fees = Fees(**{name: numbers[name] for name in ("taker_bps", "maker_bps", "per_share", "per_order", "minimum")})
     fills = Fills(**{name: numbers[name] for name in ("participation", "volume_window", "limit_through",
-                                                     "delisted_after")})
+                                                     "delisted_after", "volume_basis")})
     account = Account(**{name: numbers[name] for name in ("leverage", "maintenance", "shorts", "cash_buffer", *RATES)})
     return Terms(numbers["capital"], fees, fills, account, case.start, case.end,
                  close_at_end=numbers["close_at_end"])  # fmt: skip
@@ -113,7 +113,7 @@ def simulate(tape: Any, strategies: Sequence[ReferenceStrategy], settings: Setti
     plans = [Plan(strategy_of(s), tuple(tape.symbols[symbol] for symbol in s.symbols)) for s in strategies]
     fees = Fees(settings.taker_bps, settings.maker_bps, settings.per_share, settings.per_order, settings.minimum)
     fills = Fills("worst", settings.participation, settings.limit_through, settings.volume_window,
-                  settings.delisted_after)  # fmt: skip
+                  settings.delisted_after, settings.volume_basis)  # fmt: skip
     account = Account(leverage=settings.leverage, maintenance=settings.maintenance, shorts=settings.shorts,
                       cash_buffer=settings.cash_buffer, borrow_percent=settings.borrow_percent,
                       interest_percent=settings.interest_percent, loan_percent=settings.loan_percent)  # fmt: skip

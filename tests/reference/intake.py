@@ -374,7 +374,7 @@ def cleared_quantity(account: Account, ask: Ask) -> float | None:
     available = account.available()
     likely = ask.opening if ask.opening is not None else available / (reference * instrument.multiplier)
     is_limit = intent.kind in (OrderKind.LIMIT, OrderKind.STOP_LIMIT)
-    ask.entry = reference if is_limit else slipped(account, symbol, reference, side, likely)
+    ask.entry = reference if is_limit else slipped(account, symbol, reference, side, likely, is_fill=False)
     check = order_check(account, ask, bracket, available, reference)
     if ask.opening is None:
         ask.wanted = settings.sizing(check)

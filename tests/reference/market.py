@@ -92,6 +92,7 @@ class Settings:
     minimum: float = 0.0
     participation: float | None = None
     volume_window: int = 20
+    volume_basis: str = "mean"
     limit_through: float = 0.0
     slippage: Callable[[float, float, Bar, float, float], float] = no_slippage
     sizing: Callable[[Any], float] = lambda order: 0.0

@@ -22,7 +22,7 @@ def open_phase(account: Account, symbols: list[Symbol]) -> None:
     account.in_range_phase = False
     for symbol in symbols:
         share = settings.participation
-        symbol.budget = math.inf if share is None else share * symbol.mean_volume(settings.volume_window)
+        symbol.budget = math.inf if share is None else share * volume_of(account, symbol)
         for order in account.working:
             if order.symbol == symbol.index and order.next_price is not None:
                 order.price, order.role, order.next_price = order.next_price, Role.STOP, None
@@ -289,10 +289,18 @@ def leave(account: Account, order: Order) -> None:
         order.kind = OrderKind.MARKET
 
 
-def slipped(account: Account, symbol: Symbol, reference: float, side: int, quantity: float) -> float:
+def volume_of(account: Account, symbol: Symbol) -> float:
+    """Return the volume that a fill in the forming bar reckons with."""
+    settings = account.settings
+    return symbol.forming.volume if settings.volume_basis == "bar" else symbol.mean_volume(settings.volume_window)
+
+
+def slipped(account: Account, symbol: Symbol, reference: float, side: int, quantity: float,
+            is_fill: bool = True) -> float:  # fmt: skip
     """Return the price of the slippage model, never better than the reference."""
     window = account.settings.volume_window
-    volume, volatility = symbol.mean_volume(window), symbol.volatility(window)
+    volume = volume_of(account, symbol) if is_fill else symbol.mean_volume(window)
+    volatility = symbol.volatility(window)
     price = account.settings.slippage(reference, side * quantity, symbol.last_bar, volume, volatility)
     return max(price, reference) if side > 0 else min(price, reference)
 
