@@ -10,8 +10,6 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from html import escape
-from importlib.resources import files
-from string import Template
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +27,7 @@ from framework.backtest.charts import (
     marker_path,
 )
 from framework.backtest.metrics import exposure_of_equity
+from framework.backtest.page import page_html
 from framework.backtest.plain import plain
 from framework.backtest.stats import NOT_AVAILABLE, Value, format_time, moment
 
@@ -81,9 +80,8 @@ def report_html(result: Result) -> str:
         listings.refusals_section,
         provenance_section,
     )
-    template = files("framework.backtest").joinpath("report.html").read_text(encoding="utf-8")
     body = "\n".join(text for text in (part(result) for part in parts) if text)
-    return Template(template).substitute(title=escape(f"{title(result)} · backtest"), body=body)
+    return page_html(f"{title(result)} · backtest", body, "framework.backtest", "report.css")
 
 
 def with_section(page: str, name: str, content: str) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from importlib.resources import files
-from string import Template
+
+from framework.backtest.page import page_html
 
 
 def page(title: str, parts: Iterable[str]) -> str:
     """Return a whole report; parts that are empty are left out."""
-    template = files("framework.research").joinpath("page.html").read_text(encoding="utf-8")
-    return Template(template).substitute(title=escape(title), body="\n".join(part for part in parts if part))
+    return page_html(title, "\n".join(part for part in parts if part), "framework.research", "charts.css")
 
 
 def section(title: str, *parts: str) -> str:
