@@ -112,7 +112,7 @@ class Stream:
 
         symbol, timeframe: as in `bars.symbol(...).timeframe(...)`; ConfigError when no expression reads that clock.
         """
-        lane = self._lanes.get((symbol, timeframe))
+        lane = self._own if symbol is None and timeframe is None else self._lanes.get((symbol, timeframe))
         if lane is None:
             raise self._unread(Clock(symbol, timeframe))
         view = self._view
