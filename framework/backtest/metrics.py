@@ -201,10 +201,12 @@ def drawdowns(equity: Floats, time: Integers, capital: float, start: int) -> Dra
     if len(after) < len(first):
         after = np.append(after, len(fraction) - 1)
         is_recovered[-1] = False
-    depth = np.maximum.reduceat(fraction, first) if len(first) else np.empty(0)
-    decline = np.searchsorted(first, np.arange(len(fraction)), "right") - 1
-    at_depth = np.flatnonzero((decline >= 0) & (fraction == np.append(depth, 0.0)[decline]))
-    trough = at_depth[np.searchsorted(decline[at_depth], np.arange(len(first)))] if len(first) else first
+    depth, trough = np.empty(0), first
+    if len(first):
+        depth = np.maximum.reduceat(fraction, first)
+        deepest = np.repeat(depth, np.diff(np.append(first, len(fraction))))
+        at_depth = np.flatnonzero(fraction[first[0]:] == deepest) + first[0]
+        trough = at_depth[np.searchsorted(at_depth, first)]
     return Drawdowns(fraction[1:], depth, moments[first - 1], moments[trough], moments[after], is_recovered)
 
 

@@ -220,12 +220,12 @@ def open_trades(simulation: Simulation) -> np.ndarray:
 
 def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], simulation: Simulation,
               last: int, may_be_idle: bool = False) -> Result:
-    """Return the result of a finished simulation. rules: the sizing rule first.
+    """Return the result of a finished simulation, whose logs it takes over. rules: the sizing rule first.
 
     A run without any decision is an error unless it may be idle.
     """
     state = simulation.state
-    logs = {name: rows.copy() for name, rows in used_logs(state).items()}
+    logs = used_logs(state)
     if not may_be_idle and logs["orders"].size == 0 and logs["refusals"].size == 0:
         raise ConfigError(no_decision(config, tape, simulation))
     slots = tuple((plans[int(slot["strategy"])].label, tape.symbols[int(slot["symbol"])])
