@@ -23,7 +23,7 @@ import pytest
 from framework.boundary.jit import JIT
 from framework.engine import state
 from framework.engine.state import used_logs
-from framework.model.enums import OrderKind, OrderStatus, Reason, Role, Status, TimeInForce, Verb
+from framework.model.enums import CashKind, OrderKind, OrderStatus, Reason, Role, Status, TimeInForce, Verb
 from framework.rules import RULES as FRAMEWORK_RULES
 from tests.reference import simulate
 from tests.reference.cases import Case, case_of, quiet_case_of
@@ -133,6 +133,7 @@ def test_every_kind_of_order_and_every_end_of_one_comes_about(census):
     wanted |= {"a stop-limit filled", "a trail that the profit made active filled", "two steps of a ladder filled",
                "a part of the profit taken", "a first target filled"}  # fmt: skip
     wanted |= {"ambiguous", "gapped", "ruined", "is_cross", "is_maker", "is_gapped"}
+    wanted |= {*CashKind, "a tax paid", "a tax refunded", "a tax year within the run", "a loss carried into a tax year"}
     assert not {w: seen for w in wanted if (seen := census[w]) < 3}
 
 
@@ -200,7 +201,9 @@ def test_event_by_event_gives_the_same_bits_and_the_books_balance_at_every_one(s
 
 
 def assert_books_balance(simulation, case):
-    """Hold equity = cash + positions, change of equity = closed + open P&L + interest, and net = sum of the slots."""
+    """Hold equity = cash + positions, net = sum of the slots, and what the change of equity is made of: closed and
+    open P&L, interest and taxes.
+    """
     made = simulation.state
     account, symbols, slots = made.account[0], made.symbols, made.slots
     scale = case.numbers["capital"]
@@ -214,8 +217,8 @@ def assert_books_balance(simulation, case):
     open_pnl = np.sum(held["realised"] - held["fees"] + held["cash_flows"] + held["qty"] * move)
     closed_pnl = np.sum(made.trades["pnl"][: account["trades"]])
     flows = made.cash_flows[: account["cash_flows"]]
-    interest = np.sum(flows["amount"][flows["slot"] < 0])
-    assert is_close(account["equity"] - scale, closed_pnl + open_pnl + interest, scale)
+    of_account = np.sum(flows["amount"][np.isin(flows["kind"], (CashKind.INTEREST, CashKind.TDS, CashKind.TAX))])
+    assert is_close(account["equity"] - scale, closed_pnl + open_pnl + of_account, scale)
 
 
 def test_a_snapshot_continues_with_the_same_bits(some_cases):

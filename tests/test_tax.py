@@ -189,7 +189,7 @@ def test_a_configuration_with_tax_and_benchmark_is_read_back_from_its_plain_form
         ({"tax": {"mode": 3}}, "[tax] mode = 3"),
         ({"tax": {"rate": 0.3, "ofset_losses": True}}, "did you mean 'offset_losses'?"),
         ({"tax": {"rate": 0.3, "first_month": 13}}, "[tax] first_month = 13"),
-        ({"tax": {"rate": 0.3, "in_equity": True}}, "[tax] in_equity is not available in this version"),
+        ({"tax": {"rate": 0.3, "in_equity": 1}}, "[tax] in_equity = 1"),
         ({"tax": 0.3}, "[tax] = 0.3 (a number); it must be a table"),
         ({"benchmark": {"symbol": "AA"}}, "[benchmark] symbol: 'AA' is not one of [data] symbols; did you mean 'A'?"),
         ({"benchmark": {"symbols": ["A"]}}, "did you mean 'symbol'?"),

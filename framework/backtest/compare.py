@@ -27,7 +27,7 @@ ABSENT = "not set"
 
 WITHOUT_PART = ("run.name", "benchmark", "tax", "monte_carlo", "optimize", "walk_forward", "broker",
                 "account.risk_free_rate", "account.currency")
-"""Keys and sections that no trade depends on."""
+"""Keys and sections that no trade depends on; on a tax that is paid inside the run it does."""
 
 ENDS = "order ends"
 """The name of the table of how orders ended, a part of `orders`."""
@@ -97,11 +97,13 @@ def config_causes(one: Recorded, other: Recorded) -> Iterable[dict[str, Any]]:
     """Yield every key of the configurations that differs, by its dotted name."""
     flat = [dict(flattened("", run.document["config"])) for run in (one, other)]
     same_data = one.document["fingerprint"] == other.document["fingerprint"]
+    is_felt = any(one.get("tax.in_equity") for one in flat)
     for key in dict.fromkeys([*flat[0], *flat[1]]):
         values = (flat[0].get(key, ABSENT), flat[1].get(key, ABSENT))
         if values[0] == values[1]:
             continue
         has_part = not any(key == name or key.startswith(f"{name}.") for name in WITHOUT_PART)
+        has_part = has_part or (is_felt and key.startswith("tax."))
         has_part = has_part and not (same_data and key.startswith("data."))
         yield cause("config", key, values, f"{key} is {shown(values[0])} in the first and {shown(values[1])} in the "
                     "second", has_part)

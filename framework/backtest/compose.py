@@ -10,17 +10,17 @@ import attrs
 import numpy as np
 
 from framework.backtest.config import Account, Fees, Fills
+from framework.backtest.dues import most_cash_flows, set_cash_flows, set_endings, set_taxes
 from framework.backtest.fitting import Fitted, must_be_trained
+from framework.backtest.tax import Tax
 from framework.boundary.adapter import RECORD, RECORDS, RESULT, names_used, with_model
 from framework.data.cash_flows import nights_after
 from framework.data.tape import Tape
-from framework.data.timeframe import DAY
 from framework.engine import layout, state
 from framework.engine.layout import FOREVER
 from framework.engine.simulation import Plug, Simulation
 from framework.errors import ConfigError, DataError
 from framework.indicators import Bars, ColumnCache, Condition, Expression, evaluate, ready_rows, truth
-from framework.model.enums import Role
 from framework.model.records import FILL_REQUEST, HEADER, ORDER_CHECK, padded, record
 from framework.risk import RiskRule, Rule, SizingRule, check_dtype, store_rule
 from framework.rules.alerts import Alerts
@@ -61,7 +61,7 @@ WAKES = ("flat", "held")
 
 @attrs.frozen
 class Terms:
-    """The terms of trade of a run: costs, fills and the account."""
+    """The terms of trade of a run: costs, fills and the account; of a tax what is paid inside the run."""
 
     capital: float = 100_000.0
     fees: Fees = attrs.field(factory=Fees)
@@ -72,6 +72,7 @@ class Terms:
     strict: bool = False
     log_marks: bool = True
     close_at_end: bool = False
+    tax: Tax | None = None
 
 
 @attrs.frozen
@@ -145,7 +146,7 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     made = state.allocate(
         tape.n_symbols, slots.strategies, slots.symbols, len(all_rules),
         max(map(len, rule_columns)), sum(columns.size for columns in slots.columns), nows, checks,
-        max(shared), tape.n_bars if terms.log_marks else 0, most_cash_flows(tape, slots))
+        max(shared), tape.n_bars if terms.log_marks else 0, most_cash_flows(tape, slots.symbols, terms))
     of_slippage = names_of(slippage) if slippage else {}
     costs = {name: evaluate(expression, tape, None, cache) for name, expression in of_slippage.items()}
     request = state.RecordMemory(FILL_REQUEST, 1, [fill_dtype(slippage, tuple(costs)).itemsize] if slippage else [])
@@ -326,6 +327,7 @@ def set_terms(made: layout.State, tape: Tape, terms: Terms, rules: Sequence[Rule
             symbol[name] = getattr(instrument, name)
         symbol["bar"] = symbol["closed"] = -1
     set_endings(made, tape, terms)
+    set_taxes(made, tape, terms)
     set_cash_flows(made, tape, terms)
 
 
@@ -336,44 +338,6 @@ def set_rule_terms(made: layout.State, rules: Sequence[Rule]) -> None:
     settings["correlation_days"] = max(rule.correlation_days for rule in rules)
     slippages = [rule.max_slippage if isinstance(rule, RiskRule) else np.inf for rule in rules]
     settings["max_slippage"], settings["max_slippage_rule"] = min(slippages), np.argmin(slippages)
-
-
-def set_cash_flows(made: layout.State, tape: Tape, terms: Terms) -> None:
-    """Write down what nights cost and earn, and the first cash flow of the data."""
-    settings, account = made.settings[0], terms.account
-    given = (instrument.borrow_percent for instrument in tape.instruments)
-    made.symbols["borrow"] = [(account.borrow_percent if percent is None else percent) / 100.0 for percent in given]
-    settings["interest"], settings["loan"] = account.interest_percent / 100.0, account.loan_percent / 100.0
-    settings["accrues"] = bool(settings["interest"] or settings["loan"] or made.symbols["borrow"].any())
-    made.account[0]["flow_due"] = tape.flow_time[0] if tape.flow_time.size else FOREVER
-
-
-def most_cash_flows(tape: Tape, slots: Slots) -> int:
-    """Return how many rows of cash flows one group of events may write: what the data have, borrow and interest."""
-    least = len(slots.symbols) + 1
-    if not tape.flow_time.size:
-        return least
-    counts = np.unique(np.searchsorted(np.unique(tape.close_time), tape.flow_time), return_counts=True)[1]
-    return int(counts.max() * np.bincount(slots.symbols).max()) + least
-
-
-def set_endings(made: layout.State, tape: Tape, terms: Terms) -> None:
-    """Write down at which closes symbols end: all at their last one with `close_at_end`, delisted ones in any case."""
-    symbols = made.symbols
-    symbols["final"], symbols["end_role"] = FOREVER, Role.END
-    closes = {}
-    for number, (begin, end) in enumerate(itertools.pairwise(tape.series)):
-        last = begin + np.searchsorted(tape.close_time[begin:end], terms.end, side="left") - 1
-        if last >= begin:
-            closes[number] = int(tape.close_time[last])
-    margin = round(terms.fills.delisted_after * DAY) or FOREVER
-    latest = max(closes.values(), default=0)
-    for number, close in closes.items():
-        is_delisted = latest - close > margin
-        if is_delisted or terms.close_at_end:
-            symbols["final"][number] = np.searchsorted(tape.event_time, close, side="left")
-            symbols["end_role"][number] = Role.DELISTED if is_delisted else Role.END
-    made.account["final"] = symbols["final"].min()
 
 
 def set_slots(made: layout.State, tape: Tape, plans: Sequence[Plan], slots: Slots, nows: state.RecordMemory,

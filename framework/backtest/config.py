@@ -48,9 +48,6 @@ from framework.data.details import check_detail
 from framework.data.source import make_instrument
 from framework.errors import ConfigError, did_you_mean
 
-LATER_KEYS = {"tax": ("in_equity",)}
-"""Keys that this version does not have, by section."""
-
 _SECRET = re.compile(r"(^|_)(api_?key|secret|password|passphrase|private_?key|token)(_|$)", re.IGNORECASE)
 
 
@@ -354,8 +351,6 @@ def section_of(kind: type[Any], value: Any) -> Any:
     values = checked_table(f"[{section}]", value)
     known = [field.name for field in attrs.fields(kind)]
     for key in values:
-        if key in LATER_KEYS.get(section, ()):
-            raise ConfigError(f"[{section}] {key} is not available in this version; remove it")
         if key not in known:
             hint = did_you_mean(key, known) or ("; it belongs in [data]" if key in _OWN_DATA_KEYS else "")
             raise ConfigError(f"[{section}]: unknown key {key!r}{hint}; it has: {', '.join(known)}")

@@ -76,7 +76,7 @@ def fill_told(fill: Facts) -> str:
 
 
 def flow_told(flow: Facts) -> str:
-    """Return a dividend, funding, borrow or interest: what was received or paid, at which rate, on what."""
+    """Return a payment that is no fill's: what was received or paid, at which rate, on what."""
     word = "received" if flow["amount"] > 0 else "paid"
     if flow["kind"] == "dividend":
         on = f"{number(flow['rate'])} each on {number(flow['qty'])}"

@@ -203,7 +203,7 @@ class Namer:
         )
 
     def cash_flows(self, table: Structured) -> pl.DataFrame:
-        """Return one row per dividend, funding, borrow and interest; interest is nobody's but the account's."""
+        """Return one row per payment that is no fill's; interest and tax are nobody's but the account's."""
         import polars as pl
 
         return pl.DataFrame(

@@ -169,6 +169,10 @@ def excursion_figure(title: str, excursion: Floats, returns: Floats, won: NDArra
 # --- money ------------------------------------------------------------------------------------------------------------
 
 
+FLOW_NAMES = {CashKind.TDS: "Tax withheld"}
+"""What the report calls a kind of cash flow whose own name says too little."""
+
+
 def costs_section(result: Result) -> str:
     """Return the way from what prices alone would have given to what is left after costs and taxes."""
     fills, stats = result.records.fills, result.stats
@@ -178,12 +182,12 @@ def costs_section(result: Result) -> str:
     final = result.window.final(result.records.marks)
     net = final - result.capital
     flows = result.records.cash_flows
-    moved = [(kind.name.capitalize(), float(flows["amount"][flows["kind"] == kind].sum())) for kind in CashKind
-             if kind in flows["kind"]]
+    moved = [(FLOW_NAMES.get(kind, kind.name.capitalize()), float(flows["amount"][flows["kind"] == kind].sum()))
+             for kind in CashKind if kind in flows["kind"]]
     before = net + fees + slippage - math.fsum(amount for _, amount in moved)
     steps: list[tuple[str, float]] = [("At reference prices", before), ("Slippage", -slippage), ("Fees", -fees),
                                       *moved, ("Profit", net)]
-    if result.tax is not None:
+    if result.tax is not None and not result.tax.in_equity:
         steps += [("Taxes", -result.tax_cost), ("After taxes", net - result.tax_cost)]
     lines = [row([name, money(value, signed=True), percent(value / result.capital, signed=True)])
              for name, value in steps]
@@ -253,7 +257,8 @@ def tax_words(result: Result) -> str:
     counted = "gains after fees" if tax.deduct_fees else "gains before fees"
     words.append(counted if tax.count_cash_flows else f"{counted}, cash flows apart")
     left = shown_value("Post-tax Return [%]", result.stats["Post-tax Return [%]"])
-    return (f"{'; '.join(words)}. Open positions are not taxed, and nothing was taken from the equity of the run. "
-            f"Return after tax: {left}%.")
+    taken = ("the tax was paid inside the run, so that its equity is what is left after tax" if tax.in_equity
+             else "nothing was taken from the equity of the run")
+    return f"{'; '.join(words)}. Open positions are not taxed, and {taken}. Return after tax: {left}%."
 
 

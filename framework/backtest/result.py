@@ -18,7 +18,7 @@ from framework.backtest.fitting import notes_on
 from framework.backtest.intervals import Interval, intervals
 from framework.backtest.stats import Stats, Value
 from framework.backtest.tax import Tax, TaxYear, tax_years
-from framework.model.enums import Role, Status
+from framework.model.enums import CashKind, Role, Status
 from framework.model.records import CASH_FLOW, DAY, FILL, MARK, ORDER, REFUSAL, TRADE
 
 if TYPE_CHECKING:
@@ -126,10 +126,10 @@ class Result:
     positions: float64[n_symbols]; the closes are the first and last of the window, for buy and hold. cash: at the end.
     start, end: the window in ns UTC, by default the first and last mark. notes: what a reader must know. data: a
     summary of the data as plain values. prices: bars for the charts, or None. currency: of the account. benchmark: the
-    symbol that is bought and held beside the run, None for equal weights of all. tax: what is taken off after the run,
-    or None. regimes: of the sizing rule, where it has any. folder: what relative paths of its data start from. plugins:
-    kind, name, distribution, version and source hash of each that it used. engine: a hash of the step's own source.
-    fits: of each strategy that was trained, on what, and the fingerprint of its model.
+    symbol that is bought and held beside the run, None for equal weights of all. tax: what is taken off, after the run
+    or within it, or None. regimes: of the sizing rule, where it has any. folder: what relative paths of its data start
+    from. plugins: kind, name, distribution, version and source hash of each that it used. engine: a hash of the step's
+    own source. fits: of each strategy that was trained, on what, and the fingerprint of its model.
     """
 
     config: Mapping[str, object]
@@ -225,9 +225,9 @@ class Result:
             **metrics.account_statistics(records.marks, records.days, self.window, self.drawdowns),
             **metrics.trade_statistics(records.trades, self.trade_returns),
             **metrics.cost_statistics(records.fills, self.multipliers, mean_equity, len(days) / self.annualization),
-            "Cash flows": float(records.cash_flows["amount"].sum()),
+            "Cash flows": float(records.cash_flows["amount"].sum()) + self.tax_paid,
             "Tax": self.tax_cost,
-            "Post-tax Return [%]": 100.0 * ((self.window.final(records.marks) - self.tax_cost) / self.capital - 1.0),
+            "Post-tax Return [%]": 100.0 * ((self.window.final(records.marks) - self.tax_left) / self.capital - 1.0),
             "Ambiguous bars": int(self.counters.ambiguous_bars),
             "Gapped entries": int(self.counters.gapped_entries),
             "Rejected orders": int(self.counters.rejected_orders),
@@ -257,7 +257,20 @@ class Result:
     @property
     def tax_cost(self) -> float:
         """What taxes take away in all, account currency; NaN without [tax]."""
-        return math.fsum(year.cost for year in self.tax_years) if self.tax is not None else math.nan
+        if self.tax is None:
+            return math.nan
+        return self.tax_paid if self.tax.in_equity else math.fsum(year.cost for year in self.tax_years)
+
+    @property
+    def tax_paid(self) -> float:
+        """What taxes took from the account inside the run, account currency; 0 without `in_equity`."""
+        flows = self.records.cash_flows
+        return 0.0 - float(flows["amount"][np.isin(flows["kind"], (CashKind.TDS, CashKind.TAX))].sum())
+
+    @property
+    def tax_left(self) -> float:
+        """What of the taxes the final equity does not show, account currency; NaN without [tax]."""
+        return self.tax_cost - self.tax_paid
 
     def all_notes(self, values: Mapping[str, Value]) -> tuple[str, ...]:
         """Return the notes of the run and what its statistics need said about them."""

@@ -175,7 +175,7 @@ def terms_of(config: Config) -> Terms:
     start, end = config.run.start_ns, config.run.end_ns
     return Terms(capital=config.run.capital, fees=config.fees, fills=config.fills, account=config.account,
                  start=-FOREVER if start is None else start, end=FOREVER if end is None else end, strict=config.strict,
-                 close_at_end=config.run.close_at_end)
+                 close_at_end=config.run.close_at_end, tax=config.tax)
 
 
 def finish(simulation: Simulation) -> None:

@@ -1,9 +1,10 @@
-"""Tax on what a run made, worked out after it: gains by tax year, what becomes of losses, tax withheld from sales.
+"""Tax on what a run made: gains by tax year, what becomes of losses, tax withheld from sales.
 
 A gain is realised when its trade is flat; what is open at the end is not taxed.  The presets follow the law as a
 configuration can: `india_crypto` is section 115BBH of the Income-tax Act (30 % of every gain, no loss set off against
 any gain, nothing deducted but the cost of acquisition) with the 1 % that section 194S withholds from the value of each
-sale; `rate` taxes the net gain of a year, with losses carried forward.
+sale; `rate` taxes the net gain of a year, with losses carried forward.  With `in_equity` the step pays by the same
+rules while the run goes on (docs/fills.md, *Taxes in equity*), and what is here tells the years of what it did.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ Structured = NDArray[np.void]
 
 @attrs.frozen(kw_only=True)
 class Tax:
-    """What is taken off after the run; rates are fractions.
+    """What is taken off, after the run or within it; rates are fractions.
 
     mode: names the defaults that `TAX_DEFAULTS` has.  rate: of taxable gains.  cess: of the tax, on top of it.
     tds: of the value of each sale, withheld when it happens.  credit_tds: whether that counts towards the tax.
     offset_losses: whether losses lower gains, of the same tax year and of later ones.
     deduct_fees: whether gains are counted after fees.  count_cash_flows: whether dividends, funding and borrow of a
-    position are part of its gain.  first_month: with which month of the calendar a tax year begins.
+    position are part of its gain.  first_month: with which month of the calendar a tax year begins.  in_equity: whether
+    the account pays while the run goes on.
     """
 
     SECTION: ClassVar[str] = "tax"
@@ -44,6 +46,7 @@ class Tax:
     deduct_fees: bool = flag(True)
     count_cash_flows: bool = flag(True)
     first_month: int = whole(1, low=1, high=12)
+    in_equity: bool = flag(False)
 
 
 TAX_DEFAULTS: Mapping[str, Mapping[str, Any]] = {

@@ -1,4 +1,4 @@
-"""Cash: dividends, funding, borrow and interest, the money that no fill moves.
+"""Cash: dividends, funding, borrow and interest, the money that no fill moves, and how it is booked.
 
 docs/fills.md tells the rules in words under *Cash flows*.
 """
@@ -13,6 +13,7 @@ from framework.model.enums import CashKind
 
 DIVIDEND, FUNDING = int(CashKind.DIVIDEND), int(CashKind.FUNDING)
 BORROW, INTEREST = int(CashKind.BORROW), int(CashKind.INTEREST)
+TDS = int(CashKind.TDS)
 DAYS_OF_YEAR = 365.0
 """Nights are counted in a year of 365 days (Actual/365 Fixed)."""
 
@@ -21,14 +22,21 @@ DAYS_OF_YEAR = 365.0
 def pay(s, t, until):
     """Pay the cash flows of the tape that are due at `until` or before, on the positions and marks there are now."""
     account = s.account[0]
-    while account.flow_due <= until:
+    while account.next_flow < t.flow_time.size and t.flow_time[account.next_flow] <= until:
         flow = account.next_flow
         number = np.int64(t.flow_symbol[flow])
         for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
             if s.slots[s.symbol_slots[i]].qty != 0.0:
                 pay_slot(s, s.symbol_slots[i], np.int64(t.flow_kind[flow]), t.flow_rate[flow], t.flow_time[flow])
         account.next_flow = flow + 1
-        account.flow_due = t.flow_time[flow + 1] if flow + 1 < t.flow_time.size else FOREVER
+    account.flow_due = next_due(t, account)
+
+
+@kernel
+def next_due(t, account):
+    """Return when the next cash flow of the tape or the next settlement of taxes is due."""
+    due = t.flow_time[account.next_flow] if account.next_flow < t.flow_time.size else FOREVER
+    return min(due, account.tax_due)
 
 
 @kernel
@@ -81,7 +89,10 @@ def charge_borrow(s, number, rate, time):
 
 @kernel
 def write_flow(s, slot_number, kind, qty, base, rate, amount, time):
-    """Move money in or out of the account, and append it to the log; slot -1 is the account itself."""
+    """Move money in or out of the account, and append it to the log; slot -1 is the account itself.
+
+    What is withheld from a sale is no part of the trade.
+    """
     account = s.account[0]
     account.cash += amount
     account.equity += amount
@@ -93,4 +104,5 @@ def write_flow(s, slot_number, kind, qty, base, rate, amount, time):
     if slot_number >= 0:
         slot = s.slots[slot_number]
         row.symbol = slot.symbol
-        slot.cash_flows += amount
+        if kind != TDS:
+            slot.cash_flows += amount

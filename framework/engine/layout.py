@@ -41,6 +41,8 @@ SETTINGS = record(
     ("accrues", "i8"), ("interest", "f8"), ("loan", "f8"), ("max_slippage", "f8"), ("max_slippage_rule", "i8"),
     ("has_details", "i8"),
     ("own_volume", "i8"),
+    ("taxes", "i8"), ("tax_rate", "f8"), ("tds", "f8"), ("credit_tds", "i8"), ("offset_losses", "i8"),
+    ("deduct_fees", "i8"), ("count_cash_flows", "i8"), ("first_month", "i8"), ("tax_last", "i8"),
 )
 """taker, maker: fractions; participation: a fraction, 0 without a cap; start, end: decisions in [start, end), ns.
 
@@ -50,6 +52,9 @@ maintenance: the least equity over exposure, 0 without one.  accrues: whether ni
 loan: fractions a year of a cash balance above and below 0.  max_slippage: of an opening's fill, a fraction of its
 reference, inf without a limit; max_slippage_rule: the row of the rule that sets it.  has_details: whether bars have
 finer ones inside.  own_volume: whether a fill sees the volume of its own bar.
+
+taxes: whether they are paid inside the run, by what follows; tax_rate: of taxable gains, with its cess.  tds: withheld
+of sales, a fraction, 0 without taxes.  tax_last: the mark at which the run ends.
 """
 
 ACCOUNT = record(
@@ -65,15 +70,23 @@ ACCOUNT = record(
     ("losing_streak", "i8"), ("last_exit_time", "i8"), ("unfilled", "i8"),
     ("begun", "i8"), ("begun_since", "i8"), ("begun_after", "i8"),
     ("cash_flows", "i8"), ("next_flow", "i8"), ("flow_due", "i8"),
+    ("tax_due", "i8"), ("tax_year", "i8"), ("tax_end", "i8"), ("has_tax_year", "i8"), ("owes_tax", "i8"),
+    ("tax_gains", "f8"), ("tax_losses", "f8"), ("tax_withheld", "f8"), ("open_losses", "f8"), ("tax_base", "f8"),
+    ("tax_owed", "f8"),
 )
 """marked_equity, marked_exposure: at the last mark, `time`.  carried, proceeds: totals of the symbols; reserved, heat,
 working_notional: of the slots.  orders .. days, cash_flows: rows used of each log.  next_flow, flow_due: the tape's
-next cash flow and when it is due.  expiry: no working order expires earlier.
+next cash flow, and when it or taxes are due.  expiry: no working order expires earlier.
 final: the first event of the next group that ends a symbol.  called: whether the last mark was below maintenance.
 
 alarm_*: rules look at a mark with equity <= alarm_below, equity > alarm_above or equity < alarm_margin * exposure.
 unfilled: working openings of which nothing has filled.  begun: round trips of the day, begun_since of them since the
 mark at begun_after.
+
+tax_due: taxes are settled at the first mark then or later, FOREVER without any.  tax_year, tax_end: the year in which
+the tax year under way begins, and its end in ns; has_tax_year: whether it has a trade or a sale; tax_gains, tax_losses,
+tax_withheld: of it, the losses <= 0.  open_losses: of earlier ones, to be set off, <= 0.  tax_base, tax_owed, owes_tax:
+what tax years whose books are closed are taxed on and owe, until a mark pays it, and whether there are any.
 """
 
 FAULT_DECIDE, FAULT_SLIPPAGE, FAULT_PRICE, FAULT_RULE, FAULT_WATCH, FAULT_REFUSED = 1, 2, 3, 4, 5, 6

@@ -1,7 +1,7 @@
 """The ledger: positions, cash, trades and the totals of working orders.
 
 Nothing here decides anything; it keeps count.  The identity that tests hold on random flow:
-change of equity = closed P&L + open P&L + interest, and equity = cash + sum(net * mark * multiplier).
+change of equity = closed P&L + open P&L + interest + taxes, and equity = cash + sum(net * mark * multiplier).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 from framework.boundary.jit import inlined, kernel
 from framework.engine.layout import AT_OPEN
 from framework.engine.prices import on_lots, without_dust
+from framework.engine.tax import count_gain
 from framework.model.enums import OrderKind, Role, Status
 from framework.model.records import UNSET
 
@@ -301,6 +302,8 @@ def write_trade(s, slot_number, side, role, time):
         account.losing_streak += 1
     elif row.pnl > 0.0:
         account.losing_streak = 0
+    if s.settings[0].taxes != 0:
+        count_gain(s, row)
     let_rules_look(s)
 
 

@@ -8,6 +8,7 @@ from framework.boundary.jit import inlined
 from framework.engine.cash import charge_nights, pay
 from framework.engine.ledger import mark_account, mark_slot, revalue, roll_day
 from framework.engine.orders import trail_stop
+from framework.engine.tax import settle_taxes
 
 
 @inlined
@@ -41,6 +42,8 @@ def mark_group(s, t, first, last, time):
             awake += 1
     if s.account[0].flow_due <= time:
         pay(s, t, time)
+        if s.account[0].tax_due <= time:
+            settle_taxes(s, t, time)
     if s.settings[0].accrues != 0:
         charge_nights(s, t, t.event_bar[first], time)
     mark_account(s, time)

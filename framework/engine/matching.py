@@ -42,6 +42,7 @@ from framework.engine.prices import (
     up,
 )
 from framework.engine.refusals import ORDER, RULE, refuse
+from framework.engine.tax import withhold
 from framework.model.enums import OrderStatus, Status
 
 CUT_AT_FILL, SLIPPAGE = int(OrderStatus.CUT_AT_FILL), int(OrderStatus.SLIPPAGE)
@@ -179,6 +180,8 @@ def settle(s, t, slot_number, k, qty, price, reference, fee, row, time, phase, g
     slippage = abs(price - reference) * qty * symbol.multiplier
     has_ended = execute(s, slot_number, order.side, qty, price, fee, slippage, order.role, symbol.bar, time, phase)
     write_fill(s, slot_number, order, qty, price, reference, fee, slippage, time, gapped, is_cross)
+    if order.side < 0 and not is_cross and s.settings[0].tds > 0.0:
+        withhold(s, slot_number, qty, price, time)
     order.filled = 1
     order.remaining = on_lots(max(0.0, order.remaining - qty), symbol.lot)
     makes_bracket = not order.reduce_only and not order.bracketed and order.side * slot.qty > 0.0

@@ -103,9 +103,14 @@ def days_before(series: np.ndarray, account_day: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum.accumulate(np.where(begins, rows, 0)) - 1, np.int64)
 
 
+def most_fills(slots: int) -> int:
+    """Return the fills that one group of events may bring at most; it brings no more orders than that either."""
+    return slots * (2 * MAX_ORDERS + 2 * layout.WORKING_MAX)
+
+
 def margins(slots: int, rules: int, log_marks: bool, cash_flows: int) -> np.ndarray:
     """Return the rows that one group of events may write to each log at most."""
-    orders = slots * (2 * MAX_ORDERS + 2 * layout.WORKING_MAX)
+    orders = most_fills(slots)
     refusals = slots * (MAX_ORDERS * (rules + 6) + 1 + layout.WORKING_MAX)
     return np.array([orders, orders, orders, refusals, int(log_marks), 2, cash_flows], np.int64)
 

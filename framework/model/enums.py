@@ -135,6 +135,10 @@ class CashKind(IntEnum):
     """What it costs to hold a short position over night."""
     INTEREST = 3
     """On cash: earned on a balance above 0, paid on one below."""
+    TDS = 4
+    """Tax that is withheld from the value of a sale; no part of a trade's profit."""
+    TAX = 5
+    """What the account pays for a tax year, or gets back of what was withheld."""
 
 
 class Status(IntEnum):

@@ -169,7 +169,8 @@ CASH_FLOW = record(("id", "i8"), ("time", "i8"), ("slot", "i8"), ("symbol", "i8"
 """Money that no fill moved; kind is a CashKind, amount > 0 where it is received.
 
 rate applies to base: currency per unit to units (DIVIDEND), a fraction to a value in currency (the others; for nights
-the fraction of all of them).  qty is the position's, signed; slot and symbol are -1 for INTEREST, of the account.
+the fraction of all of them).  qty is the position's, signed, of TDS that of the sale; slot and symbol are -1 for
+INTEREST and TAX, of the account.  base of TAX is what is taxed; what was withheld counts towards its amount.
 """
 
 MARK = record(("time", "i8"), ("equity", "f8"), ("cash", "f8"), ("exposure", "f8"))

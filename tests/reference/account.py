@@ -141,6 +141,8 @@ class Account:
         self.peak = settings.capital
         self.day_of: Callable[[Symbol, int], int] = lambda symbol, place: 0
         """The day of the account's calendar of a bar of a symbol, by its place among the closed ones."""
+        self.on_fill: Callable[[Fill], None] = lambda fill: None
+        """What a tax withholds from it."""
         self.is_daily: Callable[[Symbol], bool] = lambda symbol: False
         """Whether the bars of a symbol are days."""
 
@@ -308,6 +310,7 @@ class Account:
         )
         self.result.fills.append(fill)
         slot.fills.append(fill)
+        self.on_fill(fill)
         return ended
 
     def _fee(self, order: Order, qty: float, price: float, multiplier: float) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
@@ -34,6 +35,7 @@ from tests.reference.market import Settings
 from tests.reference.rules import rule_called, sizing_called
 from tests.reference.rules_hours import ALWAYS_OPEN, sessions_of
 from tests.reference.simulator import ReferenceStrategy
+from tests.reference.taxes import TaxRules
 
 START = 1_704_067_200_000_000_000  # 2024-01-01, a Monday
 SESSIONS = 15 * 1_440
@@ -103,6 +105,7 @@ class Case:
     """Minutes cut off from the start and the end of decisions."""
     calendar: str = ALWAYS_OPEN
     """Of the account."""
+    tax: TaxRules | None = None
 
     @cached_property
     def tape(self) -> Tape:
@@ -151,7 +154,8 @@ class Case:
             return RandomSlippage.price(fill)
 
         sizing, rules = as_reference_sizing(self.sizing), [as_reference_rule(shape) for shape in self.rules]
-        return Settings(**self.numbers, slippage=slippage, sizing=sizing, rules=rules, start=self.start, end=self.end)
+        return Settings(**self.numbers, slippage=slippage, sizing=sizing, rules=rules, start=self.start, end=self.end,
+                        tax=self.tax)  # fmt: skip
 
 
 def as_reference_sizing(shape: RuleShape) -> Any:
@@ -301,6 +305,23 @@ def settings_drawn(rng: random.Random, pace: Pace, capital: float, needs_credit:
     }
 
 
+def tax_drawn(rng: random.Random, begins: int) -> TaxRules | None:
+    """Draw a tax for a third of the cases; most of its years end with the month in which the market begins."""
+    if rng.random() >= 0.35:
+        return None
+    month = datetime.fromtimestamp(START // 10**9 + 60 * begins, UTC).month % 12 + 1
+    return TaxRules(
+        rate=rng.choice((0.3, 0.25, 0.6, 0.0)),
+        cess=rng.choice((0.0, 0.0, 0.04)),
+        tds=rng.choice((0.0, 0.01, 0.01, 0.2)),
+        credit_tds=rng.choice((True, True, False)),
+        offset_losses=rng.choice((True, True, False)),
+        deduct_fees=rng.choice((True, False)),
+        count_cash_flows=rng.choice((True, False)),
+        first_month=rng.choice((month, month, month, rng.randint(1, 12))),
+    )
+
+
 def case_of(seed: int) -> Case:
     """Return the case of a seed."""
     rng = random.Random(seed)
@@ -327,7 +348,8 @@ def case_of(seed: int) -> Case:
     numbers = settings_drawn(rng, pace, capital, needs_credit)
     numbers["volume_basis"] = "bar" if seed % 7 == 3 else "mean"
     return Case(symbols, tuple(uses), numbers, slippage, sizing, rules,
-                rng.choice(((0, 0), (0, 0), (10, 5))), calendar)  # fmt: skip
+                rng.choice(((0, 0), (0, 0), (10, 5))), calendar,
+                tax_drawn(random.Random(seed * 7919 + 11), begins))  # fmt: skip
 
 
 def quiet_case_of(seed: int) -> Case:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
-from framework.model.enums import OrderKind, OrderStatus, Reason, Role, TimeInForce, Verb
+from framework.model.enums import CashKind, OrderKind, OrderStatus, Reason, Role, TimeInForce, Verb
 from tests.reference.cases import Case
 from tests.reference.draws import RuleShape
 from tests.reference.market import Order, ReferenceResult
@@ -28,7 +28,7 @@ PARTS = {
 
 def counted(case: Case, result: ReferenceResult) -> Counter[Hashable]:
     """Return how often each thing happened in a case; what rules do counts once a case."""
-    return Counter([*of_orders(result), *set(of_rules(case, result))])
+    return Counter([*of_orders(result), *of_cash(result), *set(of_rules(case, result))])
 
 
 def of_orders(result: ReferenceResult) -> Iterator[Hashable]:
@@ -56,6 +56,16 @@ def of_orders(result: ReferenceResult) -> Iterator[Hashable]:
         yield "reason", Reason(min(refusal.reason, Reason.RULE))
         yield "refused verb", Verb(refusal.verb)
     yield from (name for name, count in result.counters.items() if count)
+
+
+def of_cash(result: ReferenceResult) -> Iterator[Hashable]:
+    """Tell of cash flows, and of taxes what became of them."""
+    taxes = [flow for flow in result.cash_flows if flow.kind == CashKind.TAX]
+    yield from (CashKind(flow.kind) for flow in result.cash_flows)
+    yield from ("a tax paid" for flow in taxes if flow.amount < 0)
+    yield from ("a tax refunded" for flow in taxes if flow.amount > 0)
+    yield from ("a tax year within the run" for flow in taxes[:1] if flow.time < result.marks[-1].time)
+    yield from ("a loss carried into a tax year" for _ in result.carried)
 
 
 def is_ladder(order: Order, orders: Sequence[Order]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from attrs import evolve
 from framework.backtest.compose import Plan, Terms, compose
 from framework.backtest.config import Account, Fees, Fills
 from framework.backtest.run import finish
+from framework.backtest.tax import Tax
 from framework.engine.layout import Tape
 from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
@@ -26,6 +28,7 @@ from tests.reference.cases import Case
 from tests.reference.detailed import joined
 from tests.reference.market import Settings
 from tests.reference.simulator import ReferenceStrategy
+from tests.reference.taxes import TaxRules
 
 RATES = ("borrow_percent", "interest_percent", "loan_percent")
 """What nights cost and earn."""
@@ -58,7 +61,12 @@ def terms_of(case: Case) -> Terms:
                                                      "delisted_after", "volume_basis")})
     account = Account(**{name: numbers[name] for name in ("leverage", "maintenance", "shorts", "cash_buffer", *RATES)})
     return Terms(numbers["capital"], fees, fills, account, case.start, case.end,
-                 close_at_end=numbers["close_at_end"])  # fmt: skip
+                 close_at_end=numbers["close_at_end"], tax=tax_of(case.tax))  # fmt: skip
+
+
+def tax_of(rules: TaxRules | None) -> Tax | None:
+    """Return a tax that is paid inside the run."""
+    return Tax(**asdict(rules), in_equity=True) if rules is not None else None
 
 
 def run_engine(case: Case, *, interpreted: bool = False) -> Any:
@@ -118,7 +126,7 @@ def simulate(tape: Any, strategies: Sequence[ReferenceStrategy], settings: Setti
                       cash_buffer=settings.cash_buffer, borrow_percent=settings.borrow_percent,
                       interest_percent=settings.interest_percent, loan_percent=settings.loan_percent)  # fmt: skip
     terms = Terms(settings.capital, fees, fills, account, settings.start, settings.end,
-                  close_at_end=settings.close_at_end)  # fmt: skip
+                  close_at_end=settings.close_at_end, tax=tax_of(settings.tax))  # fmt: skip
     simulation = compose(tape, plans, sizing_of(settings), [rule_of(rule) for rule in settings.rules],
                          slippage_of(settings), terms, interpreted=True)  # fmt: skip
     slots = simulation.state.slots

@@ -106,6 +106,8 @@ class Settings:
     borrow_percent: float = 0.0
     interest_percent: float = 0.0
     loan_percent: float = 0.0
+    tax: Any = None
+    """TaxRules of a tax that is paid inside the run."""
 
     def bps(self, kind: int) -> float:
         """Return the fee of a kind of order: limits make, the others take."""
@@ -346,5 +348,7 @@ class ReferenceResult:
     """By rule: when an opening was near one of its limits, and how near."""
     watching: set[int] = field(default_factory=set)
     """Rules that are asked about marks as well, where the reference counts no alerts."""
+    carried: list[float] = field(default_factory=list)
+    """Losses of earlier tax years that lowered a taxable gain."""
     told: dict[int, dict[str, int]] = field(default_factory=dict)
     """By rule: halts and trips, counted at the end."""

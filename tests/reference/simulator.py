@@ -22,6 +22,7 @@ from tests.reference.lifetime import expire
 from tests.reference.margin import call, is_called
 from tests.reference.market import Bar, Day, Intent, ReferenceResult, Settings
 from tests.reference.matching import STOPS, close_orders_phase, open_phase
+from tests.reference.taxes import TaxOffice, last_mark
 
 
 @dataclass
@@ -64,6 +65,11 @@ class Simulation:
                 self.nows.append(blank_now(strategy, shared))
         self.account = Account(settings, symbols, slots)
         self.cashier = Cashier(tape, self.account)
+        self.office = None
+        if settings.tax is not None:
+            last = last_mark(tape, settings.end)
+            self.office = TaxOffice(self.account, settings.tax, int(tape.event_time[0]), last)
+            self.account.on_fill = self.office.sold
         self.account.day_of = lambda symbol, place: int(tape.account_day[int(tape.series[symbol.index]) + place])
         if hasattr(tape, "timeframes"):
             self.account.is_daily = lambda symbol: parse_timeframe(tape.timeframes[symbol.index]) == DAY
@@ -129,6 +135,8 @@ class Simulation:
                 self.mark_position(slot)
         self.roll_day(max(int(self.tape.account_day[row]) for _, row in rows))
         self.cashier.pay(account.time)
+        if self.office is not None:
+            self.office.settle(account.time)
         self.cashier.charge_nights(account.time)
         mark = account.mark()
         if mark.equity <= 0:
