@@ -171,6 +171,14 @@ def test_a_key_without_part_in_trading_is_told_apart(run: Path, differ: Differ) 
     assert found["verdict"].startswith("the runs traded alike, and their statistics differ")
 
 
+def test_a_tax_has_a_part_in_trading_when_it_is_paid_inside_the_run(run: Path, differ: Differ) -> None:
+    after = make_run(run.parent, "after", "tax.rate=0.3")
+    within = make_run(run.parent, "within", "tax.rate=0.3", "tax.in_equity=true")
+    parts = [{cause["what"]: cause["has_part"] for cause in differ(*two)["causes"]}
+             for two in ((run, after), (after, within), (run, within))]
+    assert (parts[0]["tax.rate"], parts[1]["tax.in_equity"], parts[2]["tax.rate"]) == (False, True, True)
+
+
 def test_a_difference_without_a_cause_says_so(run: Path, differ: Differ) -> None:
     """A table that was changed by hand."""
     copy = run.parent / "copy"
