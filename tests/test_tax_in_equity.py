@@ -43,8 +43,9 @@ def day(time: int) -> str:
 
 def run(*series: list[tuple[float, ...]], scripts: dict[int, dict[int, Any]], tax: TaxRules, **settings: Any) -> Any:
     """Run scripts by symbol, bar -> action, on bars of a quarter of a year each from 2021 on."""
-    tape = tape_of(*series, instruments=[instrument(multiplier=settings.pop("multiplier", 1.0)) for _ in series])
-    for name in ("open_time", "close_time", "event_time"):
+    one = instrument(multiplier=settings.pop("multiplier", 1.0))
+    tape = tape_of(*series, instruments=[one for _ in series], flows=settings.pop("flows", ()))
+    for name in ("open_time", "close_time", "event_time", "flow_time"):
         setattr(tape, name, [quarter(time // PERIOD) for time in getattr(tape, name)])
     tape.account_day = [time // DAY for time in tape.open_time]
 
@@ -121,6 +122,26 @@ def test_fees_are_deducted_where_they_count():
 
 
 @both
+@pytest.mark.parametrize(("counts", "due"), [(True, -120), (False, -100)])
+def test_dividends_are_part_of_the_gain_where_they_count(counts, due):
+    """200 by prices and 10 * 4 of dividends, half of it."""
+    result = run(at(100, 100, 120, 120, 120), scripts={0: {0: ten, 1: close_position}}, capital=10_000.0,
+                 tax=TaxRules(0.5, count_cash_flows=counts), flows=[(2 * PERIOD, 0, CashKind.DIVIDEND, 4.0)])
+    assert taxes(result) == [("2021-07-01", "DIVIDEND", 10, 10, 40), ("2022-01-01", "TAX", 0, -2 * due, due)]
+    assert result.trades[0].pnl == 240
+
+
+@both
+def test_what_is_left_of_a_loss_is_carried_on_and_on():
+    """-400, then 100, then 400: taxed on nothing, nothing, and 100."""
+    prices = [100, 100, 60, 60, 60, 60, 70, 70, 70, 70, 110, 110, 110]
+    script = dict.fromkeys((0, 4, 8), ten) | dict.fromkeys((1, 5, 9), close_position)
+    result = run(at(*prices), scripts={0: script}, tax=TaxRules(0.5), capital=10_000.0)
+    assert taxes(result) == [("2022-01-01", "TAX", 0, 0, 0), ("2023-01-01", "TAX", 0, 0, 0),
+                             ("2024-01-01", "TAX", 0, 100, -50)]
+
+
+@both
 def test_the_year_in_which_the_run_ends_is_settled_at_its_last_mark_after_what_leaves_there():
     """Held to the end: closed at the last close of 150, taxed on 500 there, and nothing is left for later."""
     result = run(at(100, 100, 120, 150), scripts={0: {0: ten}}, tax=TaxRules(0.1, tds=0.01), close_at_end=True)
@@ -148,6 +169,14 @@ def test_a_close_at_the_very_end_of_a_year_belongs_to_the_next():
     script = {0: ten, 2: lambda now: close_position(now, on_close=True)}
     result = run(at(100, 100, 120, 120, 120, 120), scripts={0: script}, tax=TaxRules(0.1, tds=0.01))
     assert taxes(result) == [("2022-01-01", "TDS", 10, 1_200, -12), ("2022-04-01", "TAX", 0, 200, -8)]
+
+
+@both
+def test_what_is_withheld_at_the_very_end_of_a_year_is_credited_to_the_next():
+    """Sold short at the close of December 31st: its mark gives nothing back."""
+    script = {2: lambda now: framework.sell(now, qty=10, on_close=True)}
+    result = run(at(100, 100, 100, 100, 100, 100), scripts={0: script}, tax=TaxRules(0.1, tds=0.01))
+    assert taxes(result) == [("2022-01-01", "TDS", 10, 1_000, -10), ("2022-04-01", "TAX", 0, 0, 10)]
 
 
 @both
@@ -220,10 +249,12 @@ def taxed(section: dict[str, Any], **changes: Any) -> framework.Result:
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_with_fixed_quantities_the_final_equity_is_that_without_less_the_tax(section):
-    after, within = taxed(section), taxed({**section, "in_equity": True})
+@pytest.mark.parametrize("end", [None, "2023-09-01"])
+def test_with_fixed_quantities_the_final_equity_is_that_without_less_the_tax(section, end):
+    run = {"run": {**CONFIG["run"], **({"end": end} if end else {})}}
+    after, within = taxed(section, **run), taxed({**section, "in_equity": True}, **run)
     assert after.records.trades.tobytes() == within.records.trades.tobytes()
-    assert len(within.tax_years) >= 4
+    assert len(within.tax_years) >= 3
     cost = sum(year.cost for year in after.tax_years)
     left = after.stats["Equity Final"] - cost
     assert cost > 0.0
@@ -280,6 +311,14 @@ def test_a_result_says_that_the_tax_was_paid_and_takes_it_once():
     assert told not in without
     assert "After taxes" in without
     assert set(result.cash_flows["kind"]) == {"tds", "tax"}
+
+
+def test_taxes_are_what_was_paid_also_when_the_last_year_was_not_settled():
+    """As in a run that was ruined."""
+    result = taxed({"rate": 0.4, "tds": 0.05, "in_equity": True})
+    flows = result.records.cash_flows[:-1]
+    unsettled = attrs.evolve(result, records=attrs.evolve(result.records, cash_flows=flows))
+    assert unsettled.stats["Tax"] == pytest.approx(-flows["amount"].sum()) != result.stats["Tax"]
 
 
 def test_the_trials_of_a_search_pay_as_their_backtests_do():
