@@ -18,7 +18,7 @@ from framework.backtest.report import report_html
 from framework.backtest.tax import TAX_DEFAULTS
 from framework.engine.tax import first_day
 from framework.model.enums import CashKind, EventKind
-from framework.strategy import buy, close_position
+from framework.strategy import SELL, buy, close_position, place_limit, sell
 from tests.reference import ReferenceStrategy, Settings
 from tests.reference.hand import FLAT, simulate
 from tests.reference.tapes import PERIOD, instrument, tape_of
@@ -174,7 +174,7 @@ def test_a_close_at_the_very_end_of_a_year_belongs_to_the_next():
 @both
 def test_what_is_withheld_at_the_very_end_of_a_year_is_credited_to_the_next():
     """Sold short at the close of December 31st: its mark gives nothing back."""
-    script = {2: lambda now: framework.sell(now, qty=10, on_close=True)}
+    script = {2: lambda now: sell(now, qty=10, on_close=True)}
     result = run(at(100, 100, 100, 100, 100, 100), scripts={0: script}, tax=TaxRules(0.1, tds=0.01))
     assert taxes(result) == [("2022-01-01", "TDS", 10, 1_000, -10), ("2022-04-01", "TAX", 0, 0, 10)]
 
@@ -189,10 +189,22 @@ def test_what_is_withheld_is_gone_before_the_next_order_is_looked_at():
 
 @both
 def test_a_short_sale_is_a_sale_and_its_repurchase_none():
-    result = run(at(100, 100, 80, 80), scripts={0: {0: lambda now: framework.sell(now, qty=10), 1: close_position}},
+    result = run(at(100, 100, 80, 80), scripts={0: {0: lambda now: sell(now, qty=10), 1: close_position}},
                  tax=TaxRules(0.1, tds=0.01), multiplier=0.5)
     assert taxes(result) == [("2021-04-01", "TDS", 10, 500, -5), ("2021-10-01", "TAX", 0, 100, -5)]
     assert result.trades[0].pnl == 100
+
+
+@both
+def test_every_one_of_many_sales_in_a_bar_has_its_row():
+    """30 limits at 101 to 130, all of which the second bar reaches: 1 % of each."""
+    def ladder(now: Any) -> None:
+        for step in range(30):
+            place_limit(now, SELL, 101.0 + step, qty=1)
+
+    result = run(at(100, 100, 130, 130), scripts={0: {0: ladder}}, tax=TaxRules(0.1, tds=0.01), capital=10_000.0)
+    withheld = [("2021-07-01", "TDS", 1, 101 + step, -(101 + step) / 100) for step in range(30)]
+    assert taxes(result) == [*withheld, ("2021-10-01", "TAX", 0, 0, 34.65)]
 
 
 @both
