@@ -8,10 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from framework.boundary.jit import kernel
+from framework.engine.due import append_due, fill_due
 from framework.engine.layout import AT_CLOSE, WAITS_CLOSE
-from framework.engine.matching import RUNNING, fill_order
-from framework.engine.opens import sort_due
-from framework.engine.orders import find_order
+from framework.engine.matching import RUNNING
 from framework.engine.prices import MARKET_ON_CLOSE
 
 
@@ -21,15 +20,9 @@ def match_close(s, t, first, last, time):
     count = 0
     for event in range(first, last):
         count = collect_closing(s, t, np.int64(t.event_symbol[event]), t.event_bar[event], count)
-    sort_due(s.due, count)
-    for i in range(count):
-        if s.account[0].status != RUNNING:
-            return
-        slot_number = s.due[i, 1]
-        k = find_order(s, slot_number, s.due[i, 0])
-        if k >= 0:
-            bar = s.symbols[s.slots[slot_number].symbol].bar
-            fill_order(s, t, slot_number, k, t.close[bar], bar, time, AT_CLOSE)
+    fill_due(s, t, count, time, AT_CLOSE)
+    if s.account[0].status != RUNNING:
+        return
     for event in range(first, last):
         keep_waiting(s, np.int64(t.event_symbol[event]))
 
@@ -43,9 +36,7 @@ def collect_closing(s, t, number, bar, count):
         for k in range(s.slots[slot_number].working):
             order = s.working[slot_number, k]
             if order.kind == MARKET_ON_CLOSE and order.active_from <= t.open_time[bar]:
-                s.due[count, 0], s.due[count, 1] = order.id, slot_number
-                s.due[count, 2] = 0 if order.reduce_only else 1
-                count += 1
+                count = append_due(s, slot_number, order, count)
     return count
 
 

@@ -11,11 +11,12 @@ import numpy as np
 
 from framework.boundary.jit import kernel
 from framework.engine.cash import pay
+from framework.engine.due import append_due, fill_due
 from framework.engine.layout import AT_OPEN, WAITS_CHANCE, WAITS_MOVE, WAITS_SESSION
 from framework.engine.ledger import MARKET, ROLE_STOP, refresh, rests
 from framework.engine.lifetime import FOK, begin_session, end_chances, expire
-from framework.engine.matching import RUNNING, exit_if_gapped, fill_order, settle, wanted_quantity
-from framework.engine.orders import become_limit, find_order, set_price
+from framework.engine.matching import RUNNING, exit_if_gapped, settle, wanted_quantity
+from framework.engine.orders import become_limit, set_price
 from framework.engine.prices import STOP, STOP_LIMIT, is_dust, is_set, volume_at, without_dust
 from framework.model.records import UNSET
 
@@ -151,22 +152,6 @@ def cross_side(s, t, number, bar, time, side, crossed, stamp):
 
 
 @kernel
-def sort_due(due, count):
-    """Sort the scratch of due orders by (opening, id): Shell's sort, in place, no memory of its own."""
-    gap = count // 2
-    while gap > 0:
-        for i in range(gap, count):
-            identity, slot_number, opens = due[i, 0], due[i, 1], due[i, 2]
-            j = i
-            while j >= gap and (due[j - gap, 2] > opens or (due[j - gap, 2] == opens and due[j - gap, 0] > identity)):
-                for c in range(3):
-                    due[j, c] = due[j - gap, c]
-                j -= gap
-            due[j, 0], due[j, 1], due[j, 2] = identity, slot_number, opens
-        gap //= 2
-
-
-@kernel
 def match_open(s, t, first, last, time):
     """Match working orders against the opens of the events [first, last), reductions of all symbols first."""
     account = s.account[0]
@@ -193,15 +178,9 @@ def match_open(s, t, first, last, time):
         number = np.int64(t.event_symbol[event])
         if s.symbols[number].working > 1 and s.symbol_first[number + 1] - s.symbol_first[number] > 1:
             cross_internally(s, t, number, t.event_bar[event], time)
-    sort_due(s.due, count)
-    for i in range(count):
-        if account.status != RUNNING:
-            return
-        slot_number = s.due[i, 1]
-        k = find_order(s, slot_number, s.due[i, 0])
-        if k >= 0:
-            bar = s.symbols[s.slots[slot_number].symbol].bar
-            fill_order(s, t, slot_number, k, t.open[bar], bar, time, AT_OPEN)
+    fill_due(s, t, count, time, AT_OPEN)
+    if account.status != RUNNING:
+        return
     for i in range(active):
         number = np.int64(t.event_symbol[s.active[i]])
         if s.symbols[number].waiting & WAITS_CHANCE:
@@ -220,7 +199,5 @@ def collect_due(s, t, number, bar, count, time):
                 become_limit(s, order)
                 refresh(s, slot_number)
             if is_due(t, order, bar, through, time):
-                s.due[count, 0], s.due[count, 1] = order.id, slot_number
-                s.due[count, 2] = 0 if order.reduce_only else 1
-                count += 1
+                count = append_due(s, slot_number, order, count)
     return count
