@@ -43,7 +43,8 @@ def environment(wheels: list[Path], tmp_path_factory: pytest.TempPathFactory) ->
 def test_the_frameworks_wheel_holds_its_data_and_its_types(wheels: list[Path]) -> None:
     """And neither tests nor plug-ins."""
     names = set(zipfile.ZipFile(wheels[0]).namelist())
-    assert {"framework/py.typed", "framework/cli/demo.toml", "framework/backtest/report.html",
+    assert {"framework/py.typed", "framework/cli/demo.toml", "framework/backtest/page.html",
+            "framework/backtest/report.css", "framework/research/charts.css",
             "framework/cli/templates/broker/broker.py.tmpl"} <= names
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"framework"}
 
