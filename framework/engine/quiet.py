@@ -28,9 +28,8 @@ def pass_quiet(s, t, first, last):
         return first
     room = s.marks.size - s.margins[4] - account.marks if settings.log_marks else FOREVER
     quiet_until = min(account.flow_due, account.expiry) if account.working > 0 else account.flow_due
-    is_plain = quiet_until == FOREVER and settings.accrues == 0 and t.event_time[first] >= settings.start
-    if s.symbols.size == 1 and is_plain:
-        return pass_bars(s, t, first, last, room)
+    if s.symbols.size == 1 and settings.accrues == 0 and t.event_time[first] >= settings.start:
+        return pass_bars(s, t, first, last, room, quiet_until)
     return pass_groups(s, t, first, last, room, quiet_until)
 
 
@@ -79,13 +78,15 @@ def end_of_quiet_group(s, t, first, time, is_asking, has_orders):
 
 
 @inlined
-def pass_bars(s, t, first, last, room):
+def pass_bars(s, t, first, last, room, quiet_until):
     """The same on a tape of one symbol: event 2 * bar is the bar's open, the next one its close."""
     account, symbol = s.account[0], s.symbols[0]
     begin, day = first // 2, account.day
     end = begin + min(last // 2 - begin, room)
     if end > begin and t.close_time[begin] < s.settings[0].end:
         end = min(end, symbol.asleep_until)
+    if quiet_until < FOREVER:
+        end = first_to_close(t, begin, end, quiet_until)
     prefetch_group(t, end)
     bar = begin
     while bar < end and t.account_day[bar] <= day and rests(t, symbol, bar):
@@ -100,7 +101,21 @@ def pass_bars(s, t, first, last, room):
         if account.status != RUNNING:
             return 2 * bar - 1
     event = max(first, 2 * bar)
-    return event + 1 if event < last and event == 2 * bar and rests(t, symbol, bar) else event
+    if event < last and event == 2 * bar and t.open_time[bar] < quiet_until and rests(t, symbol, bar):
+        event += 1
+    return event
+
+
+@inlined
+def first_to_close(t, first, last, time):
+    """Return the first of the bars [first, last) that closes at a time or later, `last` when none does."""
+    while first < last:
+        middle = (first + last) // 2
+        if t.close_time[middle] < time:
+            first = middle + 1
+        else:
+            last = middle
+    return first
 
 
 @inlined

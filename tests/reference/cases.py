@@ -356,7 +356,8 @@ def quiet_case_of(seed: int) -> Case:
     """Return the case of a seed on one symbol, with nothing but strategies that sleep: most of its bars are quiet."""
     case = case_of(seed)
     rng = random.Random(seed)
-    symbol = replace(case.symbols[0], n_bars=rng.randint(40, 120), flows=0, gap_share=rng.choice((0.0, 0.1)))
+    symbol = replace(case.symbols[0], n_bars=rng.randint(40, 120), flows=rng.choice((0, 0, 2)),
+                     gap_share=rng.choice((0.0, 0.1)))  # fmt: skip
     uses = tuple(StrategyShape(False, (0,), 3 * rng.randrange(10**5), symbol.grid, rng.choice((0, 0, 1)),
                                rng.choice((0, 2)), True) for _ in range(rng.choice((1, 1, 2))))  # fmt: skip
     free = {"maintenance": 0.0, "interest_percent": 0.0, "loan_percent": 0.0, "borrow_percent": 0.0}
