@@ -121,6 +121,17 @@ def test_stops_of_held_positions_come_before_targets():
     assert [Role(o.role) for o in result.orders] == [Role.ENTRY, Role.STOP, Role.TARGET]
 
 
+def test_entries_that_only_rounding_sets_apart_fill_in_the_order_of_their_ids():
+    """|0.1 - 0.3| is 0.19999999999999998 and 0.5 - 0.3 is 0.2: as near as each other, so the stop, placed first."""
+    bars = [(0.3, 0.3, 0.3, 0.3), (0.3, 0.6, 0.1, 0.3)]
+
+    def script(now):
+        place_stop(now, BUY, 0.5, qty=1)
+        place_limit(now, BUY, 0.1, qty=2)
+
+    assert rows(run(bars, {0: script})) == [(200, 1, 0.5), (200, 2, 0.1)]
+
+
 def test_entries_fill_nearest_to_the_open_first():
     """97 is nearer to 100 than 96 and 105: with money for 10 units, the order at 97 takes all of it."""
     bars = [FLAT, (100, 106, 95, 100)]

@@ -30,6 +30,7 @@ from framework.engine.orders import (
     wake,
 )
 from framework.engine.prices import (
+    ROUNDINGS,
     STOP,
     STOP_LIMIT,
     charge,
@@ -285,7 +286,11 @@ def range_reference(t, order, row, step):
 
 @kernel
 def nearest_touched(s, t, number, row, step, stamp):
-    """Return slot and place of the untried order of a step that is nearest to the open; slot -1 when there is none."""
+    """Return slot and place of the untried order of a step that is nearest to the open; slot -1 when there is none.
+
+    Of those that nothing but rounding sets apart, the first by id.
+    """
+    alike = ROUNDINGS * t.open[row]
     through = s.settings[0].limit_through * s.symbols[number].tick
     opened = t.open_time[s.symbols[number].bar]
     best_slot, best_k, best_id, best_distance = -1, -1, 0, 0.0
@@ -298,7 +303,8 @@ def nearest_touched(s, t, number, row, step, stamp):
             if step_of(order, row) != step or not is_touched_in(t, order, row, through, step):
                 continue
             distance = abs(order.price - t.open[row])
-            if best_slot < 0 or distance < best_distance or (distance == best_distance and order.id < best_id):
+            is_first = distance <= best_distance + alike and order.id < best_id
+            if best_slot < 0 or distance < best_distance - alike or is_first:
                 best_slot, best_k, best_id, best_distance = slot_number, k, order.id, distance
     return best_slot, best_k
 

@@ -200,7 +200,8 @@ def sweep(
         candidates = [o for o in account.working if o.id not in tried and is_candidate(o)]
         if not candidates:
             return
-        nearest = min(candidates, key=lambda o: (abs(o.price - bar.open), o.id))
+        least = min(abs(o.price - bar.open) for o in candidates) + 64 * 2**-52 * bar.open
+        nearest = min((o for o in candidates if abs(o.price - bar.open) <= least), key=lambda o: o.id)
         tried.add(nearest.id)
         attempt(account, nearest, reference(nearest, bar))
 
