@@ -296,3 +296,26 @@ def test_an_attribute_that_shares_the_name_of_a_global_is_not_content():
     exec("def decide(now):\n    now.result = now.atr * 2.0\ndef reads(now):\n    now.result = atr", seen)
     assert content_of(seen["decide"]) is not None
     assert content_of(seen["reads"]) is None
+
+
+OTHER_PROCESS = """
+import sys, types, numpy as np
+from framework.boundary.adapter import compile_adapter
+from framework.boundary import jit
+exec(compile("def twice(shown):\\n    shown.x = 2.0 * shown.x\\n", "twice.py", "exec"))
+twice.__module__ = {module!r}
+if {module!r} not in (None, "__main__"):
+    sys.modules[{module!r}] = types.ModuleType({module!r})
+made = compile_adapter(twice, np.dtype([("x", "f8")]))
+print(made.compiled if hasattr(made, "compiled") else made)
+"""
+
+
+@pytest.mark.skipif(not JIT, reason="compares compiled code on disk")
+@pytest.mark.parametrize("module", [None, "only_there"])
+def test_code_of_a_module_that_cannot_be_imported_is_compiled_anew(module: str | None, tmp_path: Path) -> None:
+    """As that of a strategy that a worker was sent by value, or that a script made up."""
+    for name in (module, "__main__"):
+        done = subprocess.run([sys.executable, "-c", OTHER_PROCESS.format(module=name)], capture_output=True, text=True,
+                              env={**os.environ, "FRAMEWORK_CACHE_DIR": str(tmp_path)}, check=False)
+        assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ from typing import Any
 from framework.backtest.strategy_section import labels_of
 from framework.errors import ConfigError, did_you_mean
 
-_BARE = re.compile(r"[A-Za-z_/~.][\w./:~+-]*\Z")
+_BARE = re.compile(r"[\w/~.][\w./:~+-]*\Z")
 _KEY = re.compile(r"[\w\"'. #-]+\Z")
 _NUMBERED = re.compile(r"(?<![\w\"'-])[\w-]+#\d+(?![\w\"'-])")
 """A part of a key such as ema_cross#2, which TOML wants in quotes."""

@@ -171,3 +171,13 @@ class ContentCache(FunctionCache):
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         return sig, codegen.magic_tuple(), self._key
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return compiled code, None when there is none or none that this process can take: it is compiled anew then.
+
+        Code names the module of its function, which need not be one that every process can import.
+        """
+        try:
+            return super().load_overload(sig, target_context)
+        except ImportError:
+            return None

@@ -53,14 +53,15 @@ def execute(config: Config, options: RunOptions, monte_carlo: bool = False) -> i
     return 0
 
 
-def run_folder(out: Path | None, name: str, now: datetime) -> Path:
+def run_folder(out: Path | None, name: str, now: datetime, otherwise: str = "remove it") -> Path:
     """Return the folder of a run, which does not exist yet; raises ConfigError when `out` does.
 
-    It is checked before the run, so that nobody waits for a result that has no place to go.
+    It is checked before the run, so that nobody waits for a result that has no place to go.  otherwise: what else could
+    be done about a folder that is there.
     """
     if out is not None:
         if out.exists() or out.is_symlink():
-            raise ConfigError(f"the run folder {str(out)!r} exists already; name another one with --out or remove it")
+            raise ConfigError(f"the run folder {str(out)!r} exists already; name another one with --out or {otherwise}")
         return out
     label = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip(".-")[:80] or "run"
     stem = f"{now:%Y%m%d-%H%M%S}-{label}"

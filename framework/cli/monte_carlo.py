@@ -36,6 +36,9 @@ def command(run: Path, method: str | None, paths: int | None, horizon: int | Non
     report, or the file alone into --out. What is simulated stands in the section [monte_carlo] of the run's
     configuration; --set monte_carlo.KEY=VALUE and the flags change it.
     """
+    from framework.backtest.recorded import open_run
+
+    run = open_run(run).folder
     flags = {"method": method, "paths": paths, "horizon": horizon}
     simulated = simulate_run(run, overrides, {key: value for key, value in flags.items() if value is not None}, seed,
                              threads, out)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from framework.cli.options import RunOptions, answer, is_terminal, run_options
-from framework.cli.search_options import says_how_to_go_on, search_options, split_flags
+from framework.cli.search_options import CONTINUE, says_how_to_go_on, search_options, split_flags
 
 if TYPE_CHECKING:
     from framework.research.forecast import Forecast
@@ -38,14 +38,15 @@ def command(config: Path, only_forecast: bool, **flags: Any) -> int:
     from framework.cli.progress import announce_compiling
 
     options, how = split_flags(flags)
-    made = load_config(config, how.overrides(options))
+    overrides = how.overrides(options)
+    made = load_config(config, overrides)
     announce_compiling()
     if only_forecast:
         return _tell_forecast(made, options)
     from framework.research.optimize import search
 
-    folder = how.resume or run_folder(options.out, f"{made.name}-optimize", datetime.now())
-    with says_how_to_go_on("optimize", config, folder), _shown_progress(made.name) as (told, watch):
+    folder = how.resume or run_folder(options.out, f"{made.name}-optimize", datetime.now(), CONTINUE)
+    with says_how_to_go_on("optimize", config, folder, overrides), _shown_progress(made.name) as (told, watch):
         found = search(made, folder, resume=how.resume is not None, watch=watch, told=told, report=options.report,
                        interpreted=options.interpreted, command=["framework", *sys.argv[1:]])
     if options.as_json:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,10 @@ from framework.cli.options import RunOptions
 from framework.errors import ConfigError, Interrupted
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+CONTINUE = "continue what it holds with --resume"
+"""What else can be done about the folder of a search that is there already."""
 
 
 @attrs.frozen
@@ -64,10 +69,13 @@ def split_flags(flags: dict[str, Any]) -> tuple[RunOptions, SearchOptions]:
 
 
 @contextmanager
-def says_how_to_go_on(verb: str, config: Path, folder: Path) -> Iterator[None]:
-    """Add to the message of an interruption how the search is continued."""
+def says_how_to_go_on(verb: str, config: Path, folder: Path, overrides: Iterable[str] = ()) -> Iterator[None]:
+    """Add to the message of an interruption how the search is continued: with the same changes of its configuration."""
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as stop:
         told = str(stop) or "interrupted; every finished trial is saved"
-        raise Interrupted(f"{told}; continue with: framework {verb} {config} --resume {folder}") from None
+        again = ["framework", verb, str(config), "--resume", str(folder)]
+        for one in overrides:
+            again += ["--set", one]
+        raise Interrupted(f"{told}; continue with: {shlex.join(again)}") from None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from framework.cli.options import RunOptions, answer, is_terminal, run_options
-from framework.cli.search_options import says_how_to_go_on, search_options, split_flags
+from framework.cli.search_options import CONTINUE, says_how_to_go_on, search_options, split_flags
 
 if TYPE_CHECKING:
     from framework.backtest.config import Config
@@ -35,12 +35,13 @@ def command(config: Path, **flags: Any) -> int:
     from framework.cli.progress import announce_compiling
 
     options, how = split_flags(flags)
-    made = load_config(config, how.overrides(options))
-    folder = how.resume or run_folder(options.out, f"{made.name}-walk-forward", datetime.now())
+    overrides = how.overrides(options)
+    made = load_config(config, overrides)
+    folder = how.resume or run_folder(options.out, f"{made.name}-walk-forward", datetime.now(), CONTINUE)
     announce_compiling()
     from framework.backtest.sections import ROLLING
 
-    with says_how_to_go_on("walk-forward", config, folder):
+    with says_how_to_go_on("walk-forward", config, folder, overrides):
         if made.walk_forward is not None and made.walk_forward.method != ROLLING:
             return _cross_validate(made, folder, how.resume is not None, options)
         return _walk_forward(made, folder, how.resume is not None, options)

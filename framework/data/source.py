@@ -59,6 +59,10 @@ def make_instrument(symbol: str, values: Mapping[str, Any]) -> Instrument:
     return Instrument(symbol, **values)
 
 
+SECTION_KEYS = ("symbols", "timeframe", "detail_timeframe", "dividends", "funding")
+"""The keys of [data] that are the same for all sources."""
+
+
 class DataSource:
     """A place that bars come from.  Subclass it, name it, and register the class as a plug-in."""
 
@@ -81,7 +85,8 @@ def read_options(kind: type[T], options: Mapping[str, object], where: str) -> T:
     known = [field.name for field in fields]
     for key in options:
         if key not in known:
-            raise ConfigError(f"{where}: unknown option {key!r}{did_you_mean(key, known)}; known: {', '.join(known)}")
+            every = [*known, *SECTION_KEYS]
+            raise ConfigError(f"{where}: unknown option {key!r}{did_you_mean(key, every)}; known: {', '.join(every)}")
     for field in fields:
         if field.default is attrs.NOTHING and field.name not in options:
             raise ConfigError(f"{where}: option {field.name!r} is missing; rule: {field.metadata['rule']}")

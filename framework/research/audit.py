@@ -180,6 +180,9 @@ class _Work:
         told = self._decisions()
         if told:
             findings.append(Finding("decisions", told))
+        if self.config.fills.volume_basis == "bar":
+            findings.append(Finding("[fills] volume_basis", "fills are reckoned with the volume of their own bar, "
+                                    'which nobody knew then; "mean" takes that of the bars before'))
         return Look("look-ahead", tuple(findings), f"{len(self.expressions)} columns and all orders, fills and marks, "
                     f"on data cut and continued otherwise at {len(self.cuts)} times")
 

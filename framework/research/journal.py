@@ -19,7 +19,7 @@ import numpy as np
 
 from framework.errors import ConfigError
 from framework.research.folders import JOURNAL
-from framework.research.trial import Outcome
+from framework.research.trial import Outcome, sharpe_of, was_run
 
 NAME = JOURNAL
 FORMAT = 2
@@ -141,9 +141,9 @@ def earlier_sharpes(folder: Path, document: Mapping[str, Any], own_points: Itera
                     ) -> tuple[float, ...]:
     """Return the Sharpe ratios per day of the trials of other searches, from the journals in the folders beside one.
 
-    They are searches of the same strategies on the same data.  A point that several of them tried with one
-    configuration counts once, one that this search tries itself (own_points) not at all; a journal that cannot be read
-    is left out.
+    They are searches of the same strategies on the same data; NaN stands for a trial that never moved.  A point that
+    several of them tried with one configuration counts once, one that this search tries itself (own_points) not at all;
+    a journal that cannot be read is left out.
     """
     found: dict[str, float] = {}
     own = folder.resolve()
@@ -159,10 +159,9 @@ def earlier_sharpes(folder: Path, document: Mapping[str, Any], own_points: Itera
             if other.get("fingerprint") != document["fingerprint"] or strategies_of(other) != strategies_of(document):
                 continue
             for one in journal.outcomes().values():
-                sharpe = one.statistics.get("sharpe_daily")
                 point = _point(other, one.params)
-                if sharpe is not None and point not in mine:
-                    found.setdefault(point, float(sharpe))
+                if was_run(one) and point not in mine:
+                    found.setdefault(point, sharpe_of(one))
         except (sqlite3.DatabaseError, KeyError, ValueError):
             continue
         finally:

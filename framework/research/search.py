@@ -17,7 +17,7 @@ from framework.errors import ConfigError
 from framework.research.journal import Journal, earlier_sharpes
 from framework.research.neighbourhood import Neighbourhood, neighbourhood
 from framework.research.study import Study
-from framework.research.trial import COMPLETE, Outcome
+from framework.research.trial import COMPLETE, Outcome, Stage, Trial, sharpe_of, was_run
 
 if TYPE_CHECKING:
     import polars as pl
@@ -125,21 +125,31 @@ class Search:
     def evidence(self) -> Evidence | None:
         """How far the best can be believed, all trials counted, those of `earlier` searches as well.
 
-        None with fewer than two trials whose daily returns were kept. Trials that ended early, ruined, have no common
-        days with the others; they and trials whose returns were not kept count by their Sharpe ratio.
+        None with fewer than two trials whose daily returns were kept; those of the best are made again where they were
+        not. Trials that ended early, ruined, have no common days with the others; they and trials whose returns were
+        not kept count by their Sharpe ratio, one that never moved without any.
         """
-        days = max((len(one) for one in self.returns.values()), default=0)
-        rows = [number for number, one in sorted(self.returns.items()) if len(one) == days]
+        returns = dict(self.returns)
+        if returns and self.best.number not in returns:
+            returns[self.best.number] = self.returns_of(self.best)
+        days = max((len(one) for one in returns.values()), default=0)
+        rows = [number for number, one in sorted(returns.items()) if len(one) == days]
         if len(rows) < 2 or self.best.number not in rows:
             return None
         from framework.research.statistics import search_evidence
 
         kept = set(rows)
-        others = [one.statistics.get("sharpe_daily") for one in self.outcomes if one.number not in kept]
-        known = [float(one) for one in (*others, *self.earlier) if one is not None]
+        others = [sharpe_of(one) for one in self.outcomes if one.number not in kept and was_run(one)]
         periods = DAYS_PER_YEAR.get(self.study.tape.account_calendar, TRADING_DAYS)
-        return search_evidence(np.array([self.returns[number] for number in rows]), rows.index(self.best.number),
-                               periods, known, seed=self.study.config.run.seed)
+        return search_evidence(np.array([returns[number] for number in rows]), rows.index(self.best.number),
+                               periods, [*others, *self.earlier], seed=self.study.config.run.seed)
+
+    def returns_of(self, one: Outcome) -> np.ndarray:
+        """Run a trial once more and return its daily returns, float64[days]."""
+        setup = attrs.evolve(self.study.setup, keep_returns=lambda number: True)
+        again = Stage(setup, self.study.cache).run(Trial(one.number, one.params))
+        assert again.returns is not None, again.error
+        return again.returns
 
     @cached_property
     def config(self) -> Config:

@@ -7,6 +7,7 @@ parameters and addresses of columns into it, and runs.  Results are those of a s
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -294,6 +295,17 @@ class Stage:
             return Outcome(trial.number, trial.params, UNDEFINED, None, statistics,
                            f"{', '.join(undefined)} is not defined", returns)
         return Outcome(trial.number, trial.params, COMPLETE, values, statistics, "", returns)
+
+
+def was_run(one: Outcome) -> bool:
+    """Return whether a trial came to its end, with a value or without: such trials count against the best of all."""
+    return "sharpe_daily" in one.statistics
+
+
+def sharpe_of(one: Outcome) -> float:
+    """Return the Sharpe ratio per day of a trial that was run, NaN for one that never moved."""
+    sharpe = one.statistics["sharpe_daily"]
+    return math.nan if sharpe is None else float(sharpe)
 
 
 def bytes_of(memory: np.ndarray) -> np.ndarray:
