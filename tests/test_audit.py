@@ -117,6 +117,11 @@ def test_an_honest_strategy_has_only_its_costs_to_fear() -> None:
     assert found.passed == (not found.findings)
 
 
+def test_fills_that_see_the_volume_of_their_own_bar_are_found() -> None:
+    found = framework.audit(data=TAPE, strategy="ma_cross", fees={"taker_bps": 2}, fills={"volume_basis": "bar"})
+    assert names(found)["look-ahead"] == ["[fills] volume_basis"]
+
+
 def test_a_centred_window_is_found_with_its_column_and_bar() -> None:
     """The planted column is named, the honest one beside it is not; decisions that follow from it are found too."""
     found = framework.audit(data=TAPE, strategy=follows(centred), fees={"taker_bps": 2})

@@ -379,6 +379,7 @@ def test_a_wrong_value_in_a_file_is_refused_with_the_files_name(write: Any) -> N
         ("run.strict=true", {"run": {"strict": True}}),
         ("run.start=2010-01-04", {"run": {"start": date(2010, 1, 4)}}),
         ("data.source=csv", {"data": {"source": "csv"}}),
+        ("data.timeframe=1w", {"data": {"timeframe": "1w"}}),
         ("data.path=./bars/x.csv", {"data": {"path": "./bars/x.csv"}}),
         ('data.symbols=["A", "B"]', {"data": {"symbols": ["A", "B"]}}),
         ('instruments."BRK.B".lot=1', {"instruments": {"BRK.B": {"lot": 1}}}),

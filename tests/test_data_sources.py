@@ -141,6 +141,7 @@ def test_synthetic_bars_of_tokyo_leave_the_lunch_break_out():
         ({"start": "soon"}, "start = 'soon'"),
         ({"start": 2020}, "start = 2020"),
         ({"seeed": 1}, "unknown option 'seeed'; did you mean 'seed'"),
+        ({"symbol": "A"}, "unknown option 'symbol'; did you mean 'symbols'"),
     ],
 )
 def test_options_of_the_synthetic_market_are_checked(options, rule):

@@ -51,6 +51,17 @@ def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, st
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
+def test_a_bare_name_is_that_of_a_run_in_runs(run: Path, call: Any) -> None:
+    (run.parent / "runs").mkdir()
+    run.rename(run.parent / "runs" / "mine")
+    code, out, err = call("monte-carlo", "mine", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["run"] == str(Path("runs") / "mine")
+    code, _, err = call("monte-carlo", "mina")
+    assert code == 2
+    assert "did you mean 'mine'" in err
+
+
 def test_the_document_is_what_the_file_holds_and_what_python_gives(run: Path, call: Any) -> None:
     code, out, err = call("monte-carlo", str(run), "--json")
     assert (code, err) == (0, "")

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import framework
+from framework.research import study
 from framework.research.search import Search
 from framework.research.search_report import search_html
 
@@ -33,9 +34,9 @@ def market(seed: int, drift: float) -> pl.DataFrame:
                          "low": np.minimum(before, close), "close": close, "volume": np.full(DAYS, 1e9)})
 
 
-def found_on(seed: int, drift: float) -> Search:
+def found_on(seed: int, drift: float, space: dict[str, Any] = SPACE) -> Search:
     """Search for the best averages on a market."""
-    settings: dict[str, Any] = {"stamp": "open", "timeframe": "1d", "space": SPACE, "min_trades": 0}
+    settings: dict[str, Any] = {"stamp": "open", "timeframe": "1d", "space": space, "min_trades": 0}
     return framework.optimize(data={"X": market(seed, drift)}, strategy="ma_cross", executor="local", workers=1,
                               **settings)
 
@@ -51,6 +52,32 @@ def test_on_noise_the_report_says_overfit() -> None:
         deflated.append(evidence.deflated.value)
     assert 0.35 < float(np.mean(over)) < 0.75
     assert max(deflated) < 0.95
+
+
+def test_a_large_search_whose_best_is_not_in_the_sample_says_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its returns are made again; the Sharpe ratios of the others count, also of those that never traded."""
+    whole = found_on(3, 0.006)
+    monkeypatch.setattr(study, "KEPT_RETURNS", 8)
+    sampled = found_on(3, 0.006)
+    assert 2 <= len(sampled.returns) < len(whole.returns)
+    assert sampled.best.number not in sampled.returns
+    assert whole.evidence is not None
+    assert sampled.evidence is not None
+    assert sampled.evidence.probabilistic.value == whole.evidence.probabilistic.value
+    assert sampled.evidence.deflated.value == pytest.approx(whole.evidence.deflated.value, abs=1e-12)
+    assert sampled.evidence.deflated.trials == whole.evidence.deflated.trials == len(whole.outcomes)
+
+
+def test_a_trial_that_never_moved_counts_whether_its_returns_were_kept_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Averages of equal length never cross: five of 25 pairs."""
+    equal = {**SPACE, "slow": SPACE["fast"]}
+    counts = []
+    for most in (2_000, 8):
+        monkeypatch.setattr(study, "KEPT_RETURNS", most)
+        found = found_on(3, 0.006, equal)
+        assert found.evidence is not None
+        counts.append(found.evidence.deflated.trials)
+    assert counts == [25, 25]
 
 
 def test_on_a_planted_edge_it_does_not() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import sqlite3
 from pathlib import Path
@@ -120,10 +121,12 @@ def test_the_command_says_how_to_go_on_and_does(tmp_path: Path, capsys: pytest.C
     space = {"fast": {"low": 2, "high": 60}, "slow": {"low": 61, "high": 160}}
     path.write_text(tomli_w.dumps({**DOCUMENT, "data": {**DOCUMENT["data"], "bars": 20_000, "timeframe": "15m"},
                                    "optimize": {"space": space}}))
-    part = ended(["walk-forward", str(path), "--out", "part", "--no-report"], tmp_path, signal.SIGINT, after=5)
+    changed = ["--set", "run.capital=50_000", "--set", 'run.name="two words"']
+    part = ended(["walk-forward", str(path), "--out", "part", "--no-report", *changed], tmp_path, signal.SIGINT,
+                 after=5)
     assert part.returncode == 130, part.stderr
-    assert "continue with: framework walk-forward" in part.stderr
-    assert "--resume part" in part.stderr
+    told = shlex.split(part.stderr[part.stderr.index("continue with: ") :].splitlines()[0])[2:]
+    assert told == ["framework", "walk-forward", str(path), "--resume", "part", *changed]
     monkeypatch.chdir(tmp_path)
     assert run(["walk-forward", str(path), "--resume", "part", "--out", "other"]) == 2
     assert "leave --out away" in capsys.readouterr().err
