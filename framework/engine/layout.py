@@ -144,7 +144,7 @@ SLOT = in_lines(record(
     ("qty_in", "f8"), ("cost_in", "f8"), ("qty_out", "f8"), ("value_out", "f8"), ("realised", "f8"), ("fees", "f8"),
     ("slippage", "f8"), ("cash_flows", "f8"), ("trade_fills", "i8"),
     ("partial_distance", "f8"), ("partial_share", "f8"), ("touch_low", "f8"), ("touch_high", "f8"),
-    ("walked", "i8"),
+    ("walked", "i8"), ("trail_due", "i8"),
 ))
 """One strategy on one symbol: its position, the trade in progress and the totals of its working orders.
 
@@ -155,6 +155,7 @@ entry_bar: the bar in which the position began, or the last of which it has seen
 partial_distance, partial_share: how far, a fraction of the entry price, a share of the position is closed that began
 with an entry to which a rule gave a first target; the share is 0 without one, and once that is placed.
 touch_low, touch_high: as in SYMBOL, of its own orders.  walked: the last bar whose finer bars were matched one by one.
+trail_due: whether its orders changed since its stop was last looked at for trailing.
 worst, best: excursions up to the last change of entry_price; lowest, highest: prices since then.
 """
 

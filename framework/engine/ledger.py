@@ -99,6 +99,7 @@ def refresh(s, slot_number):
     reserved = proceeds = notional = buys = sells = leaving = opened = 0.0
     openings = unfilled = 0
     slot.touch_low, slot.touch_high = -math.inf, math.inf
+    slot.trail_due = 1
     for k in range(slot.working):
         order = s.working[slot_number, k]
         note_touch(slot, order, s.settings[0].has_details)

@@ -21,9 +21,12 @@ def mark_symbol(s, t, number, bar):
         revalue(s, number)
         for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
             slot_number = s.symbol_slots[i]
-            if s.slots[slot_number].qty != 0.0:
+            slot = s.slots[slot_number]
+            if slot.qty != 0.0:
+                before = slot.high_water
                 mark_slot(s, t, slot_number, bar)
-                if s.slots[slot_number].working > 0:
+                if slot.working > 0 and (slot.high_water != before or slot.trail_due):
+                    slot.trail_due = 0
                     trail_stop(s, slot_number)
     return symbol.asleep_until <= bar
 
