@@ -301,21 +301,23 @@ def test_an_attribute_that_shares_the_name_of_a_global_is_not_content():
 OTHER_PROCESS = """
 import sys, types, numpy as np
 from framework.boundary.adapter import compile_adapter
-from framework.boundary import jit
-exec(compile("def twice(shown):\\n    shown.x = 2.0 * shown.x\\n", "twice.py", "exec"))
-twice.__module__ = {module!r}
-if {module!r} not in (None, "__main__"):
-    sys.modules[{module!r}] = types.ModuleType({module!r})
-made = compile_adapter(twice, np.dtype([("x", "f8")]))
-print(made.compiled if hasattr(made, "compiled") else made)
+module, is_there = {module!r}, {is_there}
+space = {{"__name__": module}}
+exec(compile("def twice(shown):\\n    shown.x = 2.0 * shown.x\\n", "twice.py", "exec"), space)
+if is_there:
+    sys.modules.setdefault(module, types.ModuleType(module))
+compile_adapter(space["twice"], np.dtype([("x", "f8")]))
 """
 
 
 @pytest.mark.skipif(not JIT, reason="compares compiled code on disk")
-@pytest.mark.parametrize("module", [None, "only_there"])
-def test_code_of_a_module_that_cannot_be_imported_is_compiled_anew(module: str | None, tmp_path: Path) -> None:
-    """As that of a strategy that a worker was sent by value, or that a script made up."""
-    for name in (module, "__main__"):
-        done = subprocess.run([sys.executable, "-c", OTHER_PROCESS.format(module=name)], capture_output=True, text=True,
-                              env={**os.environ, "FRAMEWORK_CACHE_DIR": str(tmp_path)}, check=False)
+@pytest.mark.parametrize("first", [("only_there", True), ("only_there", False)], ids=["imported", "sent by value"])
+@pytest.mark.parametrize("second", [("__main__", True), ("only_there", False)], ids=["a script", "sent by value"])
+def test_code_of_a_module_that_cannot_be_imported_is_compiled_anew(first: tuple[str, bool], second: tuple[str, bool],
+                                                                   tmp_path: Path) -> None:
+    """As that of a strategy that a worker of a cluster was sent, or of a module that another process does not have."""
+    for module, is_there in (first, second):
+        code = OTHER_PROCESS.format(module=module, is_there=is_there)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False,
+                              env={**os.environ, "FRAMEWORK_CACHE_DIR": str(tmp_path)})
         assert done.returncode == 0, done.stderr

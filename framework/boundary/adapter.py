@@ -11,7 +11,6 @@ import ctypes
 import dis
 import enum
 import functools
-import sys
 import types as python_types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -83,7 +82,7 @@ def _compile(function: Callable[..., Any], dtype: np.dtype, form: str, key: str 
     body = njit(nogil=True, error_model="python")(plain_function(function))
     callback = CFunc(_guarded(body, numba.from_dtype(dtype), form), ((types.CPointer(types.uint8),), types.int64),
                      locals={}, options={"nopython": True, "error_model": "python", "nogil": True})
-    if key is not None and plain_function(function).__module__ in sys.modules:
+    if key is not None:
         keep_on_disk(callback, key)
     callback.compile()
     return Adapter(int(callback.address or 0), True, (callback, body))
