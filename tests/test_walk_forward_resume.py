@@ -119,11 +119,11 @@ def test_the_command_says_how_to_go_on_and_does(tmp_path: Path, capsys: pytest.C
     """SIGINT ends with 130 and the command line that continues; flags choose who runs."""
     path = tmp_path / "wf.toml"
     space = {"fast": {"low": 2, "high": 60}, "slow": {"low": 61, "high": 160}}
-    path.write_text(tomli_w.dumps({**DOCUMENT, "data": {**DOCUMENT["data"], "bars": 20_000, "timeframe": "15m"},
+    path.write_text(tomli_w.dumps({**DOCUMENT, "data": {**DOCUMENT["data"], "bars": 4_000, "timeframe": "1h"},
                                    "optimize": {"space": space}}))
     changed = ["--set", "run.capital=50_000", "--set", 'run.name="two words"']
-    part = ended(["walk-forward", str(path), "--out", "part", "--no-report", *changed], tmp_path, signal.SIGINT,
-                 after=5)
+    changed += ["--interpreted", "--no-report"]
+    part = ended(["walk-forward", str(path), "--out", "part", *changed], tmp_path, signal.SIGINT, after=5)
     assert part.returncode == 130, part.stderr
     told = shlex.split(part.stderr[part.stderr.index("continue with: ") :].splitlines()[0])[2:]
     assert told == ["framework", "walk-forward", str(path), "--resume", "part", *changed]

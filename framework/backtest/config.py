@@ -45,7 +45,7 @@ from framework.backtest.strategy_section import (
 )
 from framework.backtest.tax import TAX_DEFAULTS, Tax
 from framework.data.details import check_detail
-from framework.data.source import make_instrument
+from framework.data.source import SECTION_KEYS, make_instrument
 from framework.errors import ConfigError, did_you_mean
 
 _SECRET = re.compile(r"(^|_)(api_?key|secret|password|passphrase|private_?key|token)(_|$)", re.IGNORECASE)
@@ -276,7 +276,7 @@ _SECTIONS: dict[str, type[Any]] = {"run": Run, "fills": Fills, "fees": Fees, "ac
                                    "monte_carlo": MonteCarlo, "benchmark": Benchmark, "optimize": Optimize,
                                    "walk_forward": WalkForward}
 
-_OWN_DATA_KEYS = tuple(field.name for field in attrs.fields(Data) if field.name != "options")
+_OWN_DATA_KEYS = ("source", *SECTION_KEYS)
 
 KNOWN = ("run", "data", "strategy", "fills", "slippage", "fees", "account", "sizing", "risk", "broker", "instruments",
          "plugins", "monte_carlo", "benchmark", "tax", "optimize", "walk_forward")

@@ -46,7 +46,7 @@ def command(config: Path, only_forecast: bool, **flags: Any) -> int:
     from framework.research.optimize import search
 
     folder = how.resume or run_folder(options.out, f"{made.name}-optimize", datetime.now(), CONTINUE)
-    with says_how_to_go_on("optimize", config, folder, overrides), _shown_progress(made.name) as (told, watch):
+    with says_how_to_go_on("optimize", config, folder, overrides, options), _shown_progress(made.name) as (told, watch):
         found = search(made, folder, resume=how.resume is not None, watch=watch, told=told, report=options.report,
                        interpreted=options.interpreted, command=["framework", *sys.argv[1:]])
     if options.as_json:

@@ -69,8 +69,9 @@ def split_flags(flags: dict[str, Any]) -> tuple[RunOptions, SearchOptions]:
 
 
 @contextmanager
-def says_how_to_go_on(verb: str, config: Path, folder: Path, overrides: Iterable[str] = ()) -> Iterator[None]:
-    """Add to the message of an interruption how the search is continued: with the same changes of its configuration."""
+def says_how_to_go_on(verb: str, config: Path, folder: Path, overrides: Iterable[str], options: RunOptions
+                      ) -> Iterator[None]:
+    """Add to the message of an interruption how the search is continued: as it was begun, or it would be another."""
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as stop:
@@ -78,4 +79,5 @@ def says_how_to_go_on(verb: str, config: Path, folder: Path, overrides: Iterable
         again = ["framework", verb, str(config), "--resume", str(folder)]
         for one in overrides:
             again += ["--set", one]
+        again += ["--interpreted"] * options.interpreted + ["--no-report"] * (not options.report)
         raise Interrupted(f"{told}; continue with: {shlex.join(again)}") from None

@@ -41,7 +41,7 @@ def command(config: Path, **flags: Any) -> int:
     announce_compiling()
     from framework.backtest.sections import ROLLING
 
-    with says_how_to_go_on("walk-forward", config, folder, overrides):
+    with says_how_to_go_on("walk-forward", config, folder, overrides, options):
         if made.walk_forward is not None and made.walk_forward.method != ROLLING:
             return _cross_validate(made, folder, how.resume is not None, options)
         return _walk_forward(made, folder, how.resume is not None, options)
