@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,11 @@ def market(seed: int, drift: float) -> pl.DataFrame:
                          "low": np.minimum(before, close), "close": close, "volume": np.full(DAYS, 1e9)})
 
 
-def found_on(seed: int, drift: float, space: dict[str, Any] = SPACE) -> Search:
+def found_on(seed: int, drift: float, space: dict[str, Any] = SPACE, out: Path | None = None) -> Search:
     """Search for the best averages on a market."""
     settings: dict[str, Any] = {"stamp": "open", "timeframe": "1d", "space": space, "min_trades": 0}
     return framework.optimize(data={"X": market(seed, drift)}, strategy="ma_cross", executor="local", workers=1,
-                              **settings)
+                              out=out, **settings)
 
 
 def test_on_noise_the_report_says_overfit() -> None:
@@ -79,6 +80,17 @@ def test_a_trial_that_never_moved_counts_whether_its_returns_were_kept_or_not(mo
         assert found.evidence is not None
         counts.append(found.evidence.deflated.trials)
     assert counts == [25, 25]
+
+
+def test_trials_of_a_search_beside_it_count_also_those_that_never_moved(tmp_path: Path) -> None:
+    """25 pairs, five of them of equal lengths, which never trade."""
+    lengths = [3, 4, 6, 9, 12]
+    found_on(3, 0.006, {"fast": lengths, "slow": lengths}, tmp_path / "one")
+    found = found_on(3, 0.006, SPACE, tmp_path / "other")
+    assert len(found.earlier) == 25
+    assert np.isnan(found.earlier).sum() == 5
+    assert found.evidence is not None
+    assert found.evidence.deflated.trials == 25 + 25
 
 
 def test_on_a_planted_edge_it_does_not() -> None:
