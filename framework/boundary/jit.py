@@ -11,7 +11,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -84,6 +84,16 @@ def entry(function: F) -> F:
     if JIT:
         keep_on_disk(dispatcher, engine_key())
     return dispatcher  # type: ignore[no-any-return]
+
+
+def bound_call(function: Any, *arguments: Any) -> Callable[[], Any]:
+    """Return a call of compiled or plain code with arguments that stay the same objects.
+
+    Their types are looked up here, once: a dispatcher does it at each call, which costs more than a short kernel.
+    """
+    if JIT and hasattr(function, "overloads"):
+        function = function.compile(tuple(numba.typeof(argument) for argument in arguments))
+    return partial(function, *arguments)
 
 
 @cache

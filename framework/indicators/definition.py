@@ -27,7 +27,7 @@ import attrs
 import numpy as np
 
 from framework.boundary import pool
-from framework.boundary.jit import JIT
+from framework.boundary.jit import JIT, bound_call
 from framework.errors import ConfigError, StrategyError, did_you_mean
 from framework.indicators.expression import (
     BAR_FIELDS,
@@ -323,12 +323,8 @@ class Indicator(Declaration[Declared]):
 
     def live(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...], out: np.ndarray) -> Live:
         """Return a fresh indicator that reads one bar from inputs, float64[1] each, into out, float64[outputs, 1]."""
-        memory, column = self.instance(parameters), self.column
-        arguments = memory.states, memory.window, memory.lookbacks, inputs, out, whole(1)
-
-        def operate() -> None:
-            column(*arguments)
-
+        memory = self.instance(parameters)
+        operate = bound_call(self.column, memory.states, memory.window, memory.lookbacks, inputs, out, whole(1))
         return Live(operate, (memory.states, memory.window))
 
     def _explain(self, parameters: tuple[int | float, ...], inputs: tuple[np.ndarray, ...], out: np.ndarray,

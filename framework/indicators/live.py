@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -92,7 +93,7 @@ class Stream:
         self._values = np.full(_slots_needed(self.expressions), np.nan)
         self._view = _numbers(self._values)
         self._used = 0
-        self._results = [self._slot(expression) for expression in self.expressions]
+        self._results = _reader([self._slot(expression) for expression in self.expressions])
         self._memory.append(self._values)
         self._digest = hashlib.sha256(repr(
             (self.expressions, [(part.dtype.descr, part.shape) for part in self._memory])).encode()).digest()
@@ -105,7 +106,7 @@ class Stream:
     @property
     def values(self) -> tuple[float, ...]:
         """The values at the last own bar, in the order of the expressions."""
-        return tuple(self._view[slot] for slot in self._results)
+        return self._results(self._view)
 
     def push(self, bar: BarLike, symbol: str | None = None, timeframe: str | None = None) -> tuple[float, ...] | None:
         """Take one finished bar; return the values for an own bar, None for one of another clock.
@@ -124,7 +125,7 @@ class Stream:
                               f"give it one: {bar!r}") from None
         for operate in lane.operations:
             operate()
-        return tuple([view[slot] for slot in self._results]) if lane is self._own else None
+        return self._results(view) if lane is self._own else None
 
     def snapshot(self) -> bytes:
         """Return the whole memory, for `restore` in any process on the same expressions."""
@@ -177,9 +178,9 @@ class Stream:
             case Negative(x):
                 source = self._slot(x)
                 lane.operations.append(_negation(self._view, source, self._claim(node)))
-            case Arithmetic(operator, left, right):
+            case Arithmetic(sign, left, right):
                 sources = self._slot(left), self._slot(right)
-                lane.operations.append(_OPERATIONS[operator](self._view, *sources, self._claim(node)))
+                lane.operations.append(_OPERATIONS[sign](self._view, *sources, self._claim(node)))
             case Shift(x, ticks):
                 source = self._slot(x)
                 ring = np.full(ticks, np.nan)
@@ -219,6 +220,13 @@ class Stream:
 def _numbers(array: np.ndarray) -> Any:
     """Return the same memory as plain Python numbers, read and written several times faster than numpy's."""
     return memoryview(array.data)
+
+
+def _reader(slots: Sequence[int]) -> Callable[[Any], tuple[float, ...]]:
+    """Return what reads these places of a memory at once."""
+    if len(slots) > 1:
+        return operator.itemgetter(*slots)
+    return (lambda view: (view[slots[0]],)) if slots else lambda view: ()
 
 
 def _slots_needed(expressions: Sequence[Expression]) -> int:
