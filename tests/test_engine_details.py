@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from framework.backtest.compose import Plan, Terms, compose
+from framework.boundary.jit import JIT
 from framework.model.enums import OrderStatus, Role, TimeInForce
 from framework.risk import RiskRule
 from framework.rules.protection import TakeProfit
@@ -22,6 +23,8 @@ from tests.reference.hand import FLAT, SIMULATORS, chosen, follow, rows, run, si
 from tests.reference.tapes import PERIOD, tape_of
 from tests.test_engine_equals_reference import digest, run_whole
 
+EQUAL, ALIKE, DRAWN = (60, 40, 80) if JIT else (12, 5, 8)
+"""How many random cases there are of each law: without the compiler they only show its branches."""
 RANDOM = settings(max_examples=60, deadline=None, derandomize=True, database=None,
                   suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])  # fmt: skip
 
@@ -252,7 +255,7 @@ def test_a_position_that_began_in_a_finer_bar_gets_its_first_target_for_a_share(
 # --- laws -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(ALIKE))
 def test_one_finer_bar_a_bar_is_as_good_as_none(seed: int):
     case = detailed_case_of(seed, factors=(1,))
     assert case.tape.joined["detail"].size > 1
@@ -261,7 +264,7 @@ def test_one_finer_bar_a_bar_is_as_good_as_none(seed: int):
 
 
 def test_the_engine_equals_the_reference_with_finer_bars():
-    for seed in range(60):
+    for seed in range(EQUAL):
         assert_equal(detailed_case_of(seed))
 
 
@@ -315,7 +318,7 @@ def drawn_action(rng: random.Random):
     return act
 
 
-@settings(RANDOM, max_examples=80)
+@settings(RANDOM, max_examples=DRAWN)
 @given(st.integers(0, 10**9), st.sampled_from([2, 3, 4, 12]))
 def test_fills_are_those_of_a_run_on_the_finer_bars_that_decides_at_the_same_closes(seed, factor):
     rng = random.Random(seed)

@@ -24,6 +24,7 @@ from indicator_cases import (
     walk,
 )
 
+from framework.boundary.jit import JIT
 from framework.indicators import (
     Bars,
     ColumnCache,
@@ -161,6 +162,7 @@ def test_a_constant_series_has_no_movement_anywhere(price: float) -> None:
         assert (zero == 0.0).all()
 
 
+@pytest.mark.skipif(not JIT, reason="a million bars without the compiler take a minute")
 def test_a_rolling_window_does_not_drift_over_a_million_bars() -> None:
     """Drift: after a million steps the window of a running mean still equals a fresh one to the last digits."""
     values = walk(1_000_000, seed=3, step=0.02).close

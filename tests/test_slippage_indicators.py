@@ -9,6 +9,7 @@ import pytest
 
 import framework
 from framework import Param, SlippageModel
+from framework.boundary.jit import JIT
 from framework.errors import ConfigError
 from framework.indicators import Bars, Expression, roc, sma
 from framework.testing import check_plugin
@@ -50,6 +51,7 @@ def test_every_fill_is_priced_by_the_last_closed_bar_of_its_symbol(interpreted: 
         assert row["price"] == pytest.approx(row["reference"] * (1.0 + 0.1 * row["side"] * far), rel=1e-12)
 
 
+@pytest.mark.skipif(not JIT, reason="the whole kit takes a minute without the compiler")
 def test_a_model_with_indicators_passes_the_kit_when_it_minds_what_is_not_known_yet() -> None:
     def price(fill: Any) -> float:
         average = fill.ind.average if fill.ind.average > 0.0 else fill.reference

@@ -9,14 +9,15 @@ import pytest
 
 from framework import Param, Strategy, buy, close_position, place_limit
 from framework.backtest.compose import Plan, Terms, compose
-from framework.backtest.config import Fees
+from framework.backtest.config import Account, Fees
 from framework.data import load_tape
 from framework.engine import decide
 from framework.errors import ConfigError
 from framework.indicators import crossed_above, sma
-from framework.rules import PercentOfEquity
+from framework.rules import Leverage, PercentOfEquity
 from framework.testing.runs import difference, finished
 from framework.testing.strategies import StrategyChecks
+from tests.rule_cases import composed, flat_tape, logs_of
 
 pytestmark = pytest.mark.kernels
 
@@ -82,6 +83,28 @@ class Rests(Strategy):
             place_limit(now, side=1, price=now.ind.close * 0.5, qty=1.0)
 
 
+class Holds(Strategy):
+    """Buy four times what it has at the first bar, and hold it."""
+
+    name = "holds"
+    state: ClassVar = {"bars": 0}
+
+    @staticmethod
+    def decide(now):
+        now.state.bars += 1
+        if now.position.qty == 0 and now.position.pending == 0 and now.bar.close == 100.0:
+            buy(now, qty=400.0)
+
+
+class HoldsAsleep(Holds):
+    """The same, asked where the price is the first one."""
+
+    name = "holds_asleep"
+
+    def wake(self, bars):
+        return {"flat": bars.close > 99.5, "held": bars.close < 0}
+
+
 def market(bars=600, symbols=("A",), seed=3):
     return load_tape("synthetic", {"bars": bars, "seed": seed}, list(symbols), "5m")
 
@@ -111,6 +134,21 @@ def test_it_is_asked_where_its_wake_says_so_and_after_what_happened_to_it():
     assert asked(awake) == tape.n_bars - 8
     assert 2 * trades <= asked(asleep) <= 6 * trades + 3
     assert asked(asleep) < asked(awake) / 2
+
+
+@pytest.mark.parametrize(("rules", "closes_at"), [
+    ([], 25),
+    ([Leverage(allow_leverage=True, max_leverage=5.0, min_margin_percent=20.0, maintenance_percent=20.0)], 8),
+])
+def test_a_sleeper_is_ruined_and_called_for_margin_at_the_bar_at_which_it_would_be_awake(rules, closes_at):
+    """40,000 held with 10,000: nothing is left at 75; below 93.75 equity is less than a fifth of what is held."""
+    tape = flat_tape([100.0 - i for i in range(40)], step=300_000_000_000)
+    terms = Terms(capital=10_000.0, account=Account(leverage=5.0))
+    awake, asleep = (logs_of(composed(tape, rules, strategy, terms=terms)) for strategy in (Holds(), HoldsAsleep()))
+    assert difference(asleep, awake, tape.symbols, ("asleep", "awake")) == ""
+    assert len(asleep["fills"]) == (2 if rules else 1)
+    last = int(asleep["fills"]["bar"][-1]) if rules else len(asleep["marks"]) - 1
+    assert last == closes_at
 
 
 def test_a_working_order_keeps_a_slot_awake():

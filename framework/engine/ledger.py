@@ -449,12 +449,9 @@ def close_day(s):
 
 
 @inlined
-def log_mark(s, time):
-    """Append what the account is worth now to the marks."""
-    account = s.account[0]
-    row = s.marks[account.marks]
-    account.marks += 1
-    row.time, row.equity, row.cash, row.exposure = time, account.equity, account.cash, account.exposure
+def write_mark(row, time, equity, cash, exposure):
+    """Fill in a row of the marks."""
+    row.time, row.equity, row.cash, row.exposure = time, equity, cash, exposure
 
 
 @inlined
@@ -464,6 +461,7 @@ def mark_account(s, time):
     account.time, account.marked_equity, account.marked_exposure = time, account.equity, account.exposure
     account.peak = max(account.peak, account.equity)
     if s.settings[0].log_marks and time >= s.settings[0].start:
-        log_mark(s, time)
+        write_mark(s.marks[account.marks], time, account.equity, account.cash, account.exposure)
+        account.marks += 1
     if account.equity <= 0.0 and account.status == RUNNING:
         account.status = RUINED

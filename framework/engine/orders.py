@@ -5,7 +5,7 @@ from __future__ import annotations
 from framework.boundary.jit import inlined, kernel
 from framework.engine.layout import FOREVER, IN_RANGE, WAITS_CLOSE, WAITS_TRIGGER
 from framework.engine.ledger import ROLE_STOP, ROLE_TRAIL, refresh
-from framework.engine.prices import MARKET_ON_CLOSE, STOP, is_set, order_price
+from framework.engine.prices import MARKET_ON_CLOSE, ROUNDINGS, STOP, is_set, order_price
 from framework.model.enums import OrderKind, OrderStatus, Role
 from framework.model.records import UNSET
 
@@ -184,6 +184,12 @@ def make_stop(s, slot_number, price, role, active_from, time, parent, born):
     return order
 
 
+@inlined
+def is_tighter(side, level, price):
+    """Return whether a stop of a position on this side is nearer to the market at a level, by more than rounding."""
+    return side * (level - price) > ROUNDINGS * abs(price)
+
+
 @kernel
 def make_bracket(s, t, slot_number, parent, price, row, time, phase):
     """Make the stop and target that the filled opening `parent` (a copy) asks for; return the stop's id, or 0."""
@@ -201,7 +207,7 @@ def make_bracket(s, t, slot_number, parent, price, row, time, phase):
             level = price - side * parent.stop_offset
         if is_set(parent.trail) and not is_set(parent.trail_after):
             trailed = price - side * parent.trail
-            if not is_set(level) or side * (trailed - level) > 0.0:
+            if not is_set(level) or is_tighter(side, trailed, level):
                 level, role = trailed, ROLE_TRAIL
         if is_set(level):
             level = order_price(STOP, -side, level, symbol.tick)
@@ -236,6 +242,6 @@ def trail_stop(s, slot_number):
     if is_set(order.trail_after) and side * (slot.high_water - slot.entry_price) < order.trail_after:
         return
     level = order_price(STOP, order.side, slot.high_water - side * order.trail, s.symbols[slot.symbol].tick)
-    if not is_set(order.price) or side * (level - order.price) > 0.0:
+    if not is_set(order.price) or is_tighter(side, level, order.price):
         set_price(s, order, level, ROLE_TRAIL)
         refresh(s, slot_number)

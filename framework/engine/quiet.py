@@ -8,7 +8,7 @@ from framework.boundary.jit import inlined, kernel
 from framework.boundary.tables import prefetch
 from framework.engine.guards import is_alarmed, watch
 from framework.engine.layout import FOREVER
-from framework.engine.ledger import log_mark, mark_account, rests
+from framework.engine.ledger import mark_account, rests, write_mark
 from framework.engine.marks import mark_symbol
 from framework.engine.room import logs_have_room
 from framework.model.enums import EventKind, Status
@@ -98,6 +98,10 @@ def pass_bars(s, t, first, last, room, quiet_until):
             watch(s, t, bar - 1, time)
         elif symbol.held == 0 and symbol.working == 0:
             bar = pass_flat(s, t, bar, end)
+        elif bar < end:
+            holder = only_holder(s)
+            if holder >= 0:
+                bar = pass_held(s, t, bar, end, holder)
         if account.status != RUNNING:
             return 2 * bar - 1
     event = max(first, 2 * bar)
@@ -121,14 +125,72 @@ def first_to_close(t, first, last, time):
 @inlined
 def pass_flat(s, t, bar, end):
     """Go on while nothing is held and no rule was to look at the last mark: only the clock and the price change."""
-    account, begin = s.account[0], bar
-    while bar < end and t.account_day[bar] <= account.day:
-        if s.settings[0].log_marks:
-            log_mark(s, t.close_time[bar])
+    account, begin, logs = s.account[0], bar, s.settings[0].log_marks != 0
+    day, marks = account.day, account.marks
+    equity, cash, exposure = account.equity, account.cash, account.exposure
+    while bar < end and t.account_day[bar] <= day:
+        if logs:
+            write_mark(s.marks[marks + bar - begin], t.close_time[bar], equity, cash, exposure)
         bar += 1
     if bar > begin:
         s.symbols[0].closed, s.symbols[0].mark = bar - 1, t.close[bar - 1]
         account.time = t.close_time[bar - 1]
+        account.marks += bar - begin if logs else 0
+    return bar
+
+
+@kernel
+def only_holder(s):
+    """Return the one slot with a position, -1 when there are several."""
+    if s.symbols[0].held == 1:
+        for slot_number in range(s.slots.size):
+            if s.slots[slot_number].qty != 0.0:
+                return slot_number
+    return -1
+
+
+@inlined
+def pass_held(s, t, bar, end, slot_number):
+    """Go on while one slot holds: its position sees the range, the account is marked, and all of it is in registers.
+
+    The bar before was marked in full.  Stops before one that touches an order, moves a stop, alarms a rule or ends the
+    run.
+    """
+    account, symbol, slot = s.account[0], s.symbols[0], s.slots[slot_number]
+    begin, day, marks, logs = bar, account.day, account.marks, s.settings[0].log_marks != 0
+    equity, cash, exposure, peak = account.equity, account.cash, account.exposure, account.peak
+    below, above, margin = max(account.alarm_below, 0.0), account.alarm_above, account.alarm_margin
+    net, larger, multiplier = symbol.net, max(symbol.longs, symbol.shorts), symbol.multiplier
+    value, has_orders, follows, is_long = symbol.value, symbol.working > 0, slot.working > 0, slot.qty > 0.0
+    lowest, highest, high_water = slot.lowest, slot.highest, slot.high_water
+    carried, of_symbol = account.carried, symbol.carried
+    while bar < end and t.account_day[bar] <= day:
+        low, high = t.low[bar], t.high[bar]
+        if has_orders and (low <= symbol.touch_low or high >= symbol.touch_high):
+            break
+        water = max(high_water, high) if is_long else min(high_water, low)
+        if follows and water != high_water:
+            break
+        unit = t.close[bar] * multiplier
+        marked = net * unit
+        worth = equity + (marked - value)
+        at_risk = exposure + (abs(marked) - abs(value))
+        if not (below < worth <= above) or worth < margin * at_risk:
+            break
+        carried += larger * unit - of_symbol
+        equity, exposure, value, of_symbol, high_water = worth, at_risk, marked, larger * unit, water
+        peak, lowest, highest = max(peak, equity), min(lowest, low), max(highest, high)
+        if logs:
+            write_mark(s.marks[marks + bar - begin], t.close_time[bar], equity, cash, exposure)
+        bar += 1
+    if bar > begin:
+        account.time, account.peak = t.close_time[bar - 1], peak
+        account.equity = account.marked_equity = equity
+        account.exposure = account.marked_exposure = exposure
+        account.carried, account.marks = carried, marks + bar - begin if logs else marks
+        symbol.closed, symbol.mark, symbol.value, symbol.carried = bar - 1, t.close[bar - 1], value, of_symbol
+        slot.bars_held += bar - begin
+        slot.lowest, slot.highest, slot.high_water = lowest, highest, high_water
     return bar
 
 

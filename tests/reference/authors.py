@@ -271,6 +271,46 @@ class DrowsyFlow(RandomFlow):
             flow(now)
 
 
+class SleepyFlow(RandomFlow):
+    """Hold long: enter with a stop, a target or a trail far away, and look up after three rising bars only."""
+
+    name = "sleepy_flow"
+
+    def indicators(self, bars):
+        return {"before": bars.close.shift(1), "two": bars.close.shift(2), "three": bars.close.shift(3)}
+
+    def wake(self, bars):
+        one, two, three = (bars.close.shift(k) for k in (1, 2, 3))
+        return {"flat": bars.close > one, "held": (bars.close > one) & (one > two) & (two > three)}
+
+    @staticmethod
+    def decide(now):
+        ind = now.ind
+        if now.position.qty == 0.0:
+            if now.bar.close > ind.before:
+                stir(now)
+                enter_wide(now)
+        elif now.bar.close > ind.before and ind.before > ind.two and ind.two > ind.three:
+            stir(now)
+            if draw(now, 5) == 0:
+                leave(now)
+
+
+@compiled
+def enter_wide(now):
+    """Open a position whose orders are far from the price."""
+    grid = now.p.grid
+    qty = 0.5 * (1 + draw(now, 10))
+    stop = grid * (4 + draw(now, 16)) if draw(now, 3) > 0 else UNSET
+    goal = grid * (4 + draw(now, 30)) if draw(now, 3) == 0 else UNSET
+    trail = grid * (3 + draw(now, 12)) if draw(now, 3) > 0 else UNSET
+    after = grid * draw(now, 6) if trail != UNSET and draw(now, 2) == 0 else UNSET
+    if draw(now, 3) > 0:
+        buy(now, qty=qty, stop_offset=stop, target_offset=goal, trail=trail, trail_after=after)
+    else:
+        sell(now, qty=qty, stop_offset=stop, target_offset=goal, trail=trail, trail_after=after)
+
+
 class RandomUniverse(Strategy):
     """Act at random on all symbols at once, also on those whose bar is not fresh."""
 

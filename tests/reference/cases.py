@@ -29,6 +29,7 @@ from tests.reference.authors import (
     RandomSizing,
     RandomSlippage,
     RandomUniverse,
+    SleepyFlow,
 )
 from tests.reference.draws import DAYS, MANY_TRIPS, RuleShape, risk_rules, sizing_rule
 from tests.reference.market import Settings
@@ -79,6 +80,7 @@ class StrategyShape:
     idle: int
     warm_up: int
     calm: bool
+    sleepy: bool = False
 
     @property
     def params(self) -> dict[str, Any]:
@@ -88,6 +90,8 @@ class StrategyShape:
     def strategy_class(self) -> type[Strategy]:
         if self.is_universe:
             return RandomUniverse
+        if self.sleepy:
+            return SleepyFlow
         return DrowsyFlow if self.seed % 3 == 0 else RandomFlow
 
 
@@ -134,16 +138,18 @@ class Case:
                 state=RandomFlow.state,
                 params=s.params,
                 tags=RandomFlow.tags,
-                columns={symbol: {"before": self.closes_before(symbol)} for symbol in s.symbols},
+                columns={symbol: self.closes_before(symbol) for symbol in s.symbols},
                 ready=self.ready(s),
             )
             for s in self.strategies
         ]
 
-    def closes_before(self, symbol: int) -> list[float]:
-        """Return at each bar of a symbol the close of the bar before."""
+    def closes_before(self, symbol: int) -> dict[str, list[float]]:
+        """Return at each bar of a symbol the closes of the three bars before."""
         first, last = self.tape.series[symbol : symbol + 2]
-        return [math.nan, *map(float, self.tape.close[first : last - 1])]
+        closes = [*map(float, self.tape.close[first:last])]
+        return {name: ([math.nan] * k + closes)[: len(closes)]
+                for k, name in ((1, "before"), (2, "two"), (3, "three"))}  # fmt: skip
 
     def reference_settings(self) -> Settings:
         """Return the settings as the reference takes them."""
@@ -353,13 +359,18 @@ def case_of(seed: int) -> Case:
 
 
 def quiet_case_of(seed: int) -> Case:
-    """Return the case of a seed on one symbol, with nothing but strategies that sleep: most of its bars are quiet."""
+    """Return the case of a seed on one symbol, with nothing but strategies that sleep: most of its bars are quiet.
+
+    Those of every second seed hold long positions, whose orders rest for many bars.
+    """
     case = case_of(seed)
     rng = random.Random(seed)
-    symbol = replace(case.symbols[0], n_bars=rng.randint(40, 120), flows=rng.choice((0, 0, 2)),
+    sleepy = seed % 2 == 0
+    n_bars = rng.randint(80, 240) if sleepy else rng.randint(40, 120)
+    symbol = replace(case.symbols[0], n_bars=n_bars, flows=rng.choice((0, 0, 2)),
                      gap_share=rng.choice((0.0, 0.1)))  # fmt: skip
     uses = tuple(StrategyShape(False, (0,), 3 * rng.randrange(10**5), symbol.grid, rng.choice((0, 0, 1)),
-                               rng.choice((0, 2)), True) for _ in range(rng.choice((1, 1, 2))))  # fmt: skip
+                               rng.choice((0, 2)), True, sleepy) for _ in range(rng.choice((1, 1, 2))))  # fmt: skip
     free = {"maintenance": 0.0, "interest_percent": 0.0, "loan_percent": 0.0, "borrow_percent": 0.0}
     symbol = replace(symbol, borrow_percent=None)
     return replace(case, symbols=(symbol,), strategies=uses, numbers={**case.numbers, **free})

@@ -40,6 +40,11 @@ def round_stop(price: float, side: int, tick: float) -> float:
     return up(price, tick) if side > 0 else down(price, tick)
 
 
+def is_tighter(side: int, level: float, price: float) -> bool:
+    """Return whether a stop of a long (+1) or short position is nearer to the market, by more than rounding."""
+    return side * (level - price) > 64 * 2**-52 * abs(price)
+
+
 def snap(quantity: float, lot: float) -> float:
     """Return 0 for a quantity that is too small to count: below 1e-3 lots, or 1e-12 without a lot."""
     return 0.0 if abs(quantity) < (1e-3 * lot if lot else 1e-12) else quantity
@@ -177,7 +182,7 @@ class Bracket:
             level = entry - side * self.stop_offset
         if self.trail is not None and self.trail_after is None:
             trailing = entry - side * self.trail
-            if level is None or side * (trailing - level) > 0:
+            if level is None or is_tighter(side, trailing, level):
                 return trailing, True
         return level, False
 

@@ -8,7 +8,19 @@ from collections.abc import Callable
 from framework.model.enums import OrderKind, OrderStatus, Reason, Role, TimeInForce, Verb
 from tests.reference.account import Account, Slot, Symbol
 from tests.reference.lifetime import ONE_CHANCE, drop_late, meet_session
-from tests.reference.market import NAN, Bar, Bracket, Order, Refusal, down, freed, round_limit, round_stop, snap
+from tests.reference.market import (
+    NAN,
+    Bar,
+    Bracket,
+    Order,
+    Refusal,
+    down,
+    freed,
+    is_tighter,
+    round_limit,
+    round_stop,
+    snap,
+)
 
 STOPS = (Role.STOP, Role.TRAIL)
 
@@ -405,5 +417,5 @@ def move_trail(account: Account, slot: Slot) -> None:
         return
     tick = account.symbols[slot.symbol].instrument.tick
     price = round_stop(slot.high_water - slot.side * stop.trail, stop.side, tick)
-    if math.isnan(stop.price) or slot.side * (price - stop.price) > 0:
+    if math.isnan(stop.price) or is_tighter(slot.side, price, stop.price):
         stop.price, stop.role = price, Role.TRAIL
