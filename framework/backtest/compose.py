@@ -146,7 +146,7 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     made = state.allocate(
         tape.n_symbols, slots.strategies, slots.symbols, len(all_rules),
         max(map(len, rule_columns)), sum(columns.size for columns in slots.columns), nows, checks,
-        max(shared), tape.n_bars if terms.log_marks else 0, most_cash_flows(tape, slots.symbols, terms))
+        max(shared), tape.n_bars, terms.log_marks, most_cash_flows(tape, slots.symbols, terms))
     of_slippage = names_of(slippage) if slippage else {}
     costs = {name: evaluate(expression, tape, None, cache) for name, expression in of_slippage.items()}
     request = state.RecordMemory(FILL_REQUEST, 1, [fill_dtype(slippage, tuple(costs)).itemsize] if slippage else [])

@@ -129,10 +129,10 @@ def on_lines(rows: int, dtype: np.dtype) -> np.ndarray:
 
 def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequence[int], rules: int,
              rule_indicators: int, columns: int, nows: RecordMemory, checks: RecordMemory, shared_bytes: int,
-             marks: int, cash_flows: int = 0) -> State:
+             bars: int, log_marks: bool = True, cash_flows: int = 0) -> State:
     """Return a state with everything empty but the plan of slots: which strategy looks at which symbol.
 
-    marks: rows of the log of marks to begin with, one per instant at which bars close; 0 leaves the log out.
+    bars: of the run; the log of marks has room for one each, the others for a 32nd of it before they grow.
     cash_flows: the most that flow in one group of events.
     """
     slots = len(slot_strategies)
@@ -141,9 +141,9 @@ def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequenc
     slot_of[list(slot_strategies), list(slot_symbols)] = np.arange(slots)
     by_symbol = np.argsort(np.asarray(slot_symbols), kind="stable").astype(np.int64)
     first = np.searchsorted(np.asarray(slot_symbols)[by_symbol], np.arange(symbols + 1)).astype(np.int64)
-    need = margins(slots, rules, marks > 0, cash_flows)
-    rows = [2 * int(margin) + 64 + marks // 32 for margin in need]
-    rows[LOGS.index("marks")] = marks + 1
+    need = margins(slots, rules, log_marks, cash_flows)
+    rows = [2 * int(margin) + 64 + bars // 32 for margin in need]
+    rows[LOGS.index("marks")] = bars + 1 if log_marks else 1
     rows[LOGS.index("cash_flows")] = 2 * cash_flows
     most = slots * layout.WORKING_MAX
     state = State(
