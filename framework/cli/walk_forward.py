@@ -144,14 +144,14 @@ def show(found: Forward, report: bool) -> None:
     console = Console()
     console.print(legs)
     console.print(table)
+    click.echo(f"verdict {found.verdict}")
     for steady in found.stability:
         spread = "" if steady.spread is None else f", spread {steady.spread:.2f} of the space's"
         click.echo(f"* {steady.path}: mostly {shown(steady.common)} ({100 * steady.share:.0f} % of legs), "
                    f"{steady.changes} changes{spread}")
     for note in (*found.out.stats.footnotes, *sentences(found)):
         click.echo(f"* {note}")
-    verdict = "accepted" if found.is_accepted else "not accepted"
-    click.echo(f"* {verdict}; {found.left.days} days at the end fill no test")
+    click.echo(f"* {found.left.days} days at the end fill no test")
     click.echo(f"run     {found.folder}")
     if report:
         click.echo(f"report  {found.folder / 'report.html' if found.folder else ''}")

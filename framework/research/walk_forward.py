@@ -139,6 +139,12 @@ class Forward:
         """Whether every criterion of the table holds."""
         return all(one.passed for one in self.acceptance)
 
+    @property
+    def verdict(self) -> str:
+        """What the table of acceptance says, with the criteria that do not hold."""
+        failed = [one.name for one in self.acceptance if not one.passed]
+        return f"not accepted: {', '.join(failed)} failed" if failed else "accepted"
+
     @cached_property
     def efficiency(self) -> float | None:
         """The annualized out-of-sample return over the mean annualized in-sample one (Pardo 2008); None unless the

@@ -100,7 +100,7 @@ def accepted(found: Forward) -> str:
     """The table of acceptance."""
     rows = [(one.name, "n/a" if one.value is None else shown(round(one.value, 2)), one.rule,
              "pass" if one.passed else "fail") for one in found.acceptance]
-    return section("Acceptance", rows_table(("criterion", "out of sample", "rule", "verdict"), rows))
+    return section("Acceptance", soft(f"{found.verdict[:1].upper()}{found.verdict[1:]}."), rows_table(("criterion", "out of sample", "rule", "verdict"), rows))
 
 
 def believed(found: Forward) -> str:
