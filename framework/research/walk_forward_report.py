@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,10 @@ import numpy as np
 
 from framework.backtest.duration import nanoseconds
 from framework.backtest.metrics import daily_returns
-from framework.backtest.write import TABLES, write_json, write_table
+from framework.backtest.recorded import LEGS
+from framework.backtest.report import MORE
+from framework.backtest.write import TABLES, run_document, write_json, write_table
+from framework.research.folders import leg_folder
 from framework.research.page import definitions, head, listed, page, rows_table, section, soft
 from framework.research.search_charts import HEIGHT, MARGIN, WIDTH, shown, svg, text
 from framework.research.sharpe import probabilistic_sharpe_ratio
@@ -52,9 +56,13 @@ def document(found: Forward) -> dict[str, Any]:
 
 
 def write_forward(found: Forward, report: bool, command: Sequence[str]) -> None:
-    """Write walk_forward.json, stats.json, legs.parquet, the tables of the stitched run and report.html."""
+    """Write walk_forward.json, legs.parquet, and the stitched run: run.json, stats.json, its tables and report.html."""
     assert found.folder is not None
     folder, result = found.folder, found.out
+    legs = [{"leg": leg.window.number, "folder": leg_folder(leg.window.number).as_posix(),
+             "test_start": leg.window.test_start, "stitch_end": leg.window.stitch_end, "params": leg.params}
+            for leg in found.legs]
+    write_json(folder / "run.json", {**run_document(result, command, datetime.now(UTC)), LEGS: legs})
     write_json(folder / "walk_forward.json", {**document(found), "command": list(command),
                                               "study": found.study.document()})
     write_json(folder / "stats.json", result.stats.as_json())
@@ -67,8 +75,9 @@ def write_forward(found: Forward, report: bool, command: Sequence[str]) -> None:
 
 def forward_html(found: Forward) -> str:
     """Return the whole report as the text of one HTML file that needs no network and no script."""
-    parts = (header, accepted, believed, curve, legs_table, steady, provenance)
-    return page(f"{found.study.config.name} · walk-forward", (part(found) for part in parts))
+    parts = (header, accepted, believed, curve, legs_table, steady)
+    return page(f"{found.study.config.name} · walk-forward", (*(part(found) for part in parts), MORE,
+                                                              provenance(found)))
 
 
 def figure(value: object) -> str:
@@ -100,7 +109,8 @@ def accepted(found: Forward) -> str:
     """The table of acceptance."""
     rows = [(one.name, "n/a" if one.value is None else shown(round(one.value, 2)), one.rule,
              "pass" if one.passed else "fail") for one in found.acceptance]
-    return section("Acceptance", soft(f"{found.verdict[:1].upper()}{found.verdict[1:]}."), rows_table(("criterion", "out of sample", "rule", "verdict"), rows))
+    return section("Acceptance", soft(f"{found.verdict[:1].upper()}{found.verdict[1:]}."),
+                   rows_table(("criterion", "out of sample", "rule", "verdict"), rows))
 
 
 def believed(found: Forward) -> str:
