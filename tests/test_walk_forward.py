@@ -298,7 +298,7 @@ def test_the_command_writes_a_folder_with_a_report(tmp_path: Path, capsys: pytes
         assert statistic in told, statistic
     for leg in answer["legs"]:
         assert leg["evidence"]["trials"] == 6
-        assert f"<td>{leg['evidence']['deflated_sharpe_ratio']:.1%}</td>" in page
+        assert f"<td class=\"n\">{leg['evidence']['deflated_sharpe_ratio']:.1%}</td>" in page
     assert pl.read_parquet(tmp_path / "out" / "legs.parquet").height == len(answer["legs"])
     assert (tmp_path / "out" / "legs" / "001" / "best.toml").is_file()
     assert run(["walk-forward", str(path), "--out", str(tmp_path / "out")]) == 2
