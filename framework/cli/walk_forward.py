@@ -137,9 +137,9 @@ def show(found: Forward, report: bool) -> None:
                      *("n/a" if stats is None else figure(stats[name]) for stats, name in sides))
     table = Table(show_header=True, header_style="bold", box=None, pad_edge=False)
     for name in ("out of sample", "value", "accept when", ""):
-        table.add_column(name)
+        table.add_column(name, justify="right" if name == "value" else "left")
     for one in found.acceptance:
-        table.add_row(one.name, "n/a" if one.value is None else f"{one.value:.2f}", one.rule,
+        table.add_row(one.name, "n/a" if one.value is None else shown(round(one.value, 2)), one.rule,
                       "pass" if one.passed else "fail")
     console = Console()
     console.print(legs)
