@@ -124,6 +124,17 @@ def test_what_lies_in_no_leg_or_in_one_that_stayed_flat_is_told(folder: Path) ->
         open_run(folder / "legs" / "002")
 
 
+def test_a_date_means_the_end_of_its_day_where_legs_begin_within_it(folder: Path) -> None:
+    """The first test begins at 16:00: its date lies in it, and so does that of the second in the second."""
+    document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    for number, leg in enumerate(document["legs"]):
+        leg["test_start"] = leg["test_start"].replace("T00:00", "T16:00")
+        leg["stitch_end"] = leg["stitch_end"].replace("T00:00", "T16:00")
+        (folder / "run.json").write_text(json.dumps(document), encoding="utf-8")
+        with pytest.raises(ConfigError, match=f"run that of leg {number + 1}, in which"):
+            open_and_explain(folder, leg["test_start"][:10])
+
+
 def open_and_explain(folder: Path, at: str) -> None:
     """Ask for an explanation."""
     from framework.backtest.explain import explain
