@@ -29,6 +29,7 @@ import attrs
 import numpy as np
 
 from framework.boundary.jit import compiled
+from framework.constraints import parse_constraint
 from framework.model.enums import OrderKind, Side, TimeInForce, Verb
 from framework.model.records import HEADER, MAX_ORDERS, UNSET, record
 from framework.parameters import Param, Plugin, fields_of, state_fields, store_state
@@ -130,11 +131,23 @@ class Strategy(Plugin):
     state    name -> initial value of this slot's memory (numbers, truth values, arrays of fixed shape)
     shared   the same, one for all slots of the strategy; with `decide_all` it is read at `nows[0].shared`
     tags     names of orders, seen as `now.tag.NAME` (1, 2, ... in this order; 0 is no tag)
+    constraints   conditions between parameters that it is made for, such as "fast < slow": written as those of
+             [optimize]; a run whose parameters do not satisfy one says so in its notes
     """
 
     state: ClassVar[Mapping[str, Any]] = {}
     shared: ClassVar[Mapping[str, Any]] = {}
     tags: ClassVar[tuple[str, ...]] = ()
+    constraints: ClassVar[tuple[str, ...]] = ()
+
+    def doubts(self) -> list[str]:
+        """Return in a sentence each which constraints these parameters do not satisfy; ConfigError for a bad one."""
+        values, told = self.values(), []
+        for one in (parse_constraint(text, values) for text in self.constraints):
+            if not one.holds(values):
+                shown = ", ".join(f"{name} = {values[name]}" for name in values if name in one.names)
+                told.append(f"{shown}, but it is made for {one.text}: so set, it does not do what it says")
+        return told
 
     def indicators(self, bars: Bars) -> Mapping[str, Expression]:
         """Return the named expressions that the decision reads as `now.ind.NAME` and `now.prev.NAME`."""

@@ -141,6 +141,32 @@ def test_a_forecast_counts_an_average_that_both_parameters_use_once(config: Path
     assert "10 indicator columns" in capsys.readouterr().out
 
 
+def test_a_forecast_of_a_search_that_is_continued_is_of_what_is_left(config: Path, tmp_path: Path,
+                                                                     capsys: pytest.CaptureFixture[str]) -> None:
+    """The last two of 23 points are (10, 20) and (10, 40): three averages; then none is left."""
+    out = tmp_path / "out"
+    assert main(["optimize", str(config), "--out", str(out), "--no-report"]) == 0
+    with sqlite3.connect(out / NAME) as database:
+        for table in ("trials", "returns"):
+            database.execute(f"delete from {table} where number >= 21")
+    ask = ["optimize", str(config), "--workers", "2", "--resume", str(out)]
+    capsys.readouterr()
+    assert main([*ask, "--forecast", "--json"]) == 0
+    ahead = json.loads(capsys.readouterr().out)["forecast"]
+    assert (ahead["trials"], ahead["done"], ahead["columns"]) == (23, 21, 3)
+    assert ahead["seconds"] == pytest.approx((2 * ahead["trial_seconds"] + 3 * ahead["column_seconds"])
+                                             / ahead["workers"])
+    assert count(out / NAME) == 21, "a forecast runs nothing that is kept"
+    assert main([*ask, "--no-report"]) == 0
+    told = capsys.readouterr()
+    assert "2 of 23 trials left to run on 2 workers" in told.err
+    assert "21 were there already" in told.out
+    assert main([*ask, "--no-report"]) == 0
+    assert "all 23 trials are there already" in capsys.readouterr().err
+    assert main([*ask, "--forecast", "--set", "strategy.params.fast=4", "--set", "fees.taker_bps=1"]) == 2
+    assert "another study" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("changes", "message"), [
     (["--sampler", "gird"], "did you mean 'grid'?"),
     (["--set", 'optimize.constraints=["fast > 90"]'], "contradict each other or the space"),

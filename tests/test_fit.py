@@ -185,15 +185,36 @@ def test_trials_that_differ_in_what_training_does_not_read_share_a_model(tape: T
     assert fitted(Mean(scale=3.0), tape, None, None, until, 1, cache) is not one
 
 
-def test_folds_test_days_that_no_model_was_trained_on(tape: Tape, tmp_path: Path) -> None:
-    """The first part of the time trains, folds are cut from the rest."""
+@pytest.mark.parametrize("method", ["cpcv", "purged_kfold"])
+def test_folds_do_not_train_and_say_what_does(method: str, tape: Tape, tmp_path: Path) -> None:
+    """The days that train a split lie around the tested ones; `fit` is given bars that end before decisions begin."""
     from framework.backtest.api import settle
 
-    section = {**DOCUMENT, "walk_forward": {"method": "cpcv", "folds": 4, "test_folds": 2}}
-    config, _ = settle(section, tape, Mean, {})
+    config, _ = settle({**DOCUMENT, "walk_forward": {"method": method, "folds": 4}}, tape, Mean, {})
     Mean.seen.clear()
-    found = cross_validate(config, tmp_path / "folds", tape, write=False)
-    assert max(train.until for train in Mean.seen) <= found.time[0]
+    with pytest.raises(ConfigError, match='mean_of_training has a fit.*"walk_forward", which trains.*trained_until'):
+        cross_validate(config, tmp_path / "folds", tape, write=False)
+    assert Mean.seen == []
+    assert not (tmp_path / "folds").exists()
+
+
+def test_folds_test_days_of_which_no_bar_reaches_the_model(tape: Tape, tmp_path: Path) -> None:
+    """One model of the bars before `trained_until` serves all splits; all later bars are replaced: `fit` sees the same.
+    """
+    from framework.backtest.api import settle
+
+    until = BEGIN + 100 * DAY
+    section = {**DOCUMENT, "walk_forward": {"method": "cpcv", "folds": 4, "test_folds": 2}}
+    seen: list[set[bytes]] = []
+    for data in (tape, poisoned(tape, until), poisoned(tape, until - DAY)):
+        config, _ = settle(section, data, Mean, {"trained_until": "2020-04-10"})
+        Mean.seen.clear()
+        found = cross_validate(config, tmp_path / f"folds-{len(seen)}", data, write=False)
+        assert Mean.seen
+        assert {train.until for train in Mean.seen} == {until}
+        assert max(int(train.tape.close_time.max()) for train in Mean.seen) < until <= found.time[0]
+        seen.append({getattr(train.tape, name).tobytes() for train in Mean.seen for name in ("open", "high", "close")})
+    assert seen[0] == seen[1] != seen[2], "the poison is one that a model can taste"
 
 
 def test_a_decision_over_all_symbols_is_shown_the_model(tape: Tape) -> None:

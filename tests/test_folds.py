@@ -146,7 +146,7 @@ def test_the_command_cross_validates(tmp_path: Path, capsys: pytest.CaptureFixtu
                               "Stability of the parameters", "To do it again"]
     assert "Counting all 6 trials" in page
     for fold in answer["splits"]:
-        assert f"<td>{fold['out']:,.2f}</td>" in page
+        assert f"<td class=\"n\">{fold['out']:,.2f}</td>" in page
     assert run(["walk-forward", str(path), "--out", str(tmp_path / "bare"), "--no-report"]) == 0
     assert not (tmp_path / "bare" / "report.html").exists()
     assert len(answer["paths"]) == 1

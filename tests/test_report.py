@@ -254,9 +254,13 @@ def test_the_table_of_taxes_names_its_years_and_rules():
     assert float(rows[-1][4].replace(",", "")) == pytest.approx(run.tax_cost, abs=0.01)
     for words in ("30% of each gain, no loss set off", "a cess of 4% of the tax", "1% of every sale withheld"):
         assert words in section
+    assert "no cess" not in section
+    bare = judgement.tax_section(sample_result(tax=Tax(mode="india_crypto", **TAX_DEFAULTS["india_crypto"])))
+    assert "no cess, though the law adds one of 4% of the tax: [tax] cess = 0.04 counts it" in bare
     plain = judgement.tax_section(sample_result(bars=300, per_slot=20, tax=Tax(rate=0.25)))
     assert rows_of(plain)[0] == ["Tax year", "Gains", "Losses", "Carried in", "Taxable", "Tax"]
     assert "25% of net gains, losses carried forward; gains after fees" in plain
+    assert "cess" not in plain
 
 
 def test_regimes_are_shown_with_their_bars_and_trades():

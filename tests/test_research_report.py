@@ -11,11 +11,24 @@ import numpy as np
 import pytest
 
 from framework.research.optimize import search
-from framework.research.search_charts import chosen, colour, heat_map, make_axis, parallel, scatter, shares, way
+from framework.research.page import rows_table
+from framework.research.search_charts import (
+    WIDE,
+    WIDTH,
+    chosen,
+    colour,
+    heat_map,
+    make_axis,
+    parallel,
+    scatter,
+    shares,
+    way,
+)
 from framework.research.search_report import matters, search_html
 from tests.search_cases import config_of
 
-GRID = {"sampler": "grid", "space": {"fast": [3, 5, 8, 13], "slow": [10, 20, 40]}, "constraints": ["fast < slow"]}
+GRID: dict[str, Any] = {"sampler": "grid", "space": {"fast": [3, 5, 8, 13], "slow": [10, 20, 40]},
+                        "constraints": ["fast < slow"]}
 
 
 class Page(HTMLParser):
@@ -44,6 +57,52 @@ class Page(HTMLParser):
 def sections(text: str) -> list[str]:
     """Return the titles of the sections."""
     return re.findall(r"<h2>(.*?)</h2>", text)
+
+
+def test_numbers_stand_to_the_right_and_texts_to_the_left() -> None:
+    """A column is one of numbers when all its cells are, but those that say that there is none; long texts wrap."""
+    long = "150 % of the deepest drawdown of all"
+    text = rows_table(("leg", "from", "chosen", "Return", "rule"),
+                      [("1", "2020-01-01", "flat", "-1.5", long), ("2", "2020-02-01", "1,024", "n/a", "> 1")])
+    assert text.startswith('<div class="scroll"><table>')
+    assert re.findall(r"<th( .*?)?>(.*?)</th>", text) == [(' class="n"', "leg"), ("", "from"), (' class="n"', "chosen"),
+                                                        (' class="n"', "Return"), ("", "rule")]
+    assert re.findall(r"<td( .*?)?>(.*?)</td>", text)[:5] == [(' class="n"', "1"), ("", "2020-01-01"),
+                                                            (' class="n"', "flat"), (' class="n"', "-1.5"),
+                                                            (' class="long"', long)]
+
+
+def test_a_picture_alone_is_drawn_for_the_whole_width(tmp_path: Path) -> None:
+    """Two parameters make one heat map and two scatters; three make three heat maps, side by side like the scatters."""
+    one = search_html(search(config_of(GRID), tmp_path / "one", report=False))
+    assert widths(one) == {"Sharpe Ratio over pairs of parameters": [WIDE], "Every trial as a line": [WIDE],
+                           "One parameter at a time": [WIDTH] * 2, "The way to the best": [WIDE]}
+    more = {**GRID, "space": {**GRID["space"], "sizing.percent": [5.0, 10.0]}}
+    assert widths(search_html(search(config_of(more), tmp_path / "more", report=False)))[
+        "Sharpe Ratio over pairs of parameters"] == [WIDTH] * 3
+
+
+def widths(text: str) -> dict[str, list[float]]:
+    """Return the widths of the pictures of each section that has some; none reaches beyond its own."""
+    found = {}
+    for part in text.split("<section>"):
+        drawn = re.findall(r'viewBox="0 0 (\S+) \S+"(.*?)</svg>', part, re.DOTALL)
+        if drawn:
+            found[sections(part)[0]] = [float(width) for width, _ in drawn]
+        for width, body in drawn:
+            assert max(float(x) for x in re.findall(r' (?:cx|x)="(.*?)"', body)) <= float(width)
+    return found
+
+
+def test_what_does_not_fit_scrolls_in_its_own_box_with_a_shadow(tmp_path: Path) -> None:
+    """Every table and picture of the page stands in such a box; the shadow is not covered where more is hidden."""
+    text = search_html(search(config_of(GRID), tmp_path / "run", report=False))
+    style = re.sub(r"\s+", " ", text.partition("<style>")[2].partition("</style>")[0])
+    box = style.partition(".scroll {")[2].partition("}")[0]
+    assert "overflow-x: auto" in box
+    assert len(re.findall(r"no-repeat local", box)) == len(re.findall(r"no-repeat[,;]", box)) == 2
+    for tag in ("table", "svg"):
+        assert text.count(f"<{tag}") == text.count(f'<div class="scroll"><{tag}') > 0
 
 
 def test_a_report_has_its_sections_and_needs_nothing_else(tmp_path: Path) -> None:

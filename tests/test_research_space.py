@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from framework.constraints import parse_constraint
 from framework.errors import ConfigError
-from framework.research.constraints import parse_constraint
 from framework.research.space import Dimension, Space, make_space
 from framework.research.subject import Subject
 from tests.search_cases import config_of

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import framework
 from framework.backtest import frames, write
 from framework.backtest.plain import plain
 from framework.backtest.result import Records, Regimes
@@ -370,3 +371,20 @@ def test_the_empty_tables_keep_their_columns(tmp_path):
     )
     folder = write_run(run, tmp_path / "run", report=False)
     assert pl.read_parquet(folder / "fills.parquet").schema == sample_result(bars=50, per_slot=2).fills.schema
+
+
+def test_rejected_orders_are_named_by_reason_with_their_counts() -> None:
+    """Three for the first rule, one for buying power; a reduction is none. A run of the engine counts the same."""
+    refusals = np.zeros(5, REFUSAL)
+    refusals["reason"] = [Reason.NO_BUYING_POWER, Reason.RULE, Reason.RULE, Reason.RULE + 1, Reason.RULE]
+    refusals["allowed"] = [0.0, 0.0, 0.0, 2.0, 0.0]
+    assert frames.refusal_notes(refusals, ("leverage", "drawdown")) == [
+        "4 rejected orders, by reason: leverage 3, no_buying_power 1"]
+    assert frames.refusal_notes(refusals[:1], ()) == ["1 rejected order, by reason: no_buying_power 1"]
+    assert frames.refusal_notes(refusals[3:4], ("leverage", "drawdown")) == []
+    run = framework.backtest({"data": {"source": "synthetic", "symbols": ["A"], "bars": 600, "seed": 4},
+                              "strategy": {"name": "ma_cross"}, "risk": {"order_validation": {"max_price": 1.0}}})
+    (note,) = [note for note in run.stats.footnotes if "rejected order" in note]
+    count = run.stats["Rejected orders"]
+    assert count == len(run.refusals.filter(pl.col("allowed").fill_null(0.0) == 0.0)) > 0
+    assert note == f"{count} rejected orders, by reason: order_validation {count}"

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+import framework
 from framework import (
     ConfigError,
     Now,
@@ -35,6 +36,8 @@ from framework.risk import RiskRule, SizingRule, check_dtype
 from framework.slippage import SlippageModel, fill_dtype
 from framework.strategy import BUY, GTD, SELL, now_dtype, store_constants
 from framework.testing import Decision, Intent, decide_once
+from framework.testing.contract import check_contract
+from framework.testing.report import Failed
 
 DAY = 86_400_000_000_000
 
@@ -204,6 +207,31 @@ def test_parameters_are_inherited_and_overridden() -> None:
     assert Child().values()["whole"] == 8
     assert list(Child.params()) == ["whole", "real", "flag", "choice", "wait", "other", "more"]
     assert list(Declares.params()) == ["whole", "real", "flag", "choice", "wait", "other"]
+
+
+def test_a_run_says_which_constraints_of_a_strategy_its_parameters_do_not_satisfy() -> None:
+    """With the values, under the name of the use; defaults and a search's own points are not refused."""
+    data = {"source": "synthetic", "symbols": ["A"], "bars": 400, "seed": 4}
+    inverted = {"name": "ma_cross", "params": {"fast": 30, "slow": 10}, "label": "inverted"}
+    result = framework.backtest({"data": data, "strategy": [inverted, {"name": "ma_cross"}]})
+    assert [note for note in result.stats.footnotes if "made for" in note] == [
+        "inverted: fast = 30, slow = 10, but it is made for fast < slow: so set, it does not do what it says"]
+    search = framework.optimize({"data": data, "strategy": {"name": "ma_cross"}},
+                                space={"fast": [10, 20], "slow": [15]})
+    assert len(search.outcomes) == 2
+
+
+def test_constraints_of_a_strategy_are_checked_by_the_kit() -> None:
+    """One that is none, and one that the defaults do not satisfy."""
+    for texts, told in ((("whole << 3",), "whole << 3"), (("whole > 5",), "the defaults do not satisfy.*whole = 3")):
+        class Doubtful(Declares):
+            """Has another constraint."""
+
+            name = "doubtful"
+            constraints = texts
+
+        with pytest.raises(Failed, match=told):
+            check_contract(Doubtful, needs_high=False)
 
 
 def test_a_parameter_that_can_never_hold_is_refused_where_it_is_written() -> None:

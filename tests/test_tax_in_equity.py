@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import framework
 from framework.backtest.config import config_from_dict
+from framework.backtest.explain_text import number
 from framework.backtest.report import report_html
 from framework.backtest.tax import TAX_DEFAULTS
 from framework.engine.tax import first_day
@@ -323,6 +324,29 @@ def test_a_result_says_that_the_tax_was_paid_and_takes_it_once():
     assert told not in without
     assert "After taxes" in without
     assert set(result.cash_flows["kind"]) == {"tds", "tax"}
+
+
+@pytest.mark.parametrize("is_credited", [True, False])
+def test_explain_names_what_was_withheld_and_counts_towards_the_tax(is_credited):
+    """The rows of TDS before the first settlement are what it takes off where they count; else nothing is."""
+    result = taxed({"rate": 0.4, "tds": 0.05, "credit_tds": is_credited, "in_equity": True})
+    flows = result.records.cash_flows
+    place = int(np.flatnonzero((flows["kind"] == CashKind.TAX) & (flows["base"] > 0.0))[0])
+    earlier = flows[:place]
+    since = int(np.max(np.flatnonzero(earlier["kind"] == CashKind.TAX), initial=-1)) + 1
+    withheld = -float(earlier["amount"][since:].sum())
+    assert withheld > 0.0
+    told = framework.explain(result, "BTC", str(np.datetime64(int(flows["time"][place]), "ns").astype("M8[s]")))
+    (flow,) = told["account"]["cash_flows"]
+    assert flow["kind"] == "tax"
+    assert flow["tax"] == pytest.approx(0.4 * flows["base"][place])
+    assert flow["credit"] == pytest.approx(withheld if is_credited else 0.0)
+    assert flow["amount"] == pytest.approx(flow["credit"] - flow["tax"])
+    line = next(line for line in str(told).splitlines() if " of tax at " in line)
+    assert line.startswith("account  ")
+    assert ("withheld from sales before (TDS)" in line) == is_credited
+    if is_credited:
+        assert f"is {number(flow['tax'])}, less {number(withheld)} withheld" in line
 
 
 def test_taxes_are_what_was_paid_also_when_the_last_year_was_not_settled():

@@ -240,9 +240,12 @@ def test_acceptance_is_the_table_of_five() -> None:
     out = {"Sharpe Ratio": 1.1, "Return [%]": 5.0, "Max. Drawdown [%]": -15.1, "Win Rate [%]": 41.0}
     inside = [{"Max. Drawdown [%]": -10.0, "# Trades": 30, "Win Rate [%]": 60.0},
               {"Max. Drawdown [%]": -8.0, "# Trades": 10, "Win Rate [%]": 20.0}]
-    rows = {one.name: one.passed for one in acceptance(out, inside, 24)}
+    table = acceptance(out, inside, 24)
+    rows = {one.name: one.passed for one in table}
     assert rows == {"Sharpe Ratio": True, "Return [%]": True, "Max. Drawdown [%]": False, "Win Rate [%]": True,
                     "Windows": True}
+    depth = next(one for one in table if one.name == "Max. Drawdown [%]")
+    assert (depth.value, depth.rule) == (-15.1, ">= -15.00: 150 % of the deepest in-sample one, -10.00")
     worse = {"Sharpe Ratio": 1.0, "Return [%]": 0.0, "Max. Drawdown [%]": -15.0, "Win Rate [%]": 39.9}
     assert [one.passed for one in acceptance(worse, inside, 23)] == [False, False, True, False, False]
     undefined = {**out, "Sharpe Ratio": None}
@@ -295,10 +298,17 @@ def test_the_command_writes_a_folder_with_a_report(tmp_path: Path, capsys: pytes
         assert statistic in told, statistic
     for leg in answer["legs"]:
         assert leg["evidence"]["trials"] == 6
-        assert f"<td>{leg['evidence']['deflated_sharpe_ratio']:.1%}</td>" in page
+        assert f"<td class=\"n\">{leg['evidence']['deflated_sharpe_ratio']:.1%}</td>" in page
     assert pl.read_parquet(tmp_path / "out" / "legs.parquet").height == len(answer["legs"])
     assert (tmp_path / "out" / "legs" / "001" / "best.toml").is_file()
     assert run(["walk-forward", str(path), "--out", str(tmp_path / "out")]) == 2
     assert run(["walk-forward", str(path), "--out", str(tmp_path / "two"), "--no-report"]) == 0
-    assert "accept when" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    order = [next(at for at, line in enumerate(lines) if line.startswith(begin))
+             for begin in ("out of sample", "Windows", "verdict", "* fast: mostly", "run ")]
+    assert order == sorted(order)
+    assert order[2] == order[1] + 1, "the verdict follows its table"
+    failed = [one["criterion"] for one in answer["acceptance"] if not one["passed"]]
+    assert failed
+    assert lines[order[2]] == f"verdict not accepted: {', '.join(failed)} failed"
     assert not (tmp_path / "two" / "report.html").exists()

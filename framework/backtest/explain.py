@@ -29,7 +29,7 @@ from framework.backtest.explain_orders import (
 )
 from framework.backtest.explain_text import lines, verdict_of_slot
 from framework.backtest.plain import plain
-from framework.backtest.recorded import Recorded, of_result, open_run
+from framework.backtest.recorded import Recorded, of_result, open_run, refuse_stitched
 from framework.backtest.replay import Asked, Moment, replay
 from framework.data.series import FIELDS, format_time
 from framework.data.tape import Tape
@@ -65,6 +65,7 @@ def explain(run: Recorded | Result | str | Path, symbol: str, at: str, *, data_f
     Raises ConfigError for an unknown run, symbol or time and for other versions, DataError for other data.
     """
     recorded = recorded_run(run)
+    refuse_stitched(recorded, at)
     tape = recorded.result.prices if recorded.result is not None else None
     moment = replay(recorded, symbol, at, data_folder=data_folder, any_version=any_version,
                     tape=tape if isinstance(tape, Tape) else None, progress=progress)

@@ -16,7 +16,7 @@ from framework.backtest.recorded import Recorded
 from framework.backtest.replay import Moment
 from framework.data.series import format_time
 from framework.engine.state import used_logs
-from framework.model.enums import OrderKind, OrderStatus, Role, Side, TimeInForce, Verb
+from framework.model.enums import CashKind, OrderKind, OrderStatus, Role, Side, TimeInForce, Verb
 from framework.model.records import UNSET
 
 OPEN, RANGE, CLOSE = "open", "range", "close"
@@ -28,6 +28,11 @@ FILL_COLUMNS = ("id", "order_id", "time", "side", "role", "qty", "price", "refer
                 "is_gapped", "is_cross")
 ORDER_COLUMNS = ("id", "side", "kind", "role", "status", "qty", "filled", "average_price", "price", "limit", "stop",
                  "target", "tag")
+TAX = CashKind.TAX.name.lower()
+
+ROUNDING = 1e-9
+"""The share of a tax below which a difference is none."""
+
 FLOW_COLUMNS = ("id", "kind", "qty", "base", "rate", "amount")
 REFUSAL_COLUMNS = ("side", "verb", "rule", "asked", "allowed", "value", "limit")
 
@@ -130,7 +135,22 @@ def cash_flows_of(moment: Moment, slot: int) -> list[dict[str, Any]]:
     """Return what was received and paid in this bar beside fills; slot: -1 for the interest of the account."""
     rows = new_rows(moment, slot, "cash_flows")
     found = frame_rows(moment.namer.cash_flows(rows), FLOW_COLUMNS)
-    return [one | {"time": format_time(int(time))} for one, time in zip(found, rows["time"], strict=True)]
+    for one, time in zip(found, rows["time"], strict=True):
+        one["time"] = format_time(int(time))
+        if one["kind"] == TAX:
+            one["tax"] = one["rate"] * one["base"]
+            one["credit"] = credit_of(one["tax"], one["amount"])
+    return found
+
+
+def credit_of(tax: float, amount: float) -> float:
+    """Return what was withheld from sales and counts towards a tax of which the account moves `amount`, < 0 when paid.
+
+    >>> credit_of(75.0, -62.0), credit_of(0.1 + 0.2, -0.3)
+    (13.0, 0.0)
+    """
+    credit = tax + amount
+    return credit if credit > ROUNDING * max(tax, 1.0) else 0.0
 
 
 # --- fills ------------------------------------------------------------------------------------------------------------

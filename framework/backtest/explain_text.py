@@ -82,6 +82,8 @@ def flow_told(flow: Facts) -> str:
         on = f"{number(flow['rate'])} each on {number(flow['qty'])}"
     else:
         on = f"{flow['rate']:.6%} of {number(flow['base'])}"
+    if flow.get("credit"):
+        on += f" is {number(flow['tax'])}, less {number(flow['credit'])} withheld from sales before (TDS)"
     return f"{word} {number(abs(flow['amount']))} of {flow['kind']} at {flow['time']}: {on}"
 
 

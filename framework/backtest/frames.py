@@ -76,6 +76,21 @@ def reason_column(values: NDArray[np.int64], rule_names: Sequence[str]) -> pl.Se
     return name_column(values, names)
 
 
+def refusal_notes(refusals: Structured, rule_names: Sequence[str]) -> list[str]:
+    """Return a note that names the reasons of rejected orders with their counts, the most frequent first; [] of none.
+
+    refusals: REFUSAL rows; those that only reduced a quantity are no rejections.
+    """
+    rejected = refusals["reason"][refusals["allowed"] == 0.0]
+    found, counts = np.unique(rejected, return_counts=True)
+    if not len(found):
+        return []
+    order = np.argsort(-counts, kind="stable")
+    names = reason_column(found[order], rule_names).to_list()
+    told = ", ".join(f"{name} {count:,}" for name, count in zip(names, counts[order].tolist(), strict=True))
+    return [f"{len(rejected):,} rejected order{'' if len(rejected) == 1 else 's'}, by reason: {told}"]
+
+
 def tag_column(slots: NDArray[np.int64], tags: NDArray[np.int64], names: Sequence[Sequence[str]]) -> pl.Series:
     """Return the tag of each row: the integer `tags` of row i names `names[slots[i]][tags[i]]`."""
     width = max((len(of_slot) for of_slot in names), default=0)

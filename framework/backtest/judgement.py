@@ -14,6 +14,7 @@ from framework.backtest.intervals import Interval
 from framework.backtest.metrics import daily_returns
 from framework.backtest.stats import GRADES, format_duration, format_time, format_value, moment, span
 from framework.backtest.tables import grade_chip, money, percent, row, shown_value, table, whole_section
+from framework.backtest.tax import INDIA_CESS, INDIA_CRYPTO
 from framework.model.enums import CashKind
 
 if TYPE_CHECKING:
@@ -251,6 +252,9 @@ def tax_words(result: Result) -> str:
     words = [f"{100.0 * tax.rate:g}% of {base}"]
     if tax.cess:
         words.append(f"a cess of {100.0 * tax.cess:g}% of the tax")
+    elif tax.mode == INDIA_CRYPTO:
+        words.append(f"no cess, though the law adds one of {100.0 * INDIA_CESS:g}% of the tax: [tax] cess = "
+                     f"{INDIA_CESS:g} counts it")
     if tax.tds:
         credited = "and credited" if tax.credit_tds else "and not credited"
         words.append(f"{100.0 * tax.tds:g}% of every sale withheld {credited}")

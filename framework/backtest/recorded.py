@@ -7,6 +7,7 @@ recording, the code has its versions, and what the repetition wrote until then e
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from framework.backtest.write import TABLES
+from framework.data.source import time_ns
+from framework.data.timeframe import DAY
 from framework.errors import ConfigError, DataError, FrameworkError, did_you_mean
 
 if TYPE_CHECKING:
@@ -28,7 +31,10 @@ if TYPE_CHECKING:
 RUNS = "runs"
 """The folder, below the present one, in which a run is found by its name alone."""
 
-DOCUMENT = "run.json"
+DOCUMENT, SEARCH = "run.json", "optimize.json"
+LEGS = "legs"
+"""What run.json has when the run was stitched of several: each with its folder, its time and its parameters."""
+
 NEEDED = ("config", "versions", "fingerprint", "symbols", "slots", "rules", "seed")
 
 
@@ -89,6 +95,9 @@ def open_run(name: str | Path) -> Recorded:
                 raise DataError(f"{folder / DOCUMENT} is not that of a run: it lacks {', '.join(lacking)}; run the "
                                 "backtest again")
             return Recorded(folder, document)
+        if (folder / SEARCH).is_file():
+            raise ConfigError(f"{str(folder)!r} is the folder of a search, which is many runs; backtest the best of "
+                              f"them, framework backtest {folder / 'best.toml'} --out best, and name the folder best")
     if path.is_dir():
         raise ConfigError(f"{str(path)!r} is no run folder: it has no {DOCUMENT}{near_run(path / 'x', '')}")
     raise ConfigError(f"no run folder at {str(path)!r}{near_run(path, path.name)}")
@@ -205,18 +214,56 @@ def again(run: Recorded, data_folder: Path | None = None, any_version: bool = Fa
     any_version: go on with other versions than those of the recording and say so in a note, instead of refusing.
     Raises ConfigError for other versions, DataError for other data, and what the configuration itself raises.
     """
-    from framework import plugins
     from framework.backtest.run import put_together
 
+    refuse_stitched(run)
     config = run.config(data_folder)
+    differences = same_code(run, config, any_version)
+    parts = put_together(config, load_recorded(run, config, tape))
+    notes = [f"other code than that of the run: {line}" for line in differences]
+    return config, parts, notes
+
+
+def same_code(run: Recorded, config: Config, any_version: bool = False) -> list[str]:
+    """Use the plug-ins of a run's configuration; return how the code differs from that of the recording.
+
+    Raises ConfigError where it does, unless any version will do.
+    """
+    from framework import plugins
+
     plugins.use(config.plugins.allow)
     differences = version_differences(run, config)
     if differences and not any_version:
         raise ConfigError(f"{run.folder}: the code is not that of the run: {'; '.join(differences)}. Install those "
                           "versions, run the backtest again, or go on all the same with --any-version")
-    parts = put_together(config, load_recorded(run, config, tape))
-    notes = [f"other code than that of the run: {line}" for line in differences]
-    return config, parts, notes
+    return differences
+
+
+def refuse_stitched(run: Recorded, at: str | None = None) -> None:
+    """Raise ConfigError for a run that was stitched of several, naming the one that can be run again.
+
+    at: a date or time, for the part in which it lies.
+    """
+    legs = run.document.get(LEGS)
+    if not legs:
+        return
+    begin, *ends = (time_ns(text, DOCUMENT) for text in (legs[0]["test_start"], *(one["stitch_end"] for one in legs)))
+    asked = begin if at is None else time_ns(at, "--at")
+    if at is not None and re.fullmatch(r"\d{4}-\d{2}-\d{2}", at):
+        asked += DAY - 1
+    if not begin <= asked < ends[-1]:
+        raise ConfigError(f"{run.folder}: no test lies at {at}; those of its legs reach from {legs[0]['test_start']} "
+                          f"to {legs[-1]['stitch_end']}")
+    leg = next(one for one, end in zip(legs, ends, strict=True) if asked < end)
+    told = f"{run.folder} is the folder of a walk-forward: its run is stitched of {len(legs)} tests"
+    if leg["params"] is None:
+        raise ConfigError(f"{told}, and leg {leg['leg']}, in which {at} lies, stayed flat: no trial of its search had "
+                          "a value, so that no strategy was asked")
+    name = f"leg-{leg['leg']}"
+    which = f"leg {leg['leg']}" if at is None else f"leg {leg['leg']}, in which {at} lies"
+    raise ConfigError(f"{told}, each with parameters of its own, and cannot be run again as one; run that of {which}, "
+                      f"framework backtest {run.folder / leg['folder'] / 'test.toml'} --out {name}, and name the "
+                      f"folder {name}")
 
 
 def same_folder(run: Recorded, result: Any) -> list[str]:

@@ -275,7 +275,7 @@ class Result:
     def all_notes(self, values: Mapping[str, Value]) -> tuple[str, ...]:
         """Return the notes of the run and what its statistics need said about them."""
         trades, days = len(self.records.trades), len(self.records.days)
-        notes = [*self.notes, *notes_on(self.fits)]
+        notes = [*self.notes, *notes_on(self.fits), *frames.refusal_notes(self.records.refusals, self.rule_names)]
         if self.status == Status.RUINED:
             notes.append("ruined: equity fell to zero or below and the run ended there")
         if trades < metrics.FEW_TRADES:

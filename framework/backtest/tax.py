@@ -49,9 +49,13 @@ class Tax:
     in_equity: bool = flag(False)
 
 
+INDIA_CRYPTO, INDIA_CESS = "india_crypto", 0.04
+"""The mode, and the health and education cess that the yearly Finance Act adds to its tax: no default of the mode,
+which is the 30 % and the 1 % alone."""
+
 TAX_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "rate": {},
-    "india_crypto": {"rate": 0.30, "tds": 0.01, "offset_losses": False, "deduct_fees": False,
+    INDIA_CRYPTO: {"rate": 0.30, "tds": 0.01, "offset_losses": False, "deduct_fees": False,
                      "count_cash_flows": False, "first_month": 4},
 }
 """What a mode of [tax] sets unless the section says otherwise."""

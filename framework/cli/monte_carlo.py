@@ -32,7 +32,8 @@ def command(run: Path, method: str | None, paths: int | None, horizon: int | Non
             seed: int | None, overrides: tuple[str, ...], out: Path | None, as_json: bool) -> int:
     """Simulate what the days or trades of a run could have made.
 
-    RUN is a folder that `framework backtest` has written; monte_carlo.json is written into it and a section into its
+    RUN is a folder that `framework backtest` has written, or `framework walk-forward`, whose days out of sample are
+    simulated then; monte_carlo.json is written into it and a section into its
     report, or the file alone into --out. What is simulated stands in the section [monte_carlo] of the run's
     configuration; --set monte_carlo.KEY=VALUE and the flags change it.
     """

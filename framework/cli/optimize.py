@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ def command(config: Path, only_forecast: bool, **flags: Any) -> int:
     made = load_config(config, overrides)
     announce_compiling()
     if only_forecast:
-        return _tell_forecast(made, options)
+        return _tell_forecast(made, options, how.resume)
     from framework.research.optimize import search
 
     folder = how.resume or run_folder(options.out, f"{made.name}-optimize", datetime.now(), CONTINUE)
@@ -59,16 +59,21 @@ def command(config: Path, only_forecast: bool, **flags: Any) -> int:
     return 0
 
 
-def _tell_forecast(made: Any, options: RunOptions) -> int:
-    """Say what a search would cost."""
+def _tell_forecast(made: Any, options: RunOptions, resume: Path | None) -> int:
+    """Say what a search would cost, or what is left of the one in a folder."""
     import attrs
 
     from framework.research.executors import cores
     from framework.research.forecast import forecast
-    from framework.research.study import prepare
+    from framework.research.journal import NAME, Journal
+    from framework.research.study import check_same, prepare
 
-    study = prepare(made, interpreted=options.interpreted)
-    ahead = forecast(study, study.settings.workers or cores())
+    study, known = prepare(made, interpreted=options.interpreted), set[int]()
+    if resume is not None:
+        with closing(Journal.open(resume / NAME)) as journal:
+            check_same(journal.document, study.document())
+            known = {*journal.outcomes()}
+    ahead = forecast(study, study.settings.workers or cores(), known)
     if options.as_json:
         answer({"forecast": {**attrs.asdict(ahead), "seconds": ahead.seconds, "memory_bytes": ahead.memory_bytes}})
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,13 @@ import click
 from framework.cli.interrupt import answer_interrupts
 from framework.cli.options import again_options, answer, json_option, verbose_option
 from framework.cli.progress import announce_compiling, progress_bar
+from framework.errors import ConfigError
 
 if TYPE_CHECKING:
+    from framework.backtest.api import Progress
     from framework.backtest.recorded import Recorded
+    from framework.backtest.result import Result
+    from framework.research.study import Progress as Trials
 
 FILE = "report.html"
 
@@ -29,7 +34,9 @@ def command(run: Path, rebuild: bool, is_shown: bool, data_folder: Path | None, 
             as_json: bool) -> int:
     """Say where the report of RUN is; make it when there is none.
 
-    To make it the run's configuration is run again, after data and versions were compared with those of the run.
+    RUN is a folder that `framework backtest` or `walk-forward` has written. To make its report the run's configuration
+    is run again, after data and versions were compared with those of the run; of a walk-forward the trials are read,
+    and the tests of its legs run again.
     Exit code 1, and no report, when the repetition differs from the recording.
     """
     from framework.backtest.recorded import open_run
@@ -53,18 +60,46 @@ def command(run: Path, rebuild: bool, is_shown: bool, data_folder: Path | None, 
 
 def rebuilt(recorded: Recorded, path: Path, data_folder: Path | None, any_version: bool) -> list[str]:
     """Run a recording again and write its report; return the tables in which it differs, and write nothing then."""
-    from framework.backtest.recorded import again, same_folder
-    from framework.backtest.report import report_html
-    from framework.backtest.run import run_to_end
+    from framework.backtest.recorded import LEGS, same_folder
     from framework.backtest.write import write_whole
     from framework.research.run_report import complete_report
 
     announce_compiling()
+    repeat = forward_again if recorded.document.get(LEGS) else run_again
     with answer_interrupts(), progress_bar("report") as progress:
-        config, parts, _ = again(recorded, data_folder, any_version)
-        result = run_to_end(config, parts, progress)
+        result, page = repeat(recorded, data_folder, any_version, progress)
     different = same_folder(recorded, result)
     if not different:
-        write_whole(path, report_html(result))
+        write_whole(path, page())
         complete_report(recorded.folder)
     return different
+
+
+def run_again(recorded: Recorded, data_folder: Path | None, any_version: bool,
+              progress: Progress | None) -> tuple[Result, Callable[[], str]]:
+    """Run the configuration of a run again; return its result, and what makes its report."""
+    from framework.backtest.recorded import again
+    from framework.backtest.report import report_html
+    from framework.backtest.run import run_to_end
+
+    config, parts, _ = again(recorded, data_folder, any_version)
+    result = run_to_end(config, parts, progress)
+    return result, lambda: report_html(result)
+
+
+def forward_again(recorded: Recorded, data_folder: Path | None, any_version: bool,
+                  progress: Progress | None) -> tuple[Result, Callable[[], str]]:
+    """Run the tests of a walk-forward again; return the stitched result, and what makes the report."""
+    from framework.research.walk_forward import forward_again
+    from framework.research.walk_forward_report import forward_html
+
+    if any_version:
+        raise ConfigError(f"{recorded.folder} is the folder of a walk-forward, whose trials go with the versions that "
+                          "they were made by: leave --any-version away")
+
+    def watch(leg: int, legs: int, now: Trials) -> None:
+        if progress is not None:
+            progress((leg - 1) * now.total + now.done, legs * now.total)
+
+    found = forward_again(recorded, data_folder, watch)
+    return found.out, lambda: forward_html(found)

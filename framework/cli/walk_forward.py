@@ -137,21 +137,21 @@ def show(found: Forward, report: bool) -> None:
                      *("n/a" if stats is None else figure(stats[name]) for stats, name in sides))
     table = Table(show_header=True, header_style="bold", box=None, pad_edge=False)
     for name in ("out of sample", "value", "accept when", ""):
-        table.add_column(name)
+        table.add_column(name, justify="right" if name == "value" else "left")
     for one in found.acceptance:
-        table.add_row(one.name, "n/a" if one.value is None else f"{one.value:.2f}", one.rule,
+        table.add_row(one.name, "n/a" if one.value is None else shown(round(one.value, 2)), one.rule,
                       "pass" if one.passed else "fail")
     console = Console()
     console.print(legs)
     console.print(table)
+    click.echo(f"verdict {found.verdict}")
     for steady in found.stability:
         spread = "" if steady.spread is None else f", spread {steady.spread:.2f} of the space's"
         click.echo(f"* {steady.path}: mostly {shown(steady.common)} ({100 * steady.share:.0f} % of legs), "
                    f"{steady.changes} changes{spread}")
     for note in (*found.out.stats.footnotes, *sentences(found)):
         click.echo(f"* {note}")
-    verdict = "accepted" if found.is_accepted else "not accepted"
-    click.echo(f"* {verdict}; {found.left.days} days at the end fill no test")
+    click.echo(f"* {found.left.days} days at the end fill no test")
     click.echo(f"run     {found.folder}")
     if report:
         click.echo(f"report  {found.folder / 'report.html' if found.folder else ''}")

@@ -13,6 +13,11 @@ JOURNAL = "trials.sqlite"
 """The file of a search's folder that holds its trials."""
 
 
+def leg_folder(number: int) -> Path:
+    """Return where a leg lies within the folder of its walk-forward; number: from 1 on."""
+    return Path("legs") / f"{number:03d}"
+
+
 def refuse_existing(folder: Path, otherwise: str = "") -> None:
     """Raise ConfigError when a folder that is to be written exists; otherwise: what else could be done."""
     if folder.exists() or folder.is_symlink():

@@ -7,6 +7,7 @@
 
 A point's decisions use earlier bars only, in any split: what the folds test is the choice.  Training days lie on both
 sides of tested ones, so that this says how the choice generalises, not what it would have brought: walk-forward does.
+For the same reason no model is trained here: `fit` is given one stretch of time that ends before decisions begin.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from framework.backtest.config import Config
 from framework.backtest.duration import nanoseconds, parse_duration, utc
 from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS
 from framework.backtest.sections import CPCV, PURGED_KFOLD, WalkForward
+from framework.backtest.strategy_section import StrategyUse
 from framework.data.tape import Tape
 from framework.errors import ConfigError
 from framework.parameters import Value
@@ -35,7 +37,7 @@ from framework.research.objective import Objective
 from framework.research.optimize import search
 from framework.research.search import Search
 from framework.research.stability import Steadiness, steadiness
-from framework.research.study import KEPT_RETURNS, Watcher, prepare
+from framework.research.study import KEPT_RETURNS, Study, Watcher, prepare
 
 if TYPE_CHECKING:
     import polars as pl
@@ -203,6 +205,7 @@ def cross_validate(config: Config, folder: Path, tape: Tape | None = None, *, re
                           f"use one of {', '.join(MEASURES)}")
     searched = attrs.evolve(config, walk_forward=None)
     study = prepare(searched, tape, interpreted)
+    refuse_training(study, settings, config.strategies)
     total = study.sampler().total
     if total > KEPT_RETURNS:
         raise ConfigError(f"[optimize] {total:,} trials: the daily returns of at most {KEPT_RETURNS:,} are kept; use a "
@@ -215,6 +218,22 @@ def cross_validate(config: Config, folder: Path, tape: Tape | None = None, *, re
 
         write_validation(validation, report, command)
     return validation
+
+
+def refuse_training(study: Study, settings: WalkForward, uses: Sequence[StrategyUse]) -> None:
+    """Raise ConfigError for a strategy that would have to be trained split by split.
+
+    uses: as configured. One that says itself until when it is trained has one model, of bars before all folds: they are
+    cut from the rest.
+    """
+    for place in study.subject.trained:
+        use = uses[place]
+        if use.trained_until is None:
+            raise ConfigError(f"[walk_forward] method = {settings.method!r}: {use.name} has a fit, which is given "
+                              "one stretch of bars that ends before its decisions begin, and the days that train a "
+                              'split lie on both sides of the tested ones. Use method = "walk_forward", which trains '
+                              "in every leg, or say trained_until in its section [strategy]: one model of the bars "
+                              "before it serves all splits, and the folds are cut from what comes after")
 
 
 def validated(found: Search, settings: WalkForward) -> Validation:

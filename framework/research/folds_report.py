@@ -10,7 +10,7 @@ import numpy as np
 
 from framework.backtest.write import write_json, write_table
 from framework.research.page import definitions, head, listed, page, rows_table, section, soft
-from framework.research.search_charts import HEIGHT, MARGIN, WIDTH, shown, svg, text
+from framework.research.search_charts import HEIGHT, MARGIN, WIDE, shown, svg, text
 
 if TYPE_CHECKING:
     from framework.research.folds import Validation
@@ -75,7 +75,7 @@ def curves(found: Validation) -> str:
     growth = np.cumprod(1.0 + found.paths[:PATHS_DRAWN], axis=1)[:, days]
     low, high = float(min(1.0, growth.min())), float(max(1.0, growth.max()))
     span = high - low or 1.0
-    across = MARGIN + (WIDTH - MARGIN - 20) * np.arange(len(days)) / max(1, len(days) - 1)
+    across = MARGIN + (WIDE - MARGIN - 20) * np.arange(len(days)) / max(1, len(days) - 1)
 
     def y(value: float) -> float:
         return HEIGHT - MARGIN - (value - low) / span * (HEIGHT - MARGIN - 20)
@@ -84,13 +84,13 @@ def curves(found: Validation) -> str:
                      for k, (x, value) in enumerate(zip(across, path, strict=True))) for path in growth]
     lines = "".join(f'<path class="way" style="opacity:{max(0.25, 1.0 / len(drawn)):.2f}" d="{d}"/>' for d in drawn)
     first, last = (str(np.datetime64(int(found.time[at]), "ns").astype("M8[D]")) for at in (0, -1))
-    body = [f'<path class="axis" d="M{MARGIN} 12V{HEIGHT - MARGIN:.1f}H{WIDTH - 10}"/>',
-            f'<path class="axis" d="M{MARGIN} {y(1.0):.1f}H{WIDTH - 10}" style="opacity:.3"/>', lines,
+    body = [f'<path class="axis" d="M{MARGIN} 12V{HEIGHT - MARGIN:.1f}H{WIDE - 10}"/>',
+            f'<path class="axis" d="M{MARGIN} {y(1.0):.1f}H{WIDE - 10}" style="opacity:.3"/>', lines,
             text(MARGIN - 6, y(low) + 4, f"{low:.2f}", "end"), text(MARGIN - 6, y(high) + 4, f"{high:.2f}", "end"),
-            text(MARGIN, HEIGHT - MARGIN + 22, first, "start"), text(WIDTH - 20, HEIGHT - MARGIN + 22, last, "end")]
+            text(MARGIN, HEIGHT - MARGIN + 22, first, "start"), text(WIDE - 20, HEIGHT - MARGIN + 22, last, "end")]
     more = f" The first {PATHS_DRAWN} of {len(found.paths)} are drawn." if len(found.paths) > PATHS_DRAWN else ""
     return section("The paths", soft("Growth of 1 along each path: every day comes from a split that did not train on "
-                                     f"it.{more}"), svg("".join(body), "growth of the paths"))
+                                     f"it.{more}"), svg("".join(body), "growth of the paths", WIDE))
 
 
 def paths_table(found: Validation) -> str:

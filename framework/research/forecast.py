@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from itertools import islice
 
 import attrs
@@ -25,9 +26,10 @@ SAMPLED = 2_000
 class Forecast:
     """What a study will cost.
 
-    trials: in all. trial_seconds: one trial on one worker, columns ready. seconds: the whole study. columns: different
-    indicator columns; `columns_are_all` says whether all points were looked at. bytes: of the tape, of all columns, of
-    those that the budget keeps, and of the private memory of a worker.
+    trials: in all; done: those of them that a journal has, and `left` the others. trial_seconds: one trial on one
+    worker, columns ready. seconds: all that are left. columns: different indicator columns that these need;
+    `columns_are_all` says whether all points were looked at. bytes: of the tape, of all columns, of those that the
+    budget keeps, and of the private memory of a worker.
     """
 
     trials: int
@@ -40,11 +42,17 @@ class Forecast:
     column_bytes: int
     budget_bytes: int
     worker_bytes: int
+    done: int = 0
+
+    @property
+    def left(self) -> int:
+        """The trials that are still to run."""
+        return self.trials - self.done
 
     @property
     def seconds(self) -> float:
-        """The whole study: its trials on all workers, and each column computed once."""
-        return (self.trials * self.trial_seconds + self.columns * self.column_seconds) / max(1, self.workers)
+        """What is left of the study: its trials on all workers, and each column computed once."""
+        return (self.left * self.trial_seconds + self.columns * self.column_seconds) / max(1, self.workers)
 
     @property
     def memory_bytes(self) -> int:
@@ -52,11 +60,14 @@ class Forecast:
         return self.tape_bytes + min(self.column_bytes, self.budget_bytes) + self.workers * self.worker_bytes
 
     def __str__(self) -> str:
+        if self.done and not self.left:
+            return f"all {self.trials:,} trials are there already"
+        trials = f"{self.left:,} of {self.trials:,} trials left to run" if self.done else f"{self.trials:,} trials"
         columns = f"{'' if self.columns_are_all else 'at least '}{self.columns:,} indicator columns"
         kept = "" if self.column_bytes <= self.budget_bytes else (
             f"; {in_bytes(self.column_bytes)} of them do not fit in [optimize] cache_mib = "
             f"{self.budget_bytes >> 20}, some will be computed again")
-        return (f"{self.trials:,} trials on {self.workers} worker{'' if self.workers == 1 else 's'}, about "
+        return (f"{trials} on {self.workers} worker{'' if self.workers == 1 else 's'}, about "
                 f"{in_seconds(self.seconds)} ({1e3 * self.trial_seconds:.1f} ms a trial); about "
                 f"{in_bytes(self.memory_bytes)} for data and {columns}{kept}")
 
@@ -73,8 +84,8 @@ def timed_trial(study: Study) -> tuple[Outcome, float]:
     return outcome, time.perf_counter() - began
 
 
-def forecast(study: Study, workers: int) -> Forecast:
-    """Run one trial twice, and return what the study will cost."""
+def forecast(study: Study, workers: int, known: Collection[int] = ()) -> Forecast:
+    """Run one trial twice, and return what the study will cost.  known: numbers of trials that a journal has."""
     outcome, warm = timed_trial(study)
     first, sampler = outcome.params, study.sampler()
     column_seconds = 0.0
@@ -84,7 +95,8 @@ def forecast(study: Study, workers: int) -> Forecast:
         plans = study.subject.parts(first).plans
         plan_slots(study.tape, plans, [declared_by(plan, study.tape) for plan in plans], fresh)
         column_seconds = (time.perf_counter() - began) / max(1, fresh.computed)
-    expressions, column_bytes, looked = unique_columns(study)
+    done = frozenset(number for number in known if number < sampler.total)
+    expressions, column_bytes, looked = unique_columns(study, done)
     bars = study.tape.n_bars
     marks = MARK.itemsize * bars if study.objective.mode == FULL else 0
     tape_bytes = sum(getattr(study.tape, name).nbytes for name in (*BAR_COLUMNS, *CLOCK_COLUMNS, *EVENT_COLUMNS))
@@ -92,22 +104,24 @@ def forecast(study: Study, workers: int) -> Forecast:
     tape_bytes += study.tape.details.nbytes if study.tape.details is not None else 0
     return Forecast(
         trials=sampler.total, trial_seconds=warm, column_seconds=column_seconds, workers=workers,
-        columns=expressions, columns_are_all=looked >= sampler.total, tape_bytes=tape_bytes,
+        columns=expressions, columns_are_all=looked >= sampler.total - len(done), tape_bytes=tape_bytes,
         column_bytes=column_bytes, budget_bytes=study.cache.budget_bytes,
-        worker_bytes=(8 << 20) + marks)
+        worker_bytes=(8 << 20) + marks, done=len(done))
 
 
-def unique_columns(study: Study) -> tuple[int, int, int]:
+def unique_columns(study: Study, done: Collection[int] = ()) -> tuple[int, int, int]:
     """Return the number and the bytes of different columns of the first SAMPLED points, and the points looked at.
 
-    An adaptive sampler is not asked, as that would change its next points: random ones stand for its own.
+    done: numbers of trials that need none any more. An adaptive sampler is not asked, as that would change its next
+    points: random ones stand for its own.
     """
     sampler = study.sampler()
     if sampler.batch is None:
-        points = islice(sampler.points(), SAMPLED)
+        left = (point for number, point in enumerate(sampler.points()) if number not in done)
+        points = islice(left, SAMPLED)
     else:
         random = np.random.default_rng(0)
-        points = islice((study.space.draw(random) for _ in range(min(SAMPLED, sampler.total))), SAMPLED)
+        points = islice((study.space.draw(random) for _ in range(min(SAMPLED, sampler.total - len(done)))), SAMPLED)
     seen: set[tuple[int | None, Expression]] = set()
     looked = 0
     for point in points:

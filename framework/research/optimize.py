@@ -66,7 +66,7 @@ def search(config: Config, folder: Path, tape: Tape | None = None, *, resume: bo
     if earlier is not None:
         check_same(earlier.document, study.document())
     if told is not None:
-        ahead = forecast(study, study.settings.workers or cores())
+        ahead = forecast(study, study.settings.workers or cores(), () if earlier is None else earlier.outcomes())
         told(ahead)
         seconds = ahead.trial_seconds
     else:

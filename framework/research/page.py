@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from framework.backtest.page import page_html
+
+NUMBER = re.compile(r"[-\u2212+]?[\d,]*\.?\d+(e[-+]?\d+)?( ?%)?")
+NOT_DEFINED = ("", "n/a", "flat")
+"""What a cell of a number says where there is none."""
+
+LINE = 24
+"""Characters of a text that stand on one line of a table."""
 
 
 def page(title: str, parts: Iterable[str]) -> str:
@@ -32,10 +40,28 @@ def soft(text: str) -> str:
 
 
 def rows_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table of texts under their names."""
-    top = "".join(f"<th>{escape(name)}</th>" for name in names)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    """Return a table of texts under their names: numbers to the right, others to the left, long ones wrapped."""
+    lines = [tuple(row) for row in rows]
+    kinds = [' class="n"' if is_of_numbers([row[place] for row in lines]) else "" for place in range(len(names))]
+    top = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(names, kinds, strict=True))
+    body = "".join("<tr>" + "".join(f"<td{kind or wrapped(cell)}>{escape(cell)}</td>"
+                                    for cell, kind in zip(row, kinds, strict=True)) + "</tr>" for row in lines)
     return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def is_of_numbers(cells: Sequence[str]) -> bool:
+    """Return whether a column shows numbers, all but cells that say that there is none.
+
+    >>> is_of_numbers(["1,024", "n/a", "-0.5 %"]), is_of_numbers(["2020-01-01"]), is_of_numbers(["n/a"])
+    (True, False, False)
+    """
+    told = [cell for cell in cells if cell not in NOT_DEFINED]
+    return bool(told) and all(NUMBER.fullmatch(cell) for cell in told)
+
+
+def wrapped(cell: str) -> str:
+    """Return the class of a text that is too long for one line."""
+    return ' class="long"' if len(cell) > LINE else ""
 
 
 def listed(sentences: Iterable[str]) -> str:

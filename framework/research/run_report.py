@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from framework.backtest.monte_carlo_section import FILE
-from framework.backtest.recorded import read_document
+from framework.backtest.recorded import DOCUMENT, LEGS, read_document
 from framework.backtest.report import with_section
 from framework.backtest.tables import row, table
 from framework.backtest.write import write_whole
@@ -41,12 +41,15 @@ METHODS = {"block_bootstrap": "blocks of its days", "bootstrap": "single days of
 def complete_report(folder: Path) -> None:
     """Put what research knows of a run into its report.html; nothing happens where there is none.
 
+    That of a walk-forward says itself how far to believe it.
     Raises ConfigError or DataError for a folder that cannot be read or written.
     """
     path = folder / REPORT
     if not path.is_file():
         return
-    page = with_section(path.read_text(encoding="utf-8"), "belief", belief_section(folder))
+    page = path.read_text(encoding="utf-8")
+    if not read_document(folder / DOCUMENT).get(LEGS):
+        page = with_section(page, "belief", belief_section(folder))
     if (folder / FILE).is_file():
         page = with_section(page, "monte-carlo", monte_carlo_section(read_document(folder / FILE)))
     write_whole(path, page)
@@ -57,7 +60,7 @@ def complete_report(folder: Path) -> None:
 
 def belief_section(folder: Path) -> str:
     """Return the section that says how far a run can be believed: one sentence for each statistic."""
-    run = read_document(folder / "run.json")
+    run = read_document(folder / DOCUMENT)
     told = "".join(f"<li>{escape(sentence)}</li>" for sentence in beliefs(history_of_run(folder), earlier(folder, run)))
     return f'<h2>How far to believe it</h2><ul class="notes">{told}</ul>'
 

@@ -220,21 +220,26 @@ def document(search: Search) -> dict[str, Any]:
 def write_search(search: Search, command: Sequence[str] = ()) -> None:
     """Write best.toml, optimize.json and trials.parquet beside the journal."""
     assert search.folder is not None
-    import tomli_w
-
     from framework.backtest.write import write_table
 
     folder = search.folder
-    config = search.config.to_dict()
-    own = config["data"]
-    if isinstance(own.get("path"), str):
-        own["path"] = str((search.config.folder / own["path"]).resolve())
     values = ", ".join(f"{path} = {value}" for path, value in search.best.params.items())
-    head = f"# The best of {len(search.outcomes)} trials: {values}\n# framework backtest best.toml\n\n"
-    (folder / "best.toml").write_text(head + tomli_w.dumps(config), encoding="utf-8")
+    write_config(search.config, folder / "best.toml", f"The best of {len(search.outcomes)} trials: {values}")
     write_json(folder / "optimize.json", {**document(search), "command": list(command),
                                           "study": search.study.document()})
     write_table(folder / "trials.parquet", search.trials)
+
+
+def write_config(config: Config, path: Path, told: str) -> None:
+    """Write a configuration as a file that can be run from anywhere. told: what it is, for its first line."""
+    import tomli_w
+
+    document = config.to_dict()
+    own = document["data"]
+    if isinstance(own.get("path"), str):
+        own["path"] = str((config.folder / own["path"]).resolve())
+    head = f"# {told}\n# framework backtest {path.name}\n\n"
+    path.write_text(head + tomli_w.dumps(document), encoding="utf-8")
 
 
 def found_of(study: Study, work: Work, outcomes: Mapping[int, Outcome], journal: Journal, folder: Path) -> Search:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 import attrs
@@ -23,7 +23,8 @@ LEVELS = 40
 LINES = 400
 """Trials drawn as lines or points; beyond, the best and evenly chosen others."""
 
-WIDTH, HEIGHT, MARGIN, TOP = 640.0, 370.0, 60.0, 26.0
+WIDTH, WIDE, HEIGHT, MARGIN, TOP = 640.0, 1040.0, 370.0, 76.0, 26.0
+"""Of a picture; WIDE is the width of one that stands alone."""
 
 
 @attrs.frozen(eq=False)
@@ -94,8 +95,15 @@ def chosen(losses: Floats, most: int = LINES) -> NDArray[np.int64]:
 
 def svg(body: str, label: str, width: float = WIDTH, height: float = HEIGHT) -> str:
     """Return an SVG picture with a description for those who cannot see it."""
-    return (f'<div class="scroll"><svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}">'
-            f"{body}</svg></div>")
+    kind = ' class="wide"' if width > WIDTH else ""
+    return (f'<div class="scroll"><svg{kind} viewBox="0 0 {width:g} {height:g}" role="img" '
+            f'aria-label="{escape(label)}">{body}</svg></div>')
+
+
+def pictures(drawn: Sequence[Callable[[float], str]]) -> str:
+    """Return pictures side by side, one alone over the whole width. drawn: each made for a width."""
+    width = WIDE if len(drawn) == 1 else WIDTH
+    return f'<div class="pictures">{"".join(draw(width) for draw in drawn)}</div>' if drawn else ""
 
 
 def text(x: float, y: float, words: str, anchor: str = "middle", style: str = "") -> str:
@@ -104,14 +112,15 @@ def text(x: float, y: float, words: str, anchor: str = "middle", style: str = ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{kind}>{escape(words)}</text>'
 
 
-def heat_map(across: Axis, up: Axis, values: Floats, losses: Floats, best: int, objective: str) -> str:
+def heat_map(across: Axis, up: Axis, values: Floats, losses: Floats, best: int, objective: str,
+             width: float = WIDTH) -> str:
     """Return the best value of all trials in each cell of two parameters, the best cell outlined."""
     columns, rows = len(across.marks), len(up.marks)
     cell = np.full((rows, columns), -1, np.int64)
     for i in np.argsort(-losses, kind="stable"):
         cell[up.level[i], across.level[i]] = i
     share = shares(losses)
-    wide, tall = (WIDTH - MARGIN - 10) / columns, (HEIGHT - MARGIN - TOP) / rows
+    wide, tall = (width - MARGIN - 10) / columns, (HEIGHT - MARGIN - TOP) / rows
     parts = []
     for row in range(rows):
         for column in range(columns):
@@ -127,15 +136,15 @@ def heat_map(across: Axis, up: Axis, values: Floats, losses: Floats, best: int, 
         parts.append(text(MARGIN + (column + 0.5) * wide, HEIGHT - MARGIN + 18, across.marks[column]))
     for row in sorted({0, rows // 2, rows - 1}):
         parts.append(text(MARGIN - 6, TOP + 4 + (rows - 0.5 - row) * tall, up.marks[row], "end"))
-    parts.append(text(MARGIN + (WIDTH - MARGIN) / 2, HEIGHT - 14, across.name, style="name"))
+    parts.append(text(MARGIN + (width - MARGIN) / 2, HEIGHT - 14, across.name, style="name"))
     parts.append(text(4, 14, up.name, "start", "name"))
-    return svg("".join(parts), f"{objective} over {across.name} and {up.name}")
+    return svg("".join(parts), f"{objective} over {across.name} and {up.name}", width)
 
 
 def parallel(axes: Sequence[Axis], objective: Axis, losses: Floats) -> str:
     """Return every trial as a line through its parameters to its value; better ones are brighter and on top."""
     every = [*axes, objective]
-    gap = (WIDTH - 2 * MARGIN) / max(1, len(every) - 1)
+    gap = (WIDE - 2 * MARGIN) / max(1, len(every) - 1)
     share = shares(losses)
     parts = []
     for i in chosen(losses):
@@ -150,19 +159,19 @@ def parallel(axes: Sequence[Axis], objective: Axis, losses: Floats) -> str:
         parts.append(text(x, HEIGHT - MARGIN + 34, axis.name, style="name"))
         for place, label in dict(axis.labels[:: max(1, len(axis.labels) - 1)]).items():
             parts.append(text(x, HEIGHT - MARGIN + 16 if place < 0.5 else 22, label))
-    return svg("".join(parts), "every trial as a line through its parameters to its value")
+    return svg("".join(parts), "every trial as a line through its parameters to its value", WIDE)
 
 
-def scatter(across: Axis, up: Axis, losses: Floats, best: Sequence[int]) -> str:
+def scatter(across: Axis, up: Axis, losses: Floats, best: Sequence[int], width: float = WIDE) -> str:
     """Return trials as points over one parameter, or one objective over another; `best` ringed."""
     share = shares(losses)
     high = HEIGHT * 0.7
 
     def spot(i: int) -> tuple[float, float]:
-        return (MARGIN + across.place[i] * (WIDTH - MARGIN - 20),
+        return (MARGIN + across.place[i] * (width - MARGIN - 20),
                 high - MARGIN - up.place[i] * (high - MARGIN - TOP))
 
-    parts = [f'<path class="axis" d="M{MARGIN} {TOP}V{high - MARGIN + 6:.1f}H{WIDTH - 10}"/>',
+    parts = [f'<path class="axis" d="M{MARGIN} {TOP}V{high - MARGIN + 6:.1f}H{width - 10:g}"/>',
              text(4, 14, up.name, "start", "name")]
     for i in chosen(losses, 1_500):
         x, y = spot(int(i))
@@ -171,11 +180,11 @@ def scatter(across: Axis, up: Axis, losses: Floats, best: Sequence[int]) -> str:
         x, y = spot(i)
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5.5" class="best"/>')
     for place, label in across.labels[:: max(1, len(across.labels) - 1)]:
-        parts.append(text(MARGIN + place * (WIDTH - MARGIN - 20), high - MARGIN + 22, label))
+        parts.append(text(MARGIN + place * (width - MARGIN - 20), high - MARGIN + 22, label))
     for place, label in dict(up.labels[:: max(1, len(up.labels) - 1)]).items():
         parts.append(text(MARGIN - 6, high - MARGIN + 4 - place * (high - MARGIN - TOP), label, "end"))
-    parts.append(text(MARGIN + (WIDTH - MARGIN) / 2, high - 14, across.name, style="name"))
-    return svg("".join(parts), f"{up.name} over {across.name}", height=high)
+    parts.append(text(MARGIN + (width - MARGIN) / 2, high - 14, across.name, style="name"))
+    return svg("".join(parts), f"{up.name} over {across.name}", width, high)
 
 
 def way(numbers: Sequence[int], values: Floats, losses: Floats) -> str:
@@ -188,17 +197,17 @@ def way(numbers: Sequence[int], values: Floats, losses: Floats) -> str:
     most = max(1, numbers[-1])
 
     def x(i: int) -> float:
-        return MARGIN + numbers[i] / most * (WIDTH - MARGIN - 20)
+        return MARGIN + numbers[i] / most * (WIDE - MARGIN - 20)
 
     def y(i: int) -> float:
         return high - MARGIN - (float(values[i]) - low_value) / span * (high - MARGIN - 20)
 
     path = "".join(f"{'M' if k == 0 else 'H'}{x(int(i)):.1f} {'' if k else f'{y(int(i)):.1f}'}"
                    f"{f'V{y(int(i)):.1f}' if k else ''}" for k, i in enumerate(first))
-    parts = [f'<path class="axis" d="M{MARGIN} 12V{high - MARGIN + 6:.1f}H{WIDTH - 10}"/>',
-             f'<path class="way" d="{path}H{WIDTH - 20:.1f}"/>',
+    parts = [f'<path class="axis" d="M{MARGIN} 12V{high - MARGIN + 6:.1f}H{WIDE - 10}"/>',
+             f'<path class="way" d="{path}H{WIDE - 20:.1f}"/>',
              text(MARGIN - 6, high - MARGIN + 4, shown(low_value), "end"),
              text(MARGIN - 6, 24, shown(high_value), "end"),
-             text(MARGIN, high - MARGIN + 22, "0"), text(WIDTH - 20, high - MARGIN + 22, f"{most:,}"),
-             text(MARGIN + (WIDTH - MARGIN) / 2, high - 14, "trial", style="name")]
-    return svg("".join(parts), "the best value so far, trial by trial", height=high)
+             text(MARGIN, high - MARGIN + 22, "0"), text(WIDE - 20, high - MARGIN + 22, f"{most:,}"),
+             text(MARGIN + (WIDE - MARGIN) / 2, high - 14, "trial", style="name")]
+    return svg("".join(parts), "the best value so far, trial by trial", WIDE, high)

@@ -15,7 +15,7 @@ import numpy as np
 from framework.research.neighbourhood import PLATEAU, SPIKE
 from framework.research.page import definitions, head, listed, page, rows_table, section, soft
 from framework.research.search import Search
-from framework.research.search_charts import Axis, Floats, heat_map, make_axis, parallel, scatter, shown, way
+from framework.research.search_charts import Axis, Floats, heat_map, make_axis, parallel, pictures, scatter, shown, way
 from framework.research.trial import Outcome
 
 LISTED = 15
@@ -133,14 +133,13 @@ def legend(view: View) -> str:
 def maps(view: View) -> str:
     """Heat maps of the pairs of parameters that matter most."""
     pairs = sorted(combinations(range(len(view.axes)), 2), key=sum)[:HEAT_MAPS]
-    drawn = [heat_map(view.axes[a], view.axes[b], view.values, view.losses, view.best, view.objective)
+    drawn = [partial(heat_map, view.axes[a], view.axes[b], view.values, view.losses, view.best, view.objective)
              for a, b in pairs]
     if not drawn:
         return ""
     told = "Each cell is the best trial in it" if len(view.axes) > 2 else "Each cell is a trial, or the best of some"
     return section(f"{view.objective} over pairs of parameters", legend(view),
-                  soft(f"{told}; the best of all is outlined."), f'<div class="pictures">{"".join(drawn)}'
-                  "</div>")
+                  soft(f"{told}; the best of all is outlined."), pictures(drawn))
 
 
 def lines(view: View) -> str:
@@ -154,11 +153,11 @@ def lines(view: View) -> str:
 def one_by_one(view: View) -> str:
     """The objective over each parameter."""
     objective = make_axis(view.objective, view.values.tolist())
-    draw = partial(scatter, up=objective, losses=view.losses, best=[view.best])
+    drawn = [partial(scatter, axis, objective, view.losses, [view.best]) for axis in view.axes]
     told = " ".join(f"{axis.name} explains {100 * matters(axis, view.losses):.0f} % of the variance."
                     for axis in view.axes)
     return section("One parameter at a time", soft(told),
-                  f'<div class="pictures">{"".join(draw(axis) for axis in view.axes)}</div>' if view.axes else "")
+                  pictures(drawn))
 
 
 def front(view: View) -> str:

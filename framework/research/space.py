@@ -11,9 +11,9 @@ from typing import Any
 import attrs
 import numpy as np
 
+from framework.constraints import Constraint, parse_constraint
 from framework.errors import ConfigError, did_you_mean
 from framework.parameters import Value
-from framework.research.constraints import Constraint, parse_constraint
 from framework.research.subject import GROUPS, Subject, Target, unknown_parameter
 
 SPEC_KEYS = ("low", "high", "step", "log")

@@ -77,20 +77,19 @@ def acceptance(out: Mapping[str, Any], inside: Sequence[Mapping[str, Any]], wind
     """Return the table of acceptance.
 
     out: the statistics of the stitched out-of-sample run. inside: those of the chosen parameters on each training
-    window. The drawdown is held against the deepest in-sample one; the win rate against that of all in-sample trades.
-    What is not defined does not pass.
+    window. The drawdown, below zero as in every table of statistics, is held against the deepest in-sample one; the win
+    rate against that of all in-sample trades. What is not defined does not pass.
     """
-    deepest = max((-number(one["Max. Drawdown [%]"]) for one in inside), default=np.nan)
+    deepest = min((number(one["Max. Drawdown [%]"]) for one in inside), default=np.nan)
     trades = [(number(one["# Trades"]), number(one["Win Rate [%]"])) for one in inside]
     count = sum(n for n, rate in trades if np.isfinite(rate))
     rate = sum(n * rate for n, rate in trades if np.isfinite(rate)) / count if count else np.nan
     bound, floor = DRAWDOWN_SHARE * deepest, rate - WIN_RATE_POINTS
-    drawdown = -number(out["Max. Drawdown [%]"]) + 0.0
     rows: list[tuple[str, float, str, Callable[[float], bool]]] = [
             ("Sharpe Ratio", number(out["Sharpe Ratio"]), f"> {SHARPE:g}", lambda value: value > SHARPE),
             ("Return [%]", number(out["Return [%]"]), "> 0", lambda value: value > 0.0),
-            ("Max. Drawdown [%]", drawdown, f"<= {bound:.2f}: 150 % of the deepest in-sample one, {deepest:.2f}",
-             lambda value: value <= bound),
+            ("Max. Drawdown [%]", number(out["Max. Drawdown [%]"]),
+             f">= {bound:.2f}: 150 % of the deepest in-sample one, {deepest:.2f}", lambda value: value >= bound),
             ("Win Rate [%]", number(out["Win Rate [%]"]), f">= {floor:.2f}: the in-sample one, {rate:.2f}, less 10",
              lambda value: value >= floor),
             ("Windows", float(windows), f">= {WINDOWS}", lambda value: value >= WINDOWS)]

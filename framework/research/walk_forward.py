@@ -23,8 +23,9 @@ import attrs
 import numpy as np
 
 from framework.backtest.api import settle
-from framework.backtest.config import Config
+from framework.backtest.config import Config, config_from_dict
 from framework.backtest.duration import Duration, nanoseconds, parse_duration, utc
+from framework.backtest.recorded import Recorded, load_recorded, read_document, same_code
 from framework.backtest.result import Result
 from framework.backtest.sections import ROLLING, WalkForward
 from framework.backtest.strategy_section import trained
@@ -33,10 +34,10 @@ from framework.data.tape import Tape
 from framework.errors import ConfigError
 from framework.indicators import ColumnCache
 from framework.parameters import Value
-from framework.research.folders import make_folder, refuse_existing, scratch_folder
+from framework.research.folders import leg_folder, make_folder, refuse_existing, scratch_folder
 from framework.research.journal import NAME, Journal
 from framework.research.optimize import kept_cluster, run_study
-from framework.research.search import found_of, write_search
+from framework.research.search import found_of, write_config, write_search
 from framework.research.stability import SHOWN, Criterion, Steadiness, acceptance, day, finite, number, steadiness
 from framework.research.study import Progress, Study, begin_journal, check_same, prepare
 from framework.research.trial import FAILED
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
 
 STUDY = "study.json"
 """What is searched, written before the first leg: what a walk-forward is resumed with."""
+
+TEST = "test.toml"
+"""What a leg's folder has beside the best of its search: the backtest of the stitched part of its test."""
 
 LEAST_BARS = 2
 """Closes below which a window has nothing to train or test on: a decision, and a bar to fill it."""
@@ -138,6 +142,12 @@ class Forward:
     def is_accepted(self) -> bool:
         """Whether every criterion of the table holds."""
         return all(one.passed for one in self.acceptance)
+
+    @property
+    def verdict(self) -> str:
+        """What the table of acceptance says, with the criteria that do not hold."""
+        failed = [one.name for one in self.acceptance if not one.passed]
+        return f"not accepted: {', '.join(failed)} failed" if failed else "accepted"
 
     @cached_property
     def efficiency(self) -> float | None:
@@ -230,6 +240,19 @@ def forward(config: Config, folder: Path, tape: Tape | None = None, *, resume: b
     return found
 
 
+def forward_again(run: Recorded, data_folder: Path | None = None, watch: Watcher | None = None) -> Forward:
+    """Return the walk-forward that a folder holds: its trials are read, the tests of its legs run again.
+
+    data_folder: what relative paths of the data start from, if not as recorded. Nothing is written but trials that the
+    folder has lost. Raises ConfigError for other code and DataError for other data than those of the recording.
+    """
+    study = read_document(run.folder / STUDY)
+    config = config_from_dict(study["config"], data_folder or Path(run.document.get("folder") or "."))
+    same_code(run, config)
+    return forward(config, run.folder, load_recorded(run, config), resume=True, watch=watch,
+                   interpreted=study["interpreted"], write=False)
+
+
 def begin_folder(study: Study, folder: Path, resume: bool) -> None:
     """Make the folder of a walk-forward, or check that what it holds is one of the same study."""
     path = folder / STUDY
@@ -253,13 +276,16 @@ def run_legs(study: Study, windows: Sequence[Window], folder: Path, watch: Watch
     capital = study.config.run.capital
     for window in windows:
         told = None if watch is None else lambda now, leg=window.number: watch(leg, len(windows), now)
-        leg, chosen = train(study, window, folder / "legs" / f"{window.number:03d}", told, write)
+        leg, chosen = train(study, window, folder / leg_folder(window.number), told, write)
         if chosen is not None:
             chosen = trained_on(window, chosen, study)
             ahead = over(chosen, window.test_start, window.test_end, study.config.run.capital)
             whole = run_window(ahead, study.tape, cache, interpreted)
             leg = attrs.evolve(leg, outside=dict(whole.stats))
         mine = over(chosen or trained_on(window, study.config, study), window.test_start, window.stitch_end, capital)
+        if write and chosen is not None:
+            write_config(mine, folder / leg_folder(window.number) / TEST,
+                         f"{window}\n# the stitched part of its test; what is held at its end was closed, with costs")
         parts.append(run_window(mine, study.tape, cache, interpreted, idle=chosen is None))
         capital = final_equity(parts[-1])
         legs.append(leg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,12 @@ import numpy as np
 
 from framework.backtest.duration import nanoseconds
 from framework.backtest.metrics import daily_returns
-from framework.backtest.write import TABLES, write_json, write_table
+from framework.backtest.recorded import LEGS
+from framework.backtest.report import MORE
+from framework.backtest.write import TABLES, run_document, write_json, write_table
+from framework.research.folders import leg_folder
 from framework.research.page import definitions, head, listed, page, rows_table, section, soft
-from framework.research.search_charts import HEIGHT, MARGIN, WIDTH, shown, svg, text
+from framework.research.search_charts import HEIGHT, MARGIN, WIDE, shown, svg, text
 from framework.research.sharpe import probabilistic_sharpe_ratio
 from framework.research.stability import SHOWN, day, finite
 
@@ -52,9 +56,13 @@ def document(found: Forward) -> dict[str, Any]:
 
 
 def write_forward(found: Forward, report: bool, command: Sequence[str]) -> None:
-    """Write walk_forward.json, stats.json, legs.parquet, the tables of the stitched run and report.html."""
+    """Write walk_forward.json, legs.parquet, and the stitched run: run.json, stats.json, its tables and report.html."""
     assert found.folder is not None
     folder, result = found.folder, found.out
+    legs = [{"leg": leg.window.number, "folder": leg_folder(leg.window.number).as_posix(),
+             "test_start": leg.window.test_start, "stitch_end": leg.window.stitch_end, "params": leg.params}
+            for leg in found.legs]
+    write_json(folder / "run.json", {**run_document(result, command, datetime.now(UTC)), LEGS: legs})
     write_json(folder / "walk_forward.json", {**document(found), "command": list(command),
                                               "study": found.study.document()})
     write_json(folder / "stats.json", result.stats.as_json())
@@ -67,8 +75,9 @@ def write_forward(found: Forward, report: bool, command: Sequence[str]) -> None:
 
 def forward_html(found: Forward) -> str:
     """Return the whole report as the text of one HTML file that needs no network and no script."""
-    parts = (header, accepted, believed, curve, legs_table, steady, provenance)
-    return page(f"{found.study.config.name} · walk-forward", (part(found) for part in parts))
+    parts = (header, accepted, believed, curve, legs_table, steady)
+    return page(f"{found.study.config.name} · walk-forward", (*(part(found) for part in parts), MORE,
+                                                              provenance(found)))
 
 
 def figure(value: object) -> str:
@@ -98,9 +107,10 @@ def header(found: Forward) -> str:
 
 def accepted(found: Forward) -> str:
     """The table of acceptance."""
-    rows = [(one.name, "n/a" if one.value is None else shown(round(one.value, 2)), one.rule,
-             "pass" if one.passed else "fail") for one in found.acceptance]
-    return section("Acceptance", rows_table(("criterion", "out of sample", "rule", "verdict"), rows))
+    rows = [(one.name, "pass" if one.passed else "fail",
+             "n/a" if one.value is None else shown(round(one.value, 2)), one.rule) for one in found.acceptance]
+    return section("Acceptance", soft(f"{found.verdict[:1].upper()}{found.verdict[1:]}."),
+                   rows_table(("criterion", "verdict", "out of sample", "rule"), rows))
 
 
 def believed(found: Forward) -> str:
@@ -170,7 +180,7 @@ def curve(found: Forward) -> str:
     span = high - low or 1.0
 
     def x(time: float) -> float:
-        return MARGIN + (time - begin) / (end - begin) * (WIDTH - MARGIN - 20)
+        return MARGIN + (time - begin) / (end - begin) * (WIDE - MARGIN - 20)
 
     def y(value: float) -> float:
         return HEIGHT - MARGIN - (value - low) / span * (HEIGHT - MARGIN - 20)
@@ -180,15 +190,15 @@ def curve(found: Forward) -> str:
     points = thinned(marks["equity"])
     path = "".join(f"{'L' if k else 'M'}{x(float(marks['time'][i])):.1f} {y(float(marks['equity'][i])):.1f}"
                    for k, i in enumerate(points))
-    body = [seams, f'<path class="axis" d="M{MARGIN} 12V{HEIGHT - MARGIN:.1f}H{WIDTH - 10}"/>',
+    body = [seams, f'<path class="axis" d="M{MARGIN} 12V{HEIGHT - MARGIN:.1f}H{WIDE - 10}"/>',
             f'<path class="way" d="{path}"/>', text(MARGIN - 6, y(low) + 4, f"{low:,.0f}", "end"),
             text(MARGIN - 6, y(high) + 4, f"{high:,.0f}", "end"),
             text(MARGIN, HEIGHT - MARGIN + 22, day(found.legs[0].window.test_start), "start"),
-            text(WIDTH - 20, HEIGHT - MARGIN + 22, day(found.legs[-1].window.stitch_end), "end")]
+            text(WIDE - 20, HEIGHT - MARGIN + 22, day(found.legs[-1].window.stitch_end), "end")]
     return section("Out-of-sample equity, stitched",
                    soft("Each leg begins flat with the equity that the leg before left; lines are seams. Every "
                         "position was closed before its seam, with costs."),
-                   svg("".join(body), "out-of-sample equity"))
+                   svg("".join(body), "out-of-sample equity", WIDE))
 
 
 def thinned(values: np.ndarray) -> list[int]:

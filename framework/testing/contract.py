@@ -9,6 +9,7 @@ from typing import Any
 
 from framework.errors import ConfigError
 from framework.parameters import Param, Plugin
+from framework.strategy import Strategy
 from framework.testing.report import Failed
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -33,7 +34,20 @@ def check_contract(cls: type[Plugin], needs_high: bool) -> str:
         values = cls.validate({})
     except ConfigError as error:
         raise Failed(f"the defaults are refused: {error}") from error
+    check_constraints(cls)
     return ", ".join(f"{name} = {value!r}" for name, value in values.items()) or "no parameters"
+
+
+def check_constraints(cls: type[Plugin]) -> None:
+    """Raise Failed when a strategy declares a constraint that is none, or that its own defaults do not satisfy."""
+    if not issubclass(cls, Strategy):
+        return
+    try:
+        doubts = cls().doubts()
+    except ConfigError as error:
+        raise Failed(f"constraints = {cls.constraints!r}: {error}") from error
+    if doubts:
+        raise Failed(f"the defaults do not satisfy its own constraints: {doubts[0]}")
 
 
 def check_refusals(cls: type[Plugin]) -> str:

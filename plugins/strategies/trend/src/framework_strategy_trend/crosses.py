@@ -14,6 +14,7 @@ class MaCross(Strategy):
     name = "ma_cross"
     fast = Param(20, low=2, high=200, doc="bars of the fast average")
     slow = Param(50, low=3, high=400, doc="bars of the slow average")
+    constraints = ("fast < slow",)
 
     def indicators(self, bars: Bars) -> Mapping[str, Expression]:
         """Return the two averages of the close."""
@@ -40,6 +41,7 @@ class EmaCross(Strategy):
     fast = Param(12, low=2, high=200, doc="bars of the fast average")
     slow = Param(26, low=3, high=400, doc="bars of the slow average")
     stop_atr = Param(2.0, low=0.1, high=20.0, doc="distance of the stop below the close, in ATRs of 14 bars")
+    constraints = ("fast < slow",)
 
     def indicators(self, bars: Bars) -> Mapping[str, Expression]:
         """Return the two averages of the close and the average true range."""

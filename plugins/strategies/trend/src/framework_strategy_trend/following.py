@@ -22,6 +22,7 @@ class TrendFollowing(Strategy):
     trail_percent = Param(2.0, low=0.1, high=50.0, doc="distance of the trailing stop, percent of the close")
     trail_after_percent = Param(2.0, low=0.0, high=50.0, doc="profit that starts the trail, percent of the close")
     shorts = Param(True, doc="whether falling trends are joined too")
+    constraints = ("fast < middle", "middle < slow")
 
     def indicators(self, bars: Bars) -> Mapping[str, Expression]:
         """Return the three averages of the close and the trend strength."""

@@ -26,6 +26,7 @@ class Momentum(Strategy):
     stop_atr = Param(2.0, low=0.1, high=20.0, doc="distance of the stop, in ATRs of 14 bars")
     target_atr = Param(3.0, low=0.1, high=50.0, doc="distance of the target, in ATRs")
     shorts = Param(True, doc="whether falls are joined too")
+    constraints = ("rsi_from < rsi_to",)
 
     def indicators(self, bars: Bars) -> Mapping[str, Expression]:
         """Return RSI 14, the histogram of MACD (12, 26, 9), ADX 14 and ATR 14."""
@@ -67,6 +68,7 @@ class MomentumScalper(Strategy):
     bars_held = Param(20, low=1, high=500, doc="bars after which a position is closed")
     cooldown = Param(2, low=0, high=100, doc="bars without an entry after the one in which a position ended")
     shorts = Param(True, doc="whether falls are ridden too")
+    constraints = ("fast < slow",)
     state: ClassVar[Mapping[str, Any]] = {"ended": -1e9}
 
     def indicators(self, bars: Bars) -> Mapping[str, Expression]:

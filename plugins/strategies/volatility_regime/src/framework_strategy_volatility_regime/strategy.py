@@ -37,6 +37,7 @@ class VolatilityRegime(Strategy):
     target_atr = Param(5.0, low=0.1, high=50.0, doc="distance of the target, in ATRs")
     trail_atr = Param(1.5, low=0.1, high=20.0, doc="distance of the trailing stop, in ATRs")
     trail_after_atr = Param(0.5, low=0.0, high=20.0, doc="profit that starts the trail, in ATRs")
+    constraints = ("fast < slow", "normal_below <= extreme_from")
 
     def indicators(self, bars: Bars) -> Mapping[str, Expression]:
         """Return what `decide` reads; the level looks at the bars before this one."""

@@ -32,7 +32,7 @@ LONGEST = 500
 
 @attrs.frozen
 class Constraint:
-    """A condition that every trial satisfies.
+    """A condition between parameters.
 
     text: as written. names: the parameters it reads. function: their values -> whether it holds.
     """
