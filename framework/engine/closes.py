@@ -5,10 +5,9 @@ docs/fills.md tells the rules in words under *Close*.
 
 from __future__ import annotations
 
-import numpy as np
-
 from framework.boundary.jit import kernel
 from framework.engine.due import append_due, fill_due
+from framework.engine.events import bar_of, symbol_of
 from framework.engine.layout import AT_CLOSE, WAITS_CLOSE
 from framework.engine.matching import RUNNING
 from framework.engine.prices import MARKET_ON_CLOSE
@@ -19,12 +18,12 @@ def match_close(s, t, first, last, time):
     """Fill market-on-close orders at the closes of the events [first, last), reductions of all symbols first."""
     count = 0
     for event in range(first, last):
-        count = collect_closing(s, t, np.int64(t.event_symbol[event]), t.event_bar[event], count)
+        count = collect_closing(s, t, symbol_of(t, event), bar_of(t, event), count)
     fill_due(s, t, count, time, AT_CLOSE)
     if s.account[0].status != RUNNING:
         return
     for event in range(first, last):
-        keep_waiting(s, np.int64(t.event_symbol[event]))
+        keep_waiting(s, symbol_of(t, event))
 
 
 @kernel

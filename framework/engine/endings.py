@@ -5,9 +5,8 @@ docs/fills.md tells the rules in words under *The end of a symbol*.
 
 from __future__ import annotations
 
-import numpy as np
-
 from framework.boundary.jit import kernel
+from framework.engine.events import bar_of, symbol_of
 from framework.engine.layout import AT_CLOSE, FOREVER
 from framework.engine.ledger import MARKET, refresh, see_rows
 from framework.engine.matching import RUNNING, fill_price, settle
@@ -24,10 +23,10 @@ def end_symbols(s, t, first, last, time):
     """End the symbols of the closing group [first, last) that have their last close in it."""
     account = s.account[0]
     for event in range(first, last):
-        number = np.int64(t.event_symbol[event])
+        number = symbol_of(t, event)
         symbol = s.symbols[number]
         if symbol.final == first:
-            symbol.bar, symbol.ended = t.event_bar[event], 1
+            symbol.bar, symbol.ended = bar_of(t, event), 1
             for i in range(s.symbol_first[number], s.symbol_first[number + 1]):
                 slot = s.slots[s.symbol_slots[i]]
                 if t.detail.size > 1 and slot.qty != 0.0 and slot.walked != symbol.bar:

@@ -10,14 +10,13 @@ The indicators are columns that were computed before; the step reads them at the
 
 from __future__ import annotations
 
-import numpy as np
-
 from framework.boundary.jit import entry, inlined
 from framework.engine.blocks import open_state, open_tape
 from framework.engine.cash import pay
 from framework.engine.closes import match_close
 from framework.engine.decide import decide_slot, decide_universe
 from framework.engine.endings import end_symbols
+from framework.engine.events import bar_of, closes, end_of_group, symbol_of, time_of
 from framework.engine.guards import is_alarmed, place_partials, protect, watch
 from framework.engine.intake import take_intents
 from framework.engine.layout import WAITS_CLOSE
@@ -29,20 +28,9 @@ from framework.engine.matching import match_range
 from framework.engine.opens import match_open
 from framework.engine.quiet import pass_quiet
 from framework.engine.room import logs_have_room, marks_have_room
-from framework.model.enums import EventKind, Status
+from framework.model.enums import Status
 
-CLOSE = int(EventKind.CLOSE)
 RUNNING, FULL, FAULT = int(Status.RUNNING), int(Status.FULL), int(Status.FAULT)
-
-
-@inlined
-def end_of_group(t, first):
-    """Return the event behind the group that `first` begins: equal time, equal kind."""
-    time, kind = t.event_time[first], t.event_kind[first]
-    last = first + 1
-    while last < t.event_time.size and t.event_time[last] == time and t.event_kind[last] == kind:
-        last += 1
-    return last
 
 
 @inlined
@@ -57,9 +45,9 @@ def decide_group(s, t, awake, time):
             continue
         for i in range(awake):
             event = s.active[i]
-            slot_number = s.slot_of[number, np.int64(t.event_symbol[event])]
+            slot_number = s.slot_of[number, symbol_of(t, event)]
             if slot_number >= 0:
-                count = decide_slot(s, t, slot_number, t.event_bar[event], count, time)
+                count = decide_slot(s, t, slot_number, bar_of(t, event), count, time)
     for number in range(s.strategies.size):
         if s.strategies[number].decide_all != 0:
             count = decide_universe(s, t, number, count, time)
@@ -81,9 +69,9 @@ def close_group(s, t, first, last, time):
             expire(s, time - 1, time)
         waiting = 0
         for event in range(first, last):
-            number = np.int64(t.event_symbol[event])
-            if not rests(t, s.symbols[number], t.event_bar[event]):
-                match_range(s, t, number, t.event_bar[event])
+            number = symbol_of(t, event)
+            if not rests(t, s.symbols[number], bar_of(t, event)):
+                match_range(s, t, number, bar_of(t, event))
                 waiting |= s.symbols[number].waiting
         if waiting & WAITS_CLOSE:
             match_close(s, t, first, last, time)
@@ -97,7 +85,7 @@ def close_group(s, t, first, last, time):
     if account.status == RUNNING and s.settings[0].maintenance > 0.0:
         call_margin(s, time)
     if account.status == RUNNING and is_alarmed(s):
-        watch(s, t, t.event_bar[first], time)
+        watch(s, t, bar_of(t, first), time)
     if awake > 0 and account.status == RUNNING:
         decide_group(s, t, awake, time)
 
@@ -126,8 +114,8 @@ def advance(state, tape, first, last):
         if not marks_have_room(s):
             return first, FULL
         end = end_of_group(t, first)
-        time = t.event_time[first]
-        if t.event_kind[first] == CLOSE:
+        time = time_of(t, first)
+        if closes(t, first):
             close_group(s, t, first, end, time)
         else:
             begun = account.begun

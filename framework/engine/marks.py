@@ -6,6 +6,7 @@ import numpy as np
 
 from framework.boundary.jit import inlined
 from framework.engine.cash import charge_nights, pay
+from framework.engine.events import bar_of, symbol_of
 from framework.engine.ledger import mark_account, mark_slot, revalue, roll_day
 from framework.engine.orders import trail_stop
 from framework.engine.tax import settle_taxes
@@ -37,10 +38,10 @@ def mark_group(s, t, first, last, time):
 
     Returns how many symbols have a slot that is to be asked; their events are in s.active.
     """
-    roll_day(s, np.int64(t.account_day[t.event_bar[first]]))
+    roll_day(s, np.int64(t.account_day[bar_of(t, first)]))
     awake = 0
     for event in range(first, last):
-        if mark_symbol(s, t, np.int64(t.event_symbol[event]), t.event_bar[event]):
+        if mark_symbol(s, t, symbol_of(t, event), bar_of(t, event)):
             s.active[awake] = event
             awake += 1
     if s.account[0].flow_due <= time:
@@ -48,6 +49,6 @@ def mark_group(s, t, first, last, time):
         if s.account[0].tax_due <= time:
             settle_taxes(s, t, time)
     if s.settings[0].accrues != 0:
-        charge_nights(s, t, t.event_bar[first], time)
+        charge_nights(s, t, bar_of(t, first), time)
     mark_account(s, time)
     return awake

@@ -178,6 +178,8 @@ def settle(s, t, slot_number, k, qty, price, reference, fee, row, time, phase, g
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     order = s.working[slot_number, k]
+    s.parent[0] = order
+    parent = s.parent[0]
     slippage = abs(price - reference) * qty * symbol.multiplier
     has_ended = execute(s, slot_number, order.side, qty, price, fee, slippage, order.role, symbol.bar, time, phase)
     write_fill(s, slot_number, order, qty, price, reference, fee, slippage, time, gapped, is_cross)
@@ -191,8 +193,6 @@ def settle(s, t, slot_number, k, qty, price, reference, fee, row, time, phase, g
         slot.partial_share = order.partial_share if makes_bracket else 0.0
     if makes_bracket:
         order.bracketed = 1
-    s.parent[0] = order
-    parent = s.parent[0]
     if has_ended if is_protective(order) else is_dust(order.remaining, symbol.lot):
         end_order(s, slot_number, k, FILLED, time)
     elif is_cut:

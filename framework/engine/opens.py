@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from framework.boundary.jit import kernel
 from framework.engine.cash import pay
 from framework.engine.due import append_due, fill_due
+from framework.engine.events import bar_of, symbol_of
 from framework.engine.layout import AT_OPEN, WAITS_CHANCE, WAITS_MOVE, WAITS_SESSION
 from framework.engine.ledger import MARKET, ROLE_STOP, refresh, rests
 from framework.engine.lifetime import FOK, begin_session, end_chances, expire
@@ -161,28 +160,28 @@ def match_open(s, t, first, last, time):
         expire(s, time, time)
     active = 0
     for event in range(first, last):
-        number = np.int64(t.event_symbol[event])
+        number = symbol_of(t, event)
         symbol = s.symbols[number]
-        if not rests(t, symbol, t.event_bar[event]):
+        if not rests(t, symbol, bar_of(t, event)):
             s.active[active] = event
             active += 1
-            symbol.bar = t.event_bar[event]
+            symbol.bar = bar_of(t, event)
             begin_bar(s, t, number, symbol.bar)
     count = 0
     for i in range(active):
-        number, bar = np.int64(t.event_symbol[s.active[i]]), t.event_bar[s.active[i]]
+        number, bar = symbol_of(t, s.active[i]), bar_of(t, s.active[i])
         if s.symbols[number].working > 0:
             count = collect_due(s, t, number, bar, count, time)
     for i in range(active):
         event = s.active[i]
-        number = np.int64(t.event_symbol[event])
+        number = symbol_of(t, event)
         if s.symbols[number].working > 1 and s.symbol_first[number + 1] - s.symbol_first[number] > 1:
-            cross_internally(s, t, number, t.event_bar[event], time)
+            cross_internally(s, t, number, bar_of(t, event), time)
     fill_due(s, t, count, time, AT_OPEN)
     if account.status != RUNNING:
         return
     for i in range(active):
-        number = np.int64(t.event_symbol[s.active[i]])
+        number = symbol_of(t, s.active[i])
         if s.symbols[number].waiting & WAITS_CHANCE:
             end_chances(s, number, time)
 

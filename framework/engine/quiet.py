@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from framework.boundary.jit import inlined, kernel
 from framework.boundary.tables import prefetch
+from framework.engine.events import bar_of, closes, is_lone, symbol_of, time_of
 from framework.engine.guards import is_alarmed, watch
 from framework.engine.layout import FOREVER
 from framework.engine.ledger import mark_account, rests, write_mark
 from framework.engine.marks import mark_symbol
 from framework.engine.room import logs_have_room
-from framework.model.enums import EventKind, Status
+from framework.model.enums import Status
 
-CLOSE, RUNNING = int(EventKind.CLOSE), int(Status.RUNNING)
+RUNNING = int(Status.RUNNING)
 
 
 @kernel
@@ -28,7 +27,7 @@ def pass_quiet(s, t, first, last):
         return first
     room = s.marks.size - s.margins[4] - account.marks if settings.log_marks else FOREVER
     quiet_until = min(account.flow_due, account.expiry) if account.working > 0 else account.flow_due
-    if s.symbols.size == 1 and settings.accrues == 0 and t.event_time[first] >= settings.start:
+    if is_lone(t) and settings.accrues == 0 and time_of(t, first) >= settings.start:
         return pass_bars(s, t, first, last, room, quiet_until)
     return pass_groups(s, t, first, last, room, quiet_until)
 
@@ -40,12 +39,12 @@ def pass_groups(s, t, first, last, room, quiet_until):
     begin, stop, accrues, day = settings.start, settings.end, settings.accrues != 0, account.day
     has_orders = account.working > 0
     while first < last and account.status == RUNNING and room > 0:
-        time = t.event_time[first]
+        time = time_of(t, first)
         if time >= quiet_until:
             break
-        bar = t.event_bar[first]
-        if t.event_kind[first] != CLOSE:
-            if has_orders and not rests(t, s.symbols[np.int64(t.event_symbol[first])], bar):
+        bar = bar_of(t, first)
+        if not closes(t, first):
+            if has_orders and not rests(t, s.symbols[symbol_of(t, first)], bar):
                 break
             first += 1
             continue
@@ -55,7 +54,7 @@ def pass_groups(s, t, first, last, room, quiet_until):
         if end == first:
             break
         for event in range(first, end):
-            mark_symbol(s, t, np.int64(t.event_symbol[event]), t.event_bar[event])
+            mark_symbol(s, t, symbol_of(t, event), bar_of(t, event))
         mark_account(s, time)
         room -= 1
         if account.status == RUNNING and is_alarmed(s):
@@ -69,8 +68,8 @@ def pass_groups(s, t, first, last, room, quiet_until):
 def end_of_quiet_group(s, t, first, time, is_asking, has_orders):
     """Return the event behind the closing group at `first`; `first` when a slot is awake or an order touched."""
     event = first
-    while event < t.event_time.size and t.event_time[event] == time and t.event_kind[event] == CLOSE:
-        bar, symbol = t.event_bar[event], s.symbols[np.int64(t.event_symbol[event])]
+    while event < t.event_time.size and time_of(t, event) == time and closes(t, event):
+        bar, symbol = bar_of(t, event), s.symbols[symbol_of(t, event)]
         if (is_asking and symbol.asleep_until <= bar) or (has_orders and not rests(t, symbol, bar)):
             return first
         event += 1
@@ -105,7 +104,8 @@ def pass_bars(s, t, first, last, room, quiet_until):
         if account.status != RUNNING:
             return 2 * bar - 1
     event = max(first, 2 * bar)
-    if event < last and event == 2 * bar and t.open_time[bar] < quiet_until and rests(t, symbol, bar):
+    is_early = quiet_until == FOREVER or t.open_time[bar] < quiet_until
+    if event < last and event == 2 * bar and is_early and rests(t, symbol, bar):
         event += 1
     return event
 
@@ -197,10 +197,5 @@ def pass_held(s, t, bar, end, slot_number):
 @inlined
 def prefetch_group(t, bar):
     """Ask for what the close of a bar and the next open will read, on a tape of one symbol."""
-    event = 2 * bar + 1
-    prefetch(t.event_time, event)
-    prefetch(t.event_kind, event)
-    prefetch(t.event_symbol, event)
-    prefetch(t.event_bar, event)
     prefetch(t.open, bar + 1)
     prefetch(t.open_time, bar + 1)
