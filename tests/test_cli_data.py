@@ -104,6 +104,19 @@ def test_check_looks_at_every_file_and_names_the_rows(call: Call) -> None:
     assert call("check", "bars/A.csv", "--stamp", "open")[0] == 0
 
 
+def test_check_tells_every_rule_that_a_file_breaks(call: Call) -> None:
+    """A double row and a negative volume: both are told, each with its count and its rows."""
+    write("A.csv", *GOOD[:2], GOOD[1], "2024-01-01 02:00,12,14,11,13,-7")
+    code, answer, _ = call("check", "A.csv", "--stamp", "open")
+    assert code == 1
+    (one,) = answer["files"]
+    first, second = one["faults"]
+    assert "2 of 4 rows refused; rule: one row a time\n  row 2:" in first
+    assert "1 of 3 rows refused; rule: volume is not negative\n  row 4:" in second
+    assert first in one["error"]
+    assert second in one["error"]
+
+
 def test_one_refused_file_keeps_the_others_out(call: Call) -> None:
     """Nothing is written unless all of it is accepted."""
     write("bars/A.csv", *GOOD)

@@ -292,6 +292,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     path = Path(path)
     document = apply_overrides(read_document(path), overrides)
     try:
+        refuse_no_symbols(document.get("data"))
         config = config_from_dict(document, path.parent)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
@@ -343,6 +344,17 @@ def config_from_dict(document: Mapping[str, Any], folder: str | Path = ".") -> C
         folder=Path(folder),
         **sections,
     )
+
+
+def refuse_no_symbols(section: Any) -> None:
+    """Raise ConfigError for a section [data] that somebody wrote with an empty list of symbols.
+
+    A recorded configuration has one where none were named.
+    """
+    symbols = section.get("symbols") if isinstance(section, Mapping) else None
+    if isinstance(symbols, list | tuple) and not symbols:
+        raise ConfigError("[data] symbols = [] names no symbol; leave the key out for all that the source has, or name "
+                          'some, such as symbols = ["AAPL"]')
 
 
 def section_of(kind: type[Any], value: Any) -> Any:

@@ -147,7 +147,8 @@ def import_command(paths: tuple[str, ...], catalogue: Path, replace: bool, verbo
 def check_command(paths: tuple[str, ...], verbose: bool, as_json: bool, **flags: Any) -> int:
     """Check files of bars as `import` does, without importing them.
 
-    Every file is looked at; the rows that are refused are named by their number. Exit code 1 when a file is refused.
+    Every file is looked at, and every rule that its rows break is told with their numbers. Exit code 1 when a file is
+    refused.
     """
     from framework.data.vendor import files_of
 
@@ -174,8 +175,8 @@ def checked(path: Path, reading: Reading) -> dict[str, Any]:
     try:
         entries = [shown(entry_of(series, path.name)) for series in reading.read(path)]
     except DataError as error:
-        return {"file": str(path), "passed": False, "error": str(error), "series": []}
-    return {"file": str(path), "passed": True, "error": "", "series": entries}
+        return {"file": str(path), "passed": False, "error": str(error), "faults": list(error.faults), "series": []}
+    return {"file": str(path), "passed": True, "error": "", "faults": [], "series": entries}
 
 
 @command.command("list")

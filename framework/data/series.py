@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -164,7 +164,7 @@ def value_faults(columns: Mapping[str, Floats]) -> Iterator[Fault]:
     yield Fault(volume < 0, "volume is not negative", DROP)
     yield Fault(high < low, "high is not below low", DROP)
     outside = (np.maximum(open_, close) > high) | (np.minimum(open_, close) < low)
-    yield Fault(outside, "open and close lie between low and high", WIDEN)
+    yield Fault(outside & (high >= low), "open and close lie between low and high", WIDEN)
 
 
 def order_faults(open_time: Ints, close_time: Ints) -> Iterator[Fault]:
@@ -206,6 +206,14 @@ def refusal(where: str, fault: Fault, rows: Ints, show: Callable[[int], str]) ->
     if len(broken) > ROWS_SHOWN:
         lines.append(f"  and {len(broken) - ROWS_SHOWN} more")
     return DataError("\n".join([*lines, f"mend: {fault.mend} (the first row of data is row 1)"]))
+
+
+def all_refused(where: str, errors: Sequence[DataError]) -> DataError:
+    """Return one error for all rules that were broken; a single one is told as it is."""
+    if len(errors) == 1:
+        return errors[0]
+    faults = [fault for error in errors for fault in error.faults]
+    return DataError("\n".join([f"{where}: {len(faults)} rules are broken", *faults]), faults=faults)
 
 
 def check_series(series: BarSeries, where: str = "") -> None:
