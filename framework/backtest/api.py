@@ -13,15 +13,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from framework import plugins
-from framework.backtest.config import (
-    KNOWN,
-    Config,
-    Run,
-    config_from_dict,
-    load_config,
-    refuse_no_symbols,
-    use_of,
-)
+from framework.backtest.config import KNOWN, Config, Run, config_from_dict, load_config, use_of
+from framework.backtest.fields import refuse_no_symbols
 from framework.backtest.overrides import merged
 from framework.data.frames import tape_from_frames
 from framework.data.ingest import ReadOptions

@@ -26,6 +26,7 @@ from framework.backtest.fields import (
     moment,
     number,
     plugin_name,
+    refuse_no_symbols,
     shown,
     table,
     text,
@@ -344,17 +345,6 @@ def config_from_dict(document: Mapping[str, Any], folder: str | Path = ".") -> C
         folder=Path(folder),
         **sections,
     )
-
-
-def refuse_no_symbols(section: Any) -> None:
-    """Raise ConfigError for a section [data] that somebody wrote with an empty list of symbols.
-
-    A recorded configuration has one where none were named.
-    """
-    symbols = section.get("symbols") if isinstance(section, Mapping) else None
-    if isinstance(symbols, list | tuple) and not symbols:
-        raise ConfigError("[data] symbols = [] names no symbol; leave the key out for all that the source has, or name "
-                          'some, such as symbols = ["AAPL"]')
 
 
 def section_of(kind: type[Any], value: Any) -> Any:

@@ -223,3 +223,14 @@ def checked_table(where: str, value: Any) -> dict[str, Any]:
         if not isinstance(key, str):
             raise ConfigError(f"{where} has the key {shown(key)}; every key must be a text")
     return dict(value)
+
+
+def refuse_no_symbols(section: Any) -> None:
+    """Raise ConfigError for a section [data] that somebody wrote with an empty list of symbols.
+
+    A recorded configuration has one where none were named.
+    """
+    symbols = section.get("symbols") if isinstance(section, Mapping) else None
+    if isinstance(symbols, list | tuple) and not symbols:
+        raise ConfigError("[data] symbols = [] names no symbol; leave the key out for all that the source has, or name "
+                          'some, such as symbols = ["AAPL"]')

@@ -36,8 +36,8 @@ class StrategyUse:
 
     def __attrs_post_init__(self) -> None:
         if self.symbols == ():
-            raise ConfigError(f"[strategy] {self.name}: symbols = [] names no symbol; leave the key out for all of [data],"
-                              " or leave the strategy out")
+            raise ConfigError(f"[strategy] {self.name}: symbols = [] names no symbol; leave the key out for all of "
+                              "[data], or leave the strategy out")
         if self.trained_from is None:
             return
         if self.trained_until is None:
