@@ -373,6 +373,14 @@ def test_a_strategy_on_no_symbols_is_refused() -> None:
         config_from_dict({"data": {"source": "csv"}, "strategy": {"name": "x", "symbols": []}})
 
 
+@pytest.mark.parametrize("name", ["mine.py", "strategies/mine.py:Mine", "mine:Mine", "mine.strategies.Mine"])
+def test_a_strategy_named_by_its_file_is_refused_with_the_ways_to_run_it(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config_from_dict({"data": {"source": "csv"}, "strategy": {"name": name}})
+    for way in ("framework new strategy NAME", "pip install -e NAME", "framework.backtest(..., strategy=MyStrategy)"):
+        assert way in str(caught.value)
+
+
 def test_an_empty_file_is_refused_for_what_it_lacks(write: Any) -> None:
     with pytest.raises(ConfigError, match=r"my_run\.toml: the section \[data\] is missing"):
         load_config(write(""))

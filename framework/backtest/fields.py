@@ -15,9 +15,13 @@ from typing import Any
 import attrs
 
 from framework.errors import ConfigError, did_you_mean
+from framework.plugins import OWN_STRATEGY
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list",
           dict: "a table", type(None): "nothing"}
+
+_OF_CODE = re.compile(r"[./\\:]")
+"""What a file, a module or a class in one has in its name, and a plug-in has not."""
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
@@ -182,6 +186,9 @@ def plugin_name(default: Any = attrs.NOTHING) -> Any:
     """The name of a plug-in."""
 
     def check(where: str, value: Any) -> str:
+        if isinstance(value, str) and where.startswith("[strategy]") and _OF_CODE.search(value):
+            raise ConfigError(f"{where} = {value!r} is the place of code, and a configuration runs no file that it "
+                              f"names; it must be the name of an installed strategy. {OWN_STRATEGY}")
         if not isinstance(value, str) or not NAME.match(value):
             raise wrong(where, value, "the name of a plug-in, such as 'ema_cross'")
         return value
