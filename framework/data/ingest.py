@@ -379,9 +379,8 @@ def _refuse_finer(draft: Draft, placed: Placed) -> None:
     raise DataError(
         f'{draft.where}: timeframe = "{asked}", but the rows are {own} apart; rule: the timeframe of a table is that '
         f'of its rows, which are not put together unasked; mend: timeframe = "{own}" for bars as they are, of which an '
-        f'indicator sees longer ones by bars.timeframe("{asked}"); or timeframe = "{asked}" with detail_timeframe = '
-        f'"{own}" in [data], which makes bars of {asked} of them; or in Python resample(series, "{asked}") of '
-        "framework.data"
+        f'indicator sees longer ones by bars.timeframe("{asked}"); or detail_timeframe = "{own}" beside the timeframe '
+        f'in [data], which makes bars of {asked} of them; or in Python resample(series, "{asked}") of framework.data'
     )
 
 
