@@ -179,8 +179,9 @@ class Stage:
 
     @property
     def notes(self) -> list[str]:
-        """What the user is told once: plug-ins that could not be compiled."""
-        return self._simulation.notes if self._simulation is not None else []
+        """What the user is told once: plug-ins that could not be compiled, and why."""
+        plugs = self._simulation.plugs if self._simulation is not None else []
+        return list(dict.fromkeys(plug.note for plug in plugs if plug.note))
 
     def _prepared(self, parts: Parts) -> Simulation:
         """Return the simulation at its first event with these plug-ins' parameters."""
