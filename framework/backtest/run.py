@@ -320,6 +320,8 @@ def notes_of(tape: Tape, simulation: Simulation, strategies: Sequence[str], rule
     if simulation.state.settings["own_volume"][0]:
         notes.append('[fills] volume_basis = "bar": fills were reckoned with the volume of their own bar, which nobody '
                      "knew then; such a result is for comparison only")
+    if tape.without_volume:
+        notes.append(f"the data of {', '.join(tape.without_volume)} have no volume: fills are not limited by any")
     notes += [str(report) for report in tape.repairs if report != RepairReport(report.symbol)]
     return notes
 

@@ -190,7 +190,8 @@ def checked(path: Path, reading: Reading) -> dict[str, Any]:
     from framework.data.catalogue import entry_of
 
     try:
-        entries = [shown(entry_of(series, path.name)) for series in reading.read(path)]
+        read = reading.read(path)
+        entries = [shown(entry_of(series, path.name)) | {"has_volume": series.has_volume} for series in read]
     except DataError as error:
         return {"file": str(path), "passed": False, "error": str(error), "faults": list(error.faults), "series": []}
     return {"file": str(path), "passed": True, "error": "", "faults": [], "series": entries}
@@ -292,6 +293,8 @@ def counted(entry: Mapping[str, Any]) -> str:
     told = [f"{name} {count}" for name, count in entry["repairs"].items()]
     if entry["missing"]:
         told.append(f"missing {entry['missing']} in {entry['gaps']} place{'s' if entry['gaps'] > 1 else ''}")
+    if not entry["has_volume"]:
+        told.append("no volume")
     return f" ({', '.join(told)})" if told else ""
 
 

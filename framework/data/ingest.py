@@ -190,8 +190,8 @@ def read_series(
 ) -> BarSeries:
     """Return the bars in a table.
 
-    frame: a column of times and one each of open, high, low, close and volume.  timeframe: None takes the most common
-    spacing.  where: the source, for messages.  row: the number of each row at its source, by default from 1.
+    frame: a column of times and one each of open, high, low, close and, if known, volume.  timeframe: None takes the
+    most common spacing.  where: the source, for messages.  row: the number of each row at its source, from 1 if None.
     Raises DataError for every rule that rows break and no repair covers; ConfigError for options that conflict.
     """
     names = find_columns(frame.columns, options.columns, where)
@@ -199,7 +199,7 @@ def read_series(
     if not len(frame):
         raise DataError(f"{where}: no rows; rule: at least one")
     number = np.arange(1, len(frame) + 1) if row is None else row
-    read = [*FIELDS, *(name for name in BOOK_FIELDS if name in names)]
+    read = [name for name in (*FIELDS, *BOOK_FIELDS) if name in names]
     raw = {"time": _time_column(frame, names), **{field: frame[names[field]] for field in read}}
     draft = Draft(where, options.repair, number, {}, raw, {})
     stamps, placed, missing = None, None, np.zeros(0, dtype=np.int64)
@@ -334,6 +334,7 @@ def _read_numbers(draft: Draft) -> None:
                 draft.unread.append(draft.row[unread])
         into = draft.columns if field in FIELDS else draft.book
         into[field] = number.fill_null(np.nan).to_numpy()
+    draft.columns.setdefault("volume", np.full(len(draft.row), np.nan))
 
 
 def _sort(draft: Draft) -> None:

@@ -92,7 +92,7 @@ class BarSeries:
     """The bars of one symbol in one timeframe, in order of time.
 
     timeframe: such as "5m" or "1d".  All arrays have one element a bar: open_time and close_time in ns UTC
-    (datetime64 is accepted), prices in the instrument's currency, volume in its units.
+    (datetime64 is accepted), prices in the instrument's currency, volume in its units, all NaN where none is known.
     book: the order book at each close, by the names of `framework.data.book`; empty without one.
     report: what was repaired on the way here.  `build_tape` checks the values.
     """
@@ -129,6 +129,11 @@ class BarSeries:
         return self.instrument.symbol
 
     @property
+    def has_volume(self) -> bool:
+        """Return whether the volume is known."""
+        return not bool(np.isnan(self.volume).all())
+
+    @property
     def columns(self) -> dict[str, Floats]:
         """Return open, high, low, close and volume by name."""
         return {name: getattr(self, name) for name in FIELDS}
@@ -154,9 +159,12 @@ BOOK = 'correct the rows, or leave their order book out with repair = "book"'
 
 
 def value_faults(columns: Mapping[str, Floats]) -> Iterator[Fault]:
-    """Yield, one after the other, the rules on prices and volume with the rows that break them."""
+    """Yield, one after the other, the rules on prices and volume with the rows that break them.
+
+    A volume that is NaN on every row is that of bars without one.
+    """
     open_, high, low, close, volume = (columns[name] for name in FIELDS)
-    finite = np.isfinite(volume)
+    finite = np.isfinite(volume) | np.isnan(volume).all()
     for price in (open_, high, low, close):
         finite &= np.isfinite(price)
     yield Fault(~finite, "prices and volume are finite numbers", DROP)
