@@ -196,6 +196,10 @@ def test_several_timeframes_of_a_symbol_ask_for_one(call: Call) -> None:
     write("BTC.csv", "2024-01-01,10,12,9,11,5", "2024-01-02,11,13,10,12,6")
     call("import", "BTC.csv")
     assert [entry.timeframe for entry in Catalogue(Path("catalogue")).entries()] == ["1h", "1d"]
+    with pytest.raises(DataError, match=r'not there in 4h; there is: 1h, 1d; mend: detail_timeframe = "1h" beside'):
+        load_tape("catalogue", timeframe="4h")
+    with pytest.raises(DataError, match=r"not there in 30m; there is: 1h, 1d$"):
+        load_tape("catalogue", timeframe="30m")
     with pytest.raises(DataError, match="BTC is there in 1h, 1d"):
         load_tape("catalogue", symbols=["BTC"])
     assert load_tape("catalogue", symbols=["BTC"], timeframe="24h").n_bars == 2
