@@ -143,3 +143,9 @@ def test_one_symbol_without_volume_among_others_is_named() -> None:
     assert evaluate(Bars().volume, tape, 1)[0] == 5.0
     with pytest.raises(DataError, match="an indicator reads the volume of EUR"):
         evaluate(Bars().volume, tape, 0)
+
+
+def test_a_search_says_why_its_trials_fail() -> None:
+    with pytest.raises(ConfigError, match=r"no trial has a value.*participation = 0\.1 limits fills by the volume"):
+        framework.optimize(data={"EUR": table()}, stamp="open", strategy="ma_cross", sampler="grid", min_trades=0,
+                           space={"fast": [2, 3], "slow": [5]}, fills={"participation": 0.1})

@@ -14,7 +14,6 @@ from framework.backtest.config import Account, Fees, Fills
 from framework.backtest.dues import most_cash_flows, set_cash_flows, set_endings, set_taxes
 from framework.backtest.fitting import Fitted, must_be_trained
 from framework.backtest.tax import Tax
-from framework.backtest.volume import refuse_missing_volume
 from framework.boundary.adapter import RECORD, RECORDS, RESULT, names_used, with_model
 from framework.data.cash_flows import nights_after
 from framework.data.tape import Tape
@@ -166,7 +165,6 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
         check_names(asked or plug.function, shown_dtype(plug, asked is not None), plug.form, plug.owner)
         plug.interpreted = interpreted or asked is not None
         plug.bind(made)
-    refuse_missing_volume(tape, terms.fills, plugs)
     show_all_to_interpreted(made, plugs)
     nights = nights_after(tape) if made.settings[0]["accrues"] else np.empty(0, np.int32)
     compares = made.settings[0]["correlation_days"] > 0

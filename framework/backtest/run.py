@@ -20,6 +20,7 @@ from framework.backtest.config import Config, Use
 from framework.backtest.fitting import fitted, must_be_trained
 from framework.backtest.result import Counters, Records, Regimes, Result
 from framework.backtest.strategy_section import StrategyUse
+from framework.backtest.volume import refuse_missing_volume
 from framework.boundary.jit import engine_key
 from framework.broker import Broker
 from framework.data.cash_flows import CashFlows, read_cash_flows, refuse_adjusted, with_cash_flows
@@ -94,6 +95,7 @@ def put_together(config: Config, tape: Tape | None = None, interpreted: bool = F
     rules = [make("risk", use, RiskRule) for use in config.risk]
     slippage = slippage_of(config.slippage, tape) if config.slippage else None
     simulation = compose(tape, plans, sizing, rules, slippage, terms_of(config), cache=cache, interpreted=interpreted)
+    refuse_missing_volume(tape, config.fills, simulation.plugs)
     last = int(np.searchsorted(tape.event_time, config.run.end_ns or FOREVER, side="left"))
     return Parts(tape, plans, [sizing, *rules], slippage, simulation, last)
 

@@ -41,6 +41,7 @@ from framework.backtest.run import (
     terms_of,
     trained_plan,
 )
+from framework.backtest.volume import refuse_missing_volume
 from framework.data.tape import Tape
 from framework.engine.layout import FOREVER
 from framework.engine.simulation import Simulation
@@ -195,6 +196,7 @@ class Stage:
             terms = attrs.evolve(self.terms, log_marks=self.setup.objective.mode != LIGHT)
             made = compose(self.setup.tape, parts.plans, parts.sizing, parts.rules, parts.slippage, terms,
                            cache=self.cache, interpreted=self.setup.interpreted)
+            refuse_missing_volume(self.setup.tape, self.setup.config.fills, made.plugs)
             self._simulation, self._signature = made, signature
             self._first = attrs.evolve(made.keep, slots=Slots())
             changing = [*(getattr(made.state, name) for name in KEPT), made.nows.bytes, made.checks.bytes]
