@@ -377,7 +377,7 @@ def test_a_strategy_on_no_symbols_is_refused() -> None:
 def test_a_strategy_named_by_its_file_is_refused_with_the_ways_to_run_it(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         config_from_dict({"data": {"source": "csv"}, "strategy": {"name": name}})
-    for way in ("framework new strategy NAME", "pip install -e NAME", "framework.backtest(..., strategy=MyStrategy)"):
+    for way in ("framework new strategy NAME", "framework.backtest(..., strategy=MyStrategy)"):
         assert way in str(caught.value)
 
 
