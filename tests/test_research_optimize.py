@@ -480,6 +480,16 @@ def test_a_notebook_gets_trials_and_best_without_a_folder() -> None:
     assert "11 trials" in repr(found)
 
 
+def test_the_best_configuration_of_all_symbols_can_be_loaded(tmp_path: Path) -> None:
+    """A file says that all symbols are meant by naming none; an empty list would be refused."""
+    rows = ["time,open,high,low,close,volume", *(f"2024-01-{day:02},10,12,9,{9 + day % 3},5" for day in range(1, 31))]
+    (tmp_path / "A.csv").write_text("\n".join(rows) + "\n")
+    framework.optimize(data={"source": "csv", "path": str(tmp_path / "A.csv")}, strategy="ema_cross", min_trades=0,
+                       space={"fast": [2, 3], "slow": [5]}, sampler="grid", objective="Return [%]", out=tmp_path / "s")
+    assert "symbols" not in (tmp_path / "s" / "best.toml").read_text()
+    assert framework.load_config(tmp_path / "s" / "best.toml").data.symbols == ()
+
+
 def test_a_strategy_that_does_not_compile_is_named_once_with_the_reason(tmp_path: Path) -> None:
     """Every trial of such a search is slower: it is said before the start, in the result, its file and its report."""
     class Wordy(Strategy):

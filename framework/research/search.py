@@ -239,6 +239,8 @@ def write_config(config: Config, path: Path, told: str) -> None:
 
     document = config.to_dict()
     own = document["data"]
+    if not own["symbols"]:
+        del own["symbols"]
     if isinstance(own.get("path"), str):
         own["path"] = str((config.folder / own["path"]).resolve())
     head = f"# {told}\n# framework backtest {path.name}\n\n"
