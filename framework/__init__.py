@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from framework.parameters import Param as Param
     from framework.research.audit import Audit as Audit
     from framework.research.audit import audit as audit
+    from framework.research.monte_carlo import MonteCarloResult as MonteCarloResult
+    from framework.research.monte_carlo import monte_carlo as monte_carlo
     from framework.research.optimize import optimize as optimize
     from framework.research.search import Search as Search
     from framework.research.walk_forward import Forward as Forward
@@ -66,6 +68,7 @@ __all__ = [
     "Forward",
     "FrameworkError",
     "Instrument",
+    "MonteCarloResult",
     "Now",
     "Param",
     "PluginError",
@@ -89,6 +92,7 @@ __all__ = [
     "explain",
     "hookimpl",
     "load_config",
+    "monte_carlo",
     "move_stop",
     "optimize",
     "place_limit",
@@ -111,6 +115,7 @@ _HOME = {
     "framework.hookspecs": ("hookimpl",),
     "framework.model.instrument": ("Instrument",),
     "framework.parameters": ("Param",),
+    "framework.research.monte_carlo": ("MonteCarloResult", "monte_carlo"),
     "framework.research.optimize": ("optimize",),
     "framework.research.audit": ("Audit", "audit"),
     "framework.research.search": ("Search",),

@@ -49,7 +49,14 @@ class ConfigError(FrameworkError):
 
 
 class DataError(FrameworkError):
-    """Market data was refused; the message names the source, the rows and the rule."""
+    """Market data was refused; the message names the source, the rows and the rule.
+
+    faults: the message of each rule that was broken; the message of the error itself has them all.
+    """
+
+    def __init__(self, message: str, *, faults: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults) or (message,)
 
 
 class PluginError(FrameworkError):

@@ -36,6 +36,11 @@ HERE = "this session"
 ALLOW = "FRAMEWORK_PLUGINS"
 """The environment variable with the allow-list."""
 
+OWN_STRATEGY = ("A strategy of your own is named once it is installed: `framework new strategy NAME` writes a package "
+                "for the class and says how; from Python the class itself can be handed over, "
+                "framework.backtest(..., strategy=MyStrategy)")
+"""What to do with a class that lies in a file or a notebook."""
+
 KINDS = {
     "strategy": "register_strategies",
     "slippage": "register_slippage_models",
@@ -272,6 +277,8 @@ class Registry:
         package = PACKAGES.get((kind, name))
         if package is not None and package not in {_normal(plugin.distribution) for plugin in self.plugins}:
             message += f". It comes with {package}, which is not installed: pip install {package}"
+        elif package is None and kind == "strategy" and not did_you_mean(name, known):
+            message += f". {OWN_STRATEGY}"
         broken = [plugin for plugin in self.plugins if plugin.state != "ok"]
         if broken:
             message += ". Left out: " + "; ".join(f"{plugin} ({plugin.error})" for plugin in broken)

@@ -12,6 +12,7 @@ import pytest
 
 import framework
 from framework.cli.app import run
+from framework.errors import ConfigError
 from framework.indicators import Bars, Expression, Indicator, sma
 from framework.research.audit import neighbours, settles
 from framework.research.subject import Subject
@@ -115,6 +116,14 @@ def test_an_honest_strategy_has_only_its_costs_to_fear() -> None:
     assert told["look-ahead"] == told["repaint"] == told["history"] == []
     assert list(told) == ["look-ahead", "repaint", "history", "costs", "cliffs"]
     assert found.passed == (not found.findings)
+
+
+def test_a_run_without_a_decision_has_nothing_to_audit() -> None:
+    class Silent(Strategy):
+        name = "silent"
+
+    with pytest.raises(ConfigError, match="nothing to audit: silent never bought or sold"):
+        framework.audit(data={"source": "synthetic", "bars": 100}, symbols=["A"], strategy=Silent)
 
 
 def test_fills_that_see_the_volume_of_their_own_bar_are_found() -> None:

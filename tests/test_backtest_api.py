@@ -266,6 +266,14 @@ def test_bad_arguments_are_refused_with_the_rule(arguments: dict[str, Any], mess
         framework.backtest(**arguments)
 
 
+@pytest.mark.parametrize("arguments", [
+    {"data": "sample", "symbols": []}, {"data": {"source": "sample", "symbols": []}}, {"data": bars(), "symbols": ()},
+])
+def test_an_empty_list_of_symbols_is_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"symbols = \[\] names no symbol"):
+        framework.backtest(strategy="ma_cross", **arguments)
+
+
 def test_data_that_is_no_table_is_refused() -> None:
     with pytest.raises(DataError):
         framework.backtest(data=object(), strategy="ema_cross")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from framework.cli import main
+from framework.cli import main, options
 from framework.data import Catalogue, load_tape
 from framework.data.series import bars_fingerprint
 from framework.errors import DataError
@@ -104,6 +105,37 @@ def test_check_looks_at_every_file_and_names_the_rows(call: Call) -> None:
     assert call("check", "bars/A.csv", "--stamp", "open")[0] == 0
 
 
+def test_check_tells_every_rule_that_a_file_breaks(call: Call) -> None:
+    """A double row and a negative volume: both are told, each with its count and its rows."""
+    write("A.csv", *GOOD[:2], GOOD[1], "2024-01-01 02:00,12,14,11,13,-7")
+    code, answer, _ = call("check", "A.csv", "--stamp", "open")
+    assert code == 1
+    (one,) = answer["files"]
+    first, second = one["faults"]
+    assert "2 of 4 rows refused; rule: one row a time\n  row 2:" in first
+    assert "1 of 3 rows refused; rule: volume is not negative\n  row 4:" in second
+    assert first in one["error"]
+    assert second in one["error"]
+
+
+def test_mends_name_the_flags_of_the_command_line(call: Call) -> None:
+    """The file of a run and the command line say the same thing in two ways; both stand there."""
+    write("A.csv", *GOOD)
+    (one,) = call("check", "A.csv")[1]["files"]
+    assert 'stamp = "open" (--stamp open) or stamp = "close" (--stamp close)' in one["error"]
+    assert one["faults"] == [one["error"]]
+    code, refused, _ = call("import", "A.csv", "--stamp", "open", "--exchange", "XNYS")
+    assert code == 2
+    assert 'timezone = "exchange" (--timezone exchange) for local times' in refused["error"]
+    write("B.csv", GOOD[0].replace("2024-", "24."), header="time,open,high,low,last,volume")
+    (one,) = call("check", "B.csv", "--stamp", "open")[1]["files"]
+    assert 'say columns = { close = "..." } (--column close=...)' in one["error"]
+    write("C.csv", *(f"2024-01-01 00:{minute:02d},10,12,9,11,5" for minute in range(30)))
+    (one,) = call("check", "C.csv", "--stamp", "open", "--timeframe", "1h")[1]["files"]
+    assert 'timeframe = "1m" (--timeframe 1m) for bars as they are' in one["error"]
+    assert "--detail" not in one["error"]
+
+
 def test_one_refused_file_keeps_the_others_out(call: Call) -> None:
     """Nothing is written unless all of it is accepted."""
     write("bars/A.csv", *GOOD)
@@ -164,6 +196,10 @@ def test_several_timeframes_of_a_symbol_ask_for_one(call: Call) -> None:
     write("BTC.csv", "2024-01-01,10,12,9,11,5", "2024-01-02,11,13,10,12,6")
     call("import", "BTC.csv")
     assert [entry.timeframe for entry in Catalogue(Path("catalogue")).entries()] == ["1h", "1d"]
+    with pytest.raises(DataError, match=r'not there in 4h; there is: 1h, 1d; mend: detail_timeframe = "1h" beside'):
+        load_tape("catalogue", timeframe="4h")
+    with pytest.raises(DataError, match=r"not there in 30m; there is: 1h, 1d$"):
+        load_tape("catalogue", timeframe="30m")
     with pytest.raises(DataError, match="BTC is there in 1h, 1d"):
         load_tape("catalogue", symbols=["BTC"])
     assert load_tape("catalogue", symbols=["BTC"], timeframe="24h").n_bars == 2
@@ -220,3 +256,8 @@ def test_the_text_of_each_verb(
     assert last == 'catalogue  catalogue; [data] source = "catalogue", path = "catalogue" reads it'
     assert main(["data", "list"]) == 0
     assert capsys.readouterr().out.splitlines() == [header, row]
+
+
+def test_the_example_in_the_docstring_holds() -> None:
+    assert doctest.testmod(options).attempted == 1
+    assert doctest.testmod(options).failed == 0

@@ -279,3 +279,31 @@ def test_a_run_of_a_table_in_memory_cannot_be_found_again() -> None:
     run = of_result(result)
     with pytest.raises(ConfigError, match="made of a table in memory"):
         load_recorded(run, run.config())
+
+
+def test_a_run_without_a_decision_leaves_a_folder_that_explain_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The averages do not cross within two days of the window; the run is finished, and says whom to ask."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quiet.toml").write_text("""
+[run]
+start = 2020-03-01
+end = 2020-03-02
+[data]
+source = "synthetic"
+bars = 100
+symbols = ["A"]
+timeframe = "1d"
+[strategy]
+name = "ema_cross"
+""")
+    assert main(["backtest", "quiet.toml", "--out", "quiet", "--no-report"]) == 0
+    shown = capsys.readouterr().out
+    assert "no decision in the whole run: ema_cross never bought or sold" in shown
+    assert "framework explain RUN --symbol A --at TIME" in shown
+    recorded = json.loads((tmp_path / "quiet" / "run.json").read_text())
+    assert recorded["status"] == "done"
+    assert any("no decision" in note for note in recorded["notes"])
+    assert main(["explain", "quiet", "--symbol", "A", "--at", "2020-03-01"]) == 0
+    assert "is not true at this bar; it is asked next at" in capsys.readouterr().out

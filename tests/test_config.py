@@ -357,6 +357,30 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
         load_config(path)
 
 
+@pytest.mark.parametrize("overrides", [(), ("data.symbols=[]",)])
+def test_an_empty_list_of_symbols_is_refused_with_the_mend(write: Any, overrides: tuple[str, ...]) -> None:
+    """It used to mean everything; a recorded configuration, which has one where none were named, still loads."""
+    symbols = '["A"]' if overrides else "[]"
+    path = write(f'[data]\nsource = "csv"\nsymbols = {symbols}\n[strategy]\nname = "x"\n')
+    with pytest.raises(ConfigError, match=r"symbols = \[\] names no symbol; leave the key out for all"):
+        load_config(path, overrides)
+    config = config_from_dict({"data": {"source": "csv"}, "strategy": {"name": "x"}})
+    assert config_from_dict(config.to_dict()) == config
+
+
+def test_a_strategy_on_no_symbols_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"\[strategy\] x: symbols = \[\] names no symbol; leave the key out"):
+        config_from_dict({"data": {"source": "csv"}, "strategy": {"name": "x", "symbols": []}})
+
+
+@pytest.mark.parametrize("name", ["mine.py", "strategies/mine.py:Mine", "mine:Mine", "mine.strategies.Mine"])
+def test_a_strategy_named_by_its_file_is_refused_with_the_ways_to_run_it(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config_from_dict({"data": {"source": "csv"}, "strategy": {"name": name}})
+    for way in ("framework new strategy NAME", "framework.backtest(..., strategy=MyStrategy)"):
+        assert way in str(caught.value)
+
+
 def test_an_empty_file_is_refused_for_what_it_lacks(write: Any) -> None:
     with pytest.raises(ConfigError, match=r"my_run\.toml: the section \[data\] is missing"):
         load_config(write(""))

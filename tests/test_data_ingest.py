@@ -1,6 +1,7 @@
 """From a table to valid bars: order, zones, the schedule of exchanges, gaps and values, refused or repaired by name."""
 
 import datetime
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from data_cases import HOUR, LAW, ns
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framework.data import from_frame
+from framework.data import from_frame, resample, tape_from_frames
 from framework.data.gaps import missing_before
 from framework.errors import DataError
 
@@ -158,11 +159,108 @@ def test_the_timeframe_is_the_most_common_spacing():
         load(table(["2024-01-01", "2024-02-01"]), timeframe=None)
 
 
-def test_bars_longer_than_their_spacing_overlap():
-    with pytest.raises(DataError, match="a bar opens when the one before has closed"):
-        load(table(hours(0, 1, 2)), timeframe="2h")
-    kept = load(table(hours(0, 1, 2, 3)), timeframe="2h", repair="drop")
-    assert (opens(kept), kept.report.dropped) == ([0, 2], 2)
+def test_a_bar_that_opens_within_the_one_before_is_refused_or_dropped():
+    times = [*hours(0, 1, 2, 3), "2024-01-01 03:30:00"]
+    with pytest.raises(DataError, match=r"1 of 5 rows refused; rule: a bar opens when the one before has closed"):
+        load(table(times))
+    kept = load(table(times), repair="drop")
+    assert (opens(kept), kept.report.dropped) == ([0, 1, 2, 3], 1)
+
+
+@pytest.mark.parametrize("options", [{}, {"repair": "drop"}, {"gaps": "allow"}])
+@pytest.mark.parametrize(
+    ("times", "exchange", "asked", "own"),
+    [
+        (hours(*range(24)), "24/7", "4h", "1h"),
+        (hours(*range(24)), "24/7", "1d", "1h"),
+        ([f"2024-01-{day:02d}" for day in range(1, 29)], "24/7", "1w", "1d"),
+        ([f"2024-01-0{day}" for day in (2, 3, 4, 5, 8, 9)], "XNYS", "1w", "1d"),
+        ([f"2024-01-0{day} {hour:02d}:30:00-05:00" for day in (2, 3) for hour in range(9, 16)], "XNYS", "1d", "1h"),
+        ([f"2024-01-0{day} {hour:02d}:30:00-05:00" for day in (2, 3, 4) for hour in (9, 13)], "XNYS", "1d", "4h"),
+    ],
+)
+def test_rows_of_a_shorter_timeframe_than_the_one_named_are_refused_with_the_ways_out(
+    times, exchange, asked, own, options
+):
+    """No repair makes longer bars of shorter ones: "drop" would keep the first row of each and call it a bar."""
+    with pytest.raises(DataError) as caught:
+        load(table(times), timeframe=asked, exchange=exchange, **options)
+    told = str(caught.value)
+    assert f'timeframe = "{asked}", but the rows are {own} apart' in told
+    assert f'mend: timeframe = "{own}"' in told
+    assert f'detail_timeframe = "{own}"' in told
+    assert "drop" not in told
+
+
+def test_the_ways_out_of_a_file_that_is_finer_work():
+    """Four hours in one bar: its open is the first one's, its close the last one's, its volume the sum."""
+    data = table(hours(*range(8)), close=[11.0, 11.1, 11.2, 11.3, 11.4, 11.5, 11.6, 11.7])
+    longer = resample(load(data, timeframe="1h"), "4h")
+    assert (longer.close.tolist(), longer.volume.tolist()) == ([11.3, 11.7], [20.0, 20.0])
+    tape = tape_from_frames(data, timeframe="4h", detail_timeframe="1h", stamp="open")
+    assert (tape.close.tolist(), len(tape.details)) == ([11.3, 11.7], 8)
+
+
+@pytest.mark.parametrize("closes", [("13:30", "16:00"), ("12:30", "15:30", "16:00")])
+def test_short_last_bars_of_sessions_are_not_taken_for_a_finer_file(closes):
+    """In bars of 4h of New York every other one lasts two hours and a half, in bars of 3h every third half an hour."""
+    times = [f"2024-01-0{day} {close}:00" for day in (2, 3, 4, 5) for close in closes]
+    timeframe = "4h" if len(closes) == 2 else "3h"
+    series = load(table(times), timeframe=timeframe, stamp="close", exchange="XNYS", timezone="exchange")
+    assert len(series) == len(times)
+
+
+# --- every rule that is broken is told --------------------------------------------------------------------------------
+
+
+def test_every_rule_that_is_broken_is_told_with_its_own_rows():
+    """Each rule has a row of its own; nothing that one of them is taken out for is told again as a hole or a number."""
+    data = table(
+        ["2024-01-01 00:00:00", "nonsense", *hours(2, 3, 5, 4, 4, 6, 7, 8, 9, 12)],
+        open=["10", "10", "ten", *["10"] * 4, "-1", "10", "10", "10", "10"],
+        high=[12.0] * 8 + [8.0, 10.5, 12.0, 12.0],
+        low=[9.0] * 7 + [-2.0] + [9.0] * 4,
+        volume=[5.0] * 3 + [float("nan")] + [5.0] * 6 + [-5.0, 5.0],
+    )
+    with pytest.raises(DataError) as caught:
+        load(data)
+    told = [(fault.partition("rule: ")[2].partition("\n")[0], re.findall(r"row (\d+):", fault))
+            for fault in caught.value.faults]
+    assert told == [
+        ("the time can be read and lies between 1900 and 2100", ["2"]),
+        ("open is a number", ["3"]),
+        ("rows are in order of time", ["6", "7"]),
+        ("one row a time", ["6", "7"]),
+        ("every scheduled bar of 1h on 24/7 is there, but 2 before these are not", ["12"]),
+        ("prices and volume are finite numbers", ["4"]),
+        ("prices are above zero", ["8"]),
+        ("volume is not negative", ["11"]),
+        ("high is not below low", ["9"]),
+        ("open and close lie between low and high", ["10"]),
+    ]
+    assert str(caught.value).startswith("frame of A: 10 rules are broken\n")
+    assert all(fault in str(caught.value) for fault in caught.value.faults)
+
+
+def test_what_ends_the_reading_of_times_does_not_hide_the_numbers():
+    with pytest.raises(DataError) as caught:
+        load(table(hours(0, 1, 2), close=[11.0, 0.0, 11.0], low=[9.0, 0.0, 9.0]), stamp=None)
+    assert len(caught.value.faults) == 2
+    assert "open or the close of bars" in caught.value.faults[0]
+    assert "rule: prices are above zero" in caught.value.faults[1]
+
+
+def test_a_table_whose_rows_are_all_refused_is_told_for_its_rows_alone():
+    with pytest.raises(DataError) as caught:
+        load(table(["a", "b"]))
+    assert len(caught.value.faults) == 1
+    assert "2 of 2 rows refused; rule: the time can be read" in str(caught.value)
+
+
+def test_the_faults_of_every_symbol_of_a_table_are_told():
+    data = {**table([*hours(0, 1), *hours(0, 1)], high=[12.0, 8.0, 8.0, 12.0]), "symbol": ["A", "A", "B", "B"]}
+    with pytest.raises(DataError, match=r"(?s)2 rules are broken.*A: 1 of 2 rows.*row 2:.*B: 1 of 2 rows.*row 3:"):
+        tape_from_frames(data, timeframe="1h", stamp="open")
 
 
 def test_a_missing_bar_is_refused_allowed_or_filled():

@@ -207,3 +207,34 @@ def test_the_section_is_part_of_a_configuration_and_comes_back() -> None:
     assert "monte_carlo" not in config_from_dict(document).to_dict()
     with pytest.raises(ConfigError, match=r"\[monte_carlo\]: unknown key 'path'; did you mean 'paths'"):
         config_from_dict({**document, "monte_carlo": {"path": 20_000}})
+
+
+def test_a_result_its_folder_and_the_command_give_the_same_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """framework.monte_carlo takes the run in memory or on disk, with the settings of its configuration."""
+    monkeypatch.chdir(tmp_path)
+    result = framework.backtest(data={"source": "synthetic", "bars": 900}, symbols=["SYNTH"], timeframe="1h",
+                                strategy="ema_cross", monte_carlo={"horizon": 20}, seed=3)
+    write_run(result, tmp_path / "run", report=False)
+    assert main(["monte-carlo", "run", "--method", "gbm", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    for given in (result, "run", tmp_path / "run"):
+        found = framework.monte_carlo(given, method="gbm")
+        assert (found.steps, found.seed, found.settings.method) == (20, 3, "gbm")
+        assert {name: one.value for name, one in found.estimates.items()} == {
+            name: one["value"] for name, one in told["estimates"].items()}
+
+
+def test_daily_returns_are_simulated_and_anything_else_is_refused() -> None:
+    returns = np.random.default_rng(5).normal(0, 0.01, 300)
+    found = framework.monte_carlo(returns, horizon=10, seed=2)
+    expected = simulate(returns, MonteCarlo(horizon=10), 2)
+    assert {name: one.value for name, one in found.estimates.items()} == {
+        name: one.value for name, one in expected.estimates.items()}
+    with pytest.raises(ConfigError, match=r"run is dict; it must be a Result, the folder of a run, or daily returns"):
+        framework.monte_carlo({})
+    with pytest.raises(ConfigError, match=r"unknown key 'path'; did you mean 'paths'"):
+        framework.monte_carlo(returns, path=20_000)
+    with pytest.raises(ConfigError, match="no run folder at 'nowhere'"):
+        framework.monte_carlo("nowhere")

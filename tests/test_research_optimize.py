@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from datetime import timedelta
@@ -18,6 +19,7 @@ from framework import Param, Strategy, buy, close_position
 from framework.backtest.run import load, run
 from framework.errors import ConfigError, Interrupted
 from framework.indicators import ColumnCache, sma
+from framework.research.forecast import forecast
 from framework.research.journal import NAME, Journal
 from framework.research.neighbourhood import neighbourhood
 from framework.research.objective import FROM_MARKS, FROM_TABLES, make_objective, number_of
@@ -476,6 +478,44 @@ def test_a_notebook_gets_trials_and_best_without_a_folder() -> None:
     assert found.trials["Return [%]"].max() == found.best.values[0]
     assert {"trial", "state", "fast", "slow", "Return [%]", "# Trades", "error"} <= set(found.trials.columns)
     assert "11 trials" in repr(found)
+
+
+def test_the_best_configuration_of_all_symbols_can_be_loaded(tmp_path: Path) -> None:
+    """A file says that all symbols are meant by naming none; an empty list would be refused."""
+    rows = ["time,open,high,low,close,volume", *(f"2024-01-{day:02},10,12,9,{9 + day % 3},5" for day in range(1, 31))]
+    (tmp_path / "A.csv").write_text("\n".join(rows) + "\n")
+    framework.optimize(data={"source": "csv", "path": str(tmp_path / "A.csv")}, strategy="ema_cross", min_trades=0,
+                       space={"fast": [2, 3], "slow": [5]}, sampler="grid", objective="Return [%]", out=tmp_path / "s")
+    assert "symbols" not in (tmp_path / "s" / "best.toml").read_text()
+    assert framework.load_config(tmp_path / "s" / "best.toml").data.symbols == ()
+
+
+def test_a_strategy_that_does_not_compile_is_named_once_with_the_reason(tmp_path: Path) -> None:
+    """Every trial of such a search is slower: it is said before the start, in the result, its file and its report."""
+    class Wordy(Strategy):
+        name = "wordy"
+        days = Param(3, low=1, high=9)
+
+        @staticmethod
+        def decide(now):  # type: ignore[no-untyped-def]
+            if json.dumps({"qty": now.position.qty}) == '{"qty": 0.0}':
+                buy(now, qty=1.0)
+            elif now.position.qty > 0.0:
+                close_position(now)
+
+    found = framework.optimize(data={"source": "synthetic", "bars": 60}, symbols=["A", "B"], strategy=Wordy,
+                               space={"days": [2, 3]}, sampler="grid", min_trades=0, objective="Return [%]",
+                               out=tmp_path / "s")
+    (note,) = found.notes
+    assert note.startswith("wordy.decide runs interpreted: Unknown attribute 'dumps'")
+    assert str(found).count(note) == 1
+    assert json.loads((tmp_path / "s" / "optimize.json").read_text())["notes"] == [note]
+    assert "wordy.decide runs interpreted" in (tmp_path / "s" / "report.html").read_text()
+    assert str(forecast(found.study, 1)).endswith(f"\n* {note}")
+    asked = framework.optimize(data={"source": "synthetic", "bars": 60}, symbols=["A"], strategy=Wordy,
+                               space={"days": [2, 3]}, sampler="grid", min_trades=0, objective="Return [%]",
+                               interpreted=True)
+    assert asked.notes == ()
 
 
 def test_the_section_of_a_configuration_is_kept_as_plain_values() -> None:

@@ -18,7 +18,7 @@ from framework.errors import ConfigError, DataError, StrategyError
 from framework.indicators import sma
 from framework.model.enums import OrderStatus
 from framework.rules import PercentOfEquity
-from framework.strategy import Param, Strategy, buy, close_position, sell
+from framework.strategy import Param, Strategy, buy, close_position, place_limit, sell
 
 
 class Flipping(Strategy):
@@ -43,6 +43,17 @@ class Idle(Strategy):
     """Never has a view."""
 
     name = "idle"
+
+
+class Patient(Strategy):
+    """Waits for a price that never comes, with one order."""
+
+    name = "patient"
+
+    @staticmethod
+    def decide(now):  # type: ignore[no-untyped-def]
+        if now.order_count == 0:
+            place_limit(now, 1, now.bar.close / 1000)
 
 
 class Exposed(Strategy):
@@ -123,12 +134,26 @@ def test_decisions_fall_into_the_window_only() -> None:
     assert placed.max() < np.datetime64("2020-02-11")
 
 
-def test_a_run_in_which_nothing_is_ever_decided_is_an_error_that_says_why() -> None:
-    """A silent strategy is almost always a mistake; too few bars are told apart from conditions never met."""
-    with pytest.raises(ConfigError, match=r"no decision in the whole run: idle never bought or sold in 3000 bars"):
-        run(Idle)
+def test_a_run_in_which_nothing_is_ever_decided_is_done_and_says_so() -> None:
+    """Conditions that are never met are a result; only a run that could not decide at all is an error."""
+    result = run(Idle)
+    assert (result.outcome, len(result.trades), result.stats["Return [%]"]) == ("done", 0, 0.0)
+    (note,) = [text for text in result.stats.footnotes if "no decision" in text]
+    assert "no decision in the whole run: idle never bought or sold in 3000 bars" in note
+    assert "`framework explain RUN --symbol AAA --at TIME`" in note
+    told = framework.explain(result, "AAA", "2020-01-20")
+    assert told["slots"][0]["verdict"] == "asked, and intended nothing"
     with pytest.raises(ConfigError, match=r"needs more bars to warm up than the data has \(1500"):
         run(Flipping, params={"slow": 4_000})
+
+
+def test_orders_that_never_fill_and_orders_that_are_all_refused_are_told_apart() -> None:
+    """A limit far below the market, and a rule that lets nothing through."""
+    (note,) = [text for text in run(Patient).stats.footnotes if "no trade" in text]
+    assert note.startswith("no trade: none of 2 orders was filled; `framework explain RUN")
+    refused = run(Exposed, risk={"position_limits": {"max_shares": 0.0}})
+    assert any("no trade: all of" in text and "orders were refused" in text for text in refused.stats.footnotes)
+    assert not any("no trade" in text for text in run().stats.footnotes)
 
 
 @pytest.mark.parametrize(("settings", "message"), [

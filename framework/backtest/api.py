@@ -14,6 +14,7 @@ import attrs
 
 from framework import plugins
 from framework.backtest.config import KNOWN, Config, Run, config_from_dict, load_config, use_of
+from framework.backtest.fields import refuse_no_symbols
 from framework.backtest.overrides import merged
 from framework.data.frames import tape_from_frames
 from framework.data.ingest import ReadOptions
@@ -75,6 +76,8 @@ def settle(config: Any, data: Any, strategy: Any, settings: Mapping[str, Any]) -
         document["strategy"] = [_use("strategy", one) for one in _several(strategy)]
     for name, value in settings.items():
         _set(document, name, value)
+    refuse_no_symbols(section)
+    refuse_no_symbols(settings)
     made = config_from_dict(document, folder)
     if data is None or section is not None:
         return made, None

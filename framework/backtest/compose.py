@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from framework.backtest.compiling import tell_of_compiling
 from framework.backtest.config import Account, Fees, Fills
 from framework.backtest.dues import most_cash_flows, set_cash_flows, set_endings, set_taxes
 from framework.backtest.fitting import Fitted, must_be_trained
@@ -131,6 +132,7 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     interpreted: call every plug-in as plain Python.  Raises ConfigError for a strategy that names symbols or
     timeframes which the tape does not have, or whose decision reads names that do not exist.
     """
+    tell_of_compiling()
     terms = terms or Terms()
     cache = cache or ColumnCache()
     declared = [declared_by(plan, tape) for plan in plans]

@@ -26,6 +26,7 @@ from framework.backtest.fields import (
     moment,
     number,
     plugin_name,
+    refuse_no_symbols,
     shown,
     table,
     text,
@@ -292,6 +293,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     path = Path(path)
     document = apply_overrides(read_document(path), overrides)
     try:
+        refuse_no_symbols(document.get("data"))
         config = config_from_dict(document, path.parent)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error

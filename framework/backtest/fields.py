@@ -15,9 +15,13 @@ from typing import Any
 import attrs
 
 from framework.errors import ConfigError, did_you_mean
+from framework.plugins import OWN_STRATEGY
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list",
           dict: "a table", type(None): "nothing"}
+
+_OF_CODE = re.compile(r"[./\\:]")
+"""What a file, a module or a class in one has in its name, and a plug-in has not."""
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
@@ -182,6 +186,9 @@ def plugin_name(default: Any = attrs.NOTHING) -> Any:
     """The name of a plug-in."""
 
     def check(where: str, value: Any) -> str:
+        if isinstance(value, str) and where.startswith("[strategy]") and _OF_CODE.search(value):
+            raise ConfigError(f"{where} = {value!r} is the place of code, and a configuration runs no file that it "
+                              f"names; it must be the name of an installed strategy. {OWN_STRATEGY}")
         if not isinstance(value, str) or not NAME.match(value):
             raise wrong(where, value, "the name of a plug-in, such as 'ema_cross'")
         return value
@@ -223,3 +230,14 @@ def checked_table(where: str, value: Any) -> dict[str, Any]:
         if not isinstance(key, str):
             raise ConfigError(f"{where} has the key {shown(key)}; every key must be a text")
     return dict(value)
+
+
+def refuse_no_symbols(section: Any) -> None:
+    """Raise ConfigError for a section [data] that somebody wrote with an empty list of symbols.
+
+    A recorded configuration has one where none were named.
+    """
+    symbols = section.get("symbols") if isinstance(section, Mapping) else None
+    if isinstance(symbols, list | tuple) and not symbols:
+        raise ConfigError("[data] symbols = [] names no symbol; leave the key out for all that the source has, or name "
+                          'some, such as symbols = ["AAPL"]')

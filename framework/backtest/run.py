@@ -20,6 +20,7 @@ from framework.backtest.config import Config, Use
 from framework.backtest.fitting import fitted, must_be_trained
 from framework.backtest.result import Counters, Records, Regimes, Result
 from framework.backtest.strategy_section import StrategyUse
+from framework.backtest.volume import refuse_missing_volume
 from framework.boundary.jit import engine_key
 from framework.broker import Broker
 from framework.data.cash_flows import CashFlows, read_cash_flows, refuse_adjusted, with_cash_flows
@@ -94,6 +95,7 @@ def put_together(config: Config, tape: Tape | None = None, interpreted: bool = F
     rules = [make("risk", use, RiskRule) for use in config.risk]
     slippage = slippage_of(config.slippage, tape) if config.slippage else None
     simulation = compose(tape, plans, sizing, rules, slippage, terms_of(config), cache=cache, interpreted=interpreted)
+    refuse_missing_volume(tape, config.fills, simulation.plugs)
     last = int(np.searchsorted(tape.event_time, config.run.end_ns or FOREVER, side="left"))
     return Parts(tape, plans, [sizing, *rules], slippage, simulation, last)
 
@@ -222,12 +224,13 @@ def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], 
               last: int, may_be_idle: bool = False) -> Result:
     """Return the result of a finished simulation, whose logs it takes over. rules: the sizing rule first.
 
-    A run without any decision is an error unless it may be idle.
+    A run in which no strategy could ever decide is an error unless it may be idle; one in which none did has a note.
     """
     state = simulation.state
     logs = used_logs(state)
-    if not may_be_idle and logs["orders"].size == 0 and logs["refusals"].size == 0:
-        raise ConfigError(no_decision(config, tape, simulation))
+    idle = logs["orders"].size == 0 and logs["refusals"].size == 0
+    if idle and not may_be_idle:
+        refuse_undecidable(config, tape, simulation)
     slots = tuple((plans[int(slot["strategy"])].label, tape.symbols[int(slot["symbol"])])
                   for slot in state.slots)
     tags = tuple(("", *plans[int(slot["strategy"])].strategy.tags) for slot in state.slots)
@@ -244,7 +247,7 @@ def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], 
                           bars=int(np.sum(tape.event_kind[: simulation.next] == EventKind.CLOSE))),
         rule_names=tuple(rule.name for rule in rules[1:]), status=Status(int(account["status"])),
         notes=(*(f"{plan.label}: {doubt}" for plan in plans for doubt in plan.strategy.doubts()),
-               *notes_of(tape, simulation, [rule.name for rule in rules[1:]])),
+               *notes_of(tape, simulation, config.labels, [rule.name for rule in rules[1:]])),
         data=data_summary(tape), prices=tape, currency=config.account.currency,
         multipliers=np.array([instrument.multiplier for instrument in tape.instruments]),
         start=config.run.start_ns, end=config.run.end_ns, benchmark=config.benchmark.symbol, tax=config.tax,
@@ -264,19 +267,30 @@ def regimes_of(sizing: Rule, simulation: Simulation) -> Regimes | None:
     return Regimes(tuple(names), places(simulation.keep.rule_columns[0]))
 
 
-def no_decision(config: Config, tape: Tape, simulation: Simulation) -> str:
-    """Return the message for a run in which no strategy ever expressed a view, with the likely reason."""
-    names = ", ".join(config.labels)
+def refuse_undecidable(config: Config, tape: Tape, simulation: Simulation) -> None:
+    """Raise ConfigError when no bar lies in the window of decisions, or none after the warm-up."""
     if not np.isfinite(window_closes(tape, config)[0]).any():
-        return outside(config, tape)
-    ready = int(simulation.state.slots["ready"].min())
-    if ready >= tape.n_bars or all(
-            int(slot["ready"]) >= int(tape.series[int(slot["symbol"]) + 1]) for slot in simulation.state.slots):
+        raise ConfigError(outside(config, tape))
+    if all(int(slot["ready"]) >= int(tape.series[int(slot["symbol"]) + 1]) for slot in simulation.state.slots):
         bars = int(np.diff(tape.series).max())
-        return (f"no decision in the whole run: {names} needs more bars to warm up than the data has ({bars} for the "
-                "longest symbol); use more data or shorter indicators")
-    return (f"no decision in the whole run: {names} never bought or sold in {tape.n_bars} bars; check its conditions, "
-            "its parameters and [run] start and end")
+        raise ConfigError(f"no decision in the whole run: {', '.join(config.labels)} needs more bars to warm up than "
+                          f"the data has ({bars} for the longest symbol); use more data or shorter indicators")
+
+
+def none_traded(tape: Tape, simulation: Simulation, names: Sequence[str]) -> list[str]:
+    """Say that nothing was traded when nothing was, and who can tell why; names: of the strategies."""
+    logs = used_logs(simulation.state)
+    if logs["fills"].size:
+        return []
+    if logs["orders"].size:
+        told = f"no trade: none of {logs['orders'].size} orders was filled"
+    elif logs["refusals"].size:
+        told = f"no trade: all of {logs['refusals'].size} orders were refused"
+    else:
+        told = (f"no decision in the whole run: {', '.join(names)} never bought or sold in {tape.n_bars} bars; check "
+                "conditions, parameters and [run] start and end")
+    return [f"{told}; `framework explain RUN --symbol {tape.symbols[0]} --at TIME` tells of any bar what was known and "
+            "why there was no trade, framework.explain(result, symbol, at) does in Python"]
 
 
 def outside(config: Config, tape: Tape) -> str:
@@ -302,12 +316,14 @@ def none_opened(simulation: Simulation, names: Sequence[str]) -> list[str]:
     return [f"not one opening came through; rules refused: {told}"]
 
 
-def notes_of(tape: Tape, simulation: Simulation, rules: Sequence[str]) -> list[str]:
-    """Return what the reader of a result must know; rules: names of the risk rules, in order."""
-    notes = [*simulation.notes, *none_opened(simulation, rules)]
+def notes_of(tape: Tape, simulation: Simulation, strategies: Sequence[str], rules: Sequence[str]) -> list[str]:
+    """Return what the reader of a result must know; strategies, rules: their names, the rules in order."""
+    notes = [*simulation.notes, *none_opened(simulation, rules), *none_traded(tape, simulation, strategies)]
     if simulation.state.settings["own_volume"][0]:
         notes.append('[fills] volume_basis = "bar": fills were reckoned with the volume of their own bar, which nobody '
                      "knew then; such a result is for comparison only")
+    if tape.without_volume:
+        notes.append(f"the data of {', '.join(tape.without_volume)} have no volume: fills are not limited by any")
     notes += [str(report) for report in tape.repairs if report != RepairReport(report.symbol)]
     return notes
 

@@ -35,6 +35,9 @@ class StrategyUse:
     label: str | None = use_label()
 
     def __attrs_post_init__(self) -> None:
+        if self.symbols == ():
+            raise ConfigError(f"[strategy] {self.name}: symbols = [] names no symbol; leave the key out for all of "
+                              "[data], or leave the strategy out")
         if self.trained_from is None:
             return
         if self.trained_until is None:

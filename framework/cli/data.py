@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 import click
 
-from framework.cli.options import Subverbs, answer, json_option, verbose_option
+from framework.cli.options import Subverbs, answer, json_option, verbose_option, with_flags
 from framework.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 FORMATS = ("csv", "parquet")
+FLAGGED = ("timeframe", "stamp", "timezone", "exchange", "repair", "gaps")
+"""Options of files that have a flag of the same name."""
 
 catalogue_option = click.option("--catalogue", type=click.Path(path_type=Path), default="catalogue", metavar="DIR",
                                 show_default=True, help="The folder of the catalogue.")
@@ -91,10 +95,23 @@ class Reading:
         return found
 
     def read(self, path: Path) -> list[BarSeries]:
-        """Return the series in a file."""
+        """Return the series in a file; mends in errors name the flags."""
         from framework.data.vendor import read_file
 
-        return read_file(path, self.options, self.timeframe, self.symbols, self.fields, self.file_format)
+        try:
+            return read_file(path, self.options, self.timeframe, self.symbols, self.fields, self.file_format)
+        except DataError as error:
+            raise DataError(flagged(str(error)), faults=map(flagged, error.faults)) from error
+        except ConfigError as error:
+            raise ConfigError(flagged(str(error))) from error
+
+
+def flagged(message: str) -> str:
+    """Return a message of the readers of files with the flags for the settings in its mends."""
+    named = with_flags(message, FLAGGED)
+    named = re.sub(r'columns = \{ (\w+) = "([^"]*)" \}',
+                   lambda found: f"{found[0]} (--column {found[1]}={shlex.quote(found[2])})", named)
+    return named.replace("with time_format,", "with time_format (--time-format),")
 
 
 def pair(flag: str, text: str) -> tuple[str, str]:
@@ -147,7 +164,8 @@ def import_command(paths: tuple[str, ...], catalogue: Path, replace: bool, verbo
 def check_command(paths: tuple[str, ...], verbose: bool, as_json: bool, **flags: Any) -> int:
     """Check files of bars as `import` does, without importing them.
 
-    Every file is looked at; the rows that are refused are named by their number. Exit code 1 when a file is refused.
+    Every file is looked at, and every rule that its rows break is told with their numbers. Exit code 1 when a file is
+    refused.
     """
     from framework.data.vendor import files_of
 
@@ -172,10 +190,11 @@ def checked(path: Path, reading: Reading) -> dict[str, Any]:
     from framework.data.catalogue import entry_of
 
     try:
-        entries = [shown(entry_of(series, path.name)) for series in reading.read(path)]
+        read = reading.read(path)
+        entries = [shown(entry_of(series, path.name)) | {"has_volume": series.has_volume} for series in read]
     except DataError as error:
-        return {"file": str(path), "passed": False, "error": str(error), "series": []}
-    return {"file": str(path), "passed": True, "error": "", "series": entries}
+        return {"file": str(path), "passed": False, "error": str(error), "faults": list(error.faults), "series": []}
+    return {"file": str(path), "passed": True, "error": "", "faults": [], "series": entries}
 
 
 @command.command("list")
@@ -274,6 +293,8 @@ def counted(entry: Mapping[str, Any]) -> str:
     told = [f"{name} {count}" for name, count in entry["repairs"].items()]
     if entry["missing"]:
         told.append(f"missing {entry['missing']} in {entry['gaps']} place{'s' if entry['gaps'] > 1 else ''}")
+    if not entry["has_volume"]:
+        told.append("no volume")
     return f" ({', '.join(told)})" if told else ""
 
 

@@ -132,6 +132,8 @@ def show(found: Search, report: bool) -> None:
     click.echo(f"* {found.neighbourhood}")
     for sentence in found.evidence.sentences if found.evidence is not None else ():
         click.echo(f"* {sentence}")
+    for note in found.notes:
+        click.echo(f"* {note}")
     click.echo(f"* all trials begin at {study.config.run.start}, after the longest warm-up")
     assert found.folder is not None
     click.echo(f"run     {found.folder}")

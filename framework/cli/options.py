@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -79,6 +81,27 @@ class Subverbs(click.Group):
 def again_options(function: F) -> F:
     """Give a command the flags of a verb that runs a recorded run again."""
     return any_version_option(data_folder_option(function))
+
+
+def with_flags(message: str, keys: Iterable[str]) -> str:
+    """Return a message whose mends, written for a configuration, name the flag of the command line as well.
+
+    keys: those that have a flag of the same name.  The mend of a line is what stands behind "mend:", else behind the
+    last semicolon.
+
+    >>> with_flags('no zone; mend: timezone = "UTC", or detail_timeframe = "5m"', ["timezone", "timeframe"])
+    'no zone; mend: timezone = "UTC" (--timezone UTC), or detail_timeframe = "5m"'
+    """
+    setting = re.compile(rf'(?<![\w.])({"|".join(keys)}) = "([^"\n]*)"')
+
+    def flagged(found: re.Match[str]) -> str:
+        return f"{found[0]} (--{found[1].replace('_', '-')} {shlex.quote(found[2])})"
+
+    lines = []
+    for line in message.split("\n"):
+        start = line.find("mend: ") if "mend: " in line else max(line.rfind("; "), 0)
+        lines.append(line[:start] + setting.sub(flagged, line[start:]))
+    return "\n".join(lines)
 
 
 def answer(document: Any) -> None:

@@ -233,7 +233,11 @@ def pick(entries: Iterable[Entry], symbol: str, timeframe: str | None, or_finer:
     for entry in of_symbol:
         if parse_timeframe(entry.timeframe) == wanted:
             return entry
-    finer = [entry for entry in of_symbol if or_finer and wanted % parse_timeframe(entry.timeframe) == 0]
-    if finer:
-        return max(finer, key=lambda entry: parse_timeframe(entry.timeframe))
-    raise DataError(f"source catalogue: {symbol} is not there in {timeframe}; there is: {there}")
+    finer = [entry for entry in of_symbol if wanted % parse_timeframe(entry.timeframe) == 0]
+    longest = max(finer, key=lambda entry: parse_timeframe(entry.timeframe), default=None)
+    if or_finer and longest is not None:
+        return longest
+    mend = "" if longest is None or or_finer else (
+        f'; mend: detail_timeframe = "{longest.timeframe}" beside the timeframe in [data], which makes bars of '
+        f'{timeframe} of them, or timeframe = "{longest.timeframe}"')
+    raise DataError(f"source catalogue: {symbol} is not there in {timeframe}; there is: {there}{mend}")

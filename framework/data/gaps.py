@@ -96,7 +96,7 @@ def with_filled_gaps(series: BarSeries, where: str) -> BarSeries:
         high=np.concatenate((series.high, flat))[order],
         low=np.concatenate((series.low, flat))[order],
         close=np.concatenate((series.close, flat))[order],
-        volume=np.concatenate((series.volume, np.zeros(len(flat))))[order],
+        volume=np.concatenate((series.volume, np.zeros(len(flat)) if series.has_volume else unknown))[order],
         report=attrs.evolve(series.report, filled=len(flat)),
         book={name: np.concatenate((column, unknown))[order] for name, column in series.book.items()},
     )

@@ -14,11 +14,16 @@ Nothing is repaired unless the option `repair` names the rule:
 
 and the option `gaps` says what a missing scheduled bar is: "refuse" (an error), "allow" (nothing, but counted), "fill"
 (a flat bar at the close before, without volume).  A hole that "drop" leaves in place of an impossible bar is no error.
+
+Every rule that is broken is told, not the first one only: rows out of order are put in order, double ones and those
+whose time is refused are left out, and the rules after it are looked at.  So a row whose time is refused is told for
+that alone, and a hole that it leaves is not told again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -26,7 +31,7 @@ import numpy as np
 
 from framework.data.book import BOOK_FIELDS, book_faults, normal_book
 from framework.data.gaps import missing_before, with_filled_gaps
-from framework.data.placement import instants_of, place_bars, zone_name
+from framework.data.placement import Placed, infer_timeframe, instants_of, place_bars, zone_name
 from framework.data.series import (
     DROP,
     DUPLICATES,
@@ -38,6 +43,7 @@ from framework.data.series import (
     Ints,
     Mask,
     RepairReport,
+    all_refused,
     format_time,
     order_faults,
     refusal,
@@ -47,13 +53,16 @@ from framework.data.series import (
 from framework.data.source import option
 from framework.data.table import find_columns, normal_name
 from framework.data.tape import session_fault
-from framework.data.timeframe import DAY
+from framework.data.timeframe import DAY, parse_timeframe
 from framework.data.times import Stamps, local_offset, read_stamps
 from framework.errors import ConfigError, DataError, did_you_mean
 from framework.model.instrument import ALWAYS_OPEN, Instrument
 
 if TYPE_CHECKING:
     import polars as pl
+
+FINER_SHARE = 0.25
+"""The share of rows without a place of their own from which on a table is taken to be of a shorter timeframe."""
 
 REPAIRS = ("sort", "duplicates", "drop", "widen", "zones", "book")
 
@@ -106,6 +115,8 @@ class Draft:
     """Rows on their way to a series.
 
     row: the number of each at its source.  counts: what was repaired so far.  book: the columns of an order book.
+    refused: an error for each rule that was broken so far.  left_out: the numbers of rows whose time was refused.
+    unread: the numbers of rows that were refused for a text that is no number, which is NaN from then on.
     """
 
     where: str
@@ -117,6 +128,18 @@ class Draft:
     time: Ints = attrs.field(factory=lambda: np.zeros(0, dtype=np.int64))
     close_time: Ints = attrs.field(factory=lambda: np.zeros(0, dtype=np.int64))
     book: dict[str, Floats] = attrs.field(factory=dict)
+    refused: list[DataError] = attrs.field(factory=list)
+    left_out: list[Ints] = attrs.field(factory=list)
+    unread: list[Ints] = attrs.field(factory=list)
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Keep the error that ends a step; that no row is left is no fault of its own when rows were refused."""
+        try:
+            yield
+        except DataError as error:
+            if len(self.row) or not self.refused:
+                self.refused.append(error)
 
     def take(self, places: Ints) -> None:
         """Keep the rows at some places, in that order."""
@@ -134,11 +157,12 @@ class Draft:
         self.take(np.flatnonzero(~mask))
 
     def drop_or_refuse(self, fault: Fault) -> None:
-        """Leave out the rows of a fault when the user asked for it; else raise DataError, once times are known."""
+        """Leave out the rows of a fault, and refuse them unless the user asked for it; times are known."""
         if not fault.mask.any():
             return
         if "drop" not in self.repair:
-            raise refuse(self.where, fault, self.row, self.time, self.columns)
+            self.refused.append(refuse(self.where, fault, self.row, self.time, self.columns))
+            self.left_out.append(self.row[fault.mask])
         self.drop(fault.mask)
 
     def drop_or_refuse_raw(self, fault: Fault, name: str) -> None:
@@ -146,9 +170,14 @@ class Draft:
         if not fault.mask.any():
             return
         if "drop" not in self.repair:
-            column = self.raw[name]
-            raise refusal(self.where, fault, self.row, lambda i: f"{column.name} {column[i]!r}")
+            self.refused.append(refusal(self.where, fault, self.row, _show_raw(self.raw[name])))
+            self.left_out.append(self.row[fault.mask])
         self.drop(fault.mask)
+
+
+def _show_raw(column: pl.Series) -> Callable[[int], str]:
+    """Return what tells the value of a column at a place as it came."""
+    return lambda i: f"{column.name} {column[i]!r}"
 
 
 def read_series(
@@ -161,35 +190,36 @@ def read_series(
 ) -> BarSeries:
     """Return the bars in a table.
 
-    frame: a column of times and one each of open, high, low, close and volume.  timeframe: None takes the most common
-    spacing.  where: the source, for messages.  row: the number of each row at its source, by default from 1.
-    Raises DataError for the first rule that rows break and no repair covers; ConfigError for options that conflict.
+    frame: a column of times and one each of open, high, low, close and, if known, volume.  timeframe: None takes the
+    most common spacing.  where: the source, for messages.  row: the number of each row at its source, from 1 if None.
+    Raises DataError for every rule that rows break and no repair covers; ConfigError for options that conflict.
     """
     names = find_columns(frame.columns, options.columns, where)
     where = f"{where}, {instrument.symbol}" if instrument.symbol not in where else where
     if not len(frame):
         raise DataError(f"{where}: no rows; rule: at least one")
     number = np.arange(1, len(frame) + 1) if row is None else row
-    read = [*FIELDS, *(name for name in BOOK_FIELDS if name in names)]
+    read = [name for name in (*FIELDS, *BOOK_FIELDS) if name in names]
     raw = {"time": _time_column(frame, names), **{field: frame[names[field]] for field in read}}
     draft = Draft(where, options.repair, number, {}, raw, {})
-    stamps = _readable_stamps(draft, options, instrument.exchange)
-    _read_numbers(draft)
-    _sort(draft)
-    stamps = attrs.evolve(stamps, value=draft.time)
-    known_stamp = {"opentime": "open", "closetime": "close"}.get(normal_name(names["time"]).replace("_", ""))
-    placed = place_bars(stamps, timeframe, instrument.exchange, known_stamp, options.stamp, options.timezone, where)
-    draft.time, draft.close_time = placed.open_time, placed.close_time
-    if placed.fault is not None:
-        draft.drop_or_refuse(placed.fault)
-    _check_rows_left(draft)
-    _check_schedule(draft, instrument.exchange, placed.timeframe)
-    missing = missing_before(instrument.exchange, placed.timeframe, draft.time, draft.close_time)
-    if options.gaps == "refuse":
-        _refuse_gaps(draft, missing, placed.timeframe, instrument.exchange)
-    _check_values(draft)
-    _check_rows_left(draft)
-    _check_book(draft)
+    stamps, placed, missing = None, None, np.zeros(0, dtype=np.int64)
+    with draft.gathering():
+        stamps = _readable_stamps(draft, options, instrument.exchange)
+    with draft.gathering():
+        _read_numbers(draft)
+    if stamps is not None:
+        known_stamp = {"opentime": "open", "closetime": "close"}.get(normal_name(names["time"]).replace("_", ""))
+        with draft.gathering():
+            _sort(draft)
+            placed = _place(draft, stamps, timeframe, instrument.exchange, known_stamp, options)
+            missing = _missing(draft, placed, instrument.exchange, options.gaps)
+    if all(name in draft.columns or name in draft.book for name in read) and len(draft.time) == len(draft.row):
+        with draft.gathering():
+            _check_values(draft)
+            _check_rows_left(draft)
+            _check_book(draft)
+    if draft.refused or placed is None:
+        raise all_refused(where, draft.refused)
     report = RepairReport(instrument.symbol, **draft.counts)
     prices = (draft.columns["open"], draft.columns["high"], draft.columns["low"], draft.columns["close"])
     times = (draft.time, draft.close_time)
@@ -199,6 +229,30 @@ def read_series(
     if len(draft.time) < len(missing):
         missing = missing_before(instrument.exchange, placed.timeframe, draft.time, draft.close_time)
     return attrs.evolve(series, report=attrs.evolve(report, missing=int(missing.sum())))
+
+
+def _place(draft: Draft, stamps: Stamps, timeframe: str | None, exchange: str, known_stamp: str | None,
+           options: ReadOptions) -> Placed:
+    """Give the rows their open and close times, and leave out or refuse those that have no place."""
+    _check_rows_left(draft)
+    placed = place_bars(attrs.evolve(stamps, value=draft.time), timeframe, exchange, known_stamp, options.stamp,
+                        options.timezone, draft.where)
+    if timeframe is not None:
+        _refuse_finer(draft, placed)
+    draft.time, draft.close_time = placed.open_time, placed.close_time
+    if placed.fault is not None:
+        draft.drop_or_refuse(placed.fault)
+    _check_rows_left(draft)
+    _check_schedule(draft, exchange, placed.timeframe)
+    return placed
+
+
+def _missing(draft: Draft, placed: Placed, exchange: str, gaps: str) -> Ints:
+    """Return how many scheduled bars are missing before each row, and refuse them unless gaps may be."""
+    missing = missing_before(exchange, placed.timeframe, draft.time, draft.close_time)
+    if gaps == "refuse":
+        _refuse_gaps(draft, missing, placed.timeframe, exchange)
+    return missing
 
 
 def _time_column(frame: pl.DataFrame, names: Mapping[str, str]) -> pl.Series:
@@ -236,11 +290,7 @@ def _readable_stamps(draft: Draft, options: ReadOptions, exchange: str) -> Stamp
 
 def _check_zones(draft: Draft, has_offset: Mask, offset: Ints, options: ReadOptions, exchange: str) -> None:
     """Refuse rows of mixed time zones; those that a named zone explains, as daylight saving does, are no mixture."""
-    column = draft.raw["time"]
-
-    def show(i: int) -> str:
-        return f"{column.name} {column[i]!r}"
-
+    show = _show_raw(draft.raw["time"])
     if not has_offset.all():
         fault = Fault(~has_offset, "all rows say their zone, or none does", "write all times in one time zone")
         raise refusal(draft.where, fault, draft.row, show)
@@ -262,7 +312,7 @@ def _check_zones(draft: Draft, has_offset: Mask, offset: Ints, options: ReadOpti
             'with repair = "zones"',
         )
     if fault.mask.any():
-        raise refusal(draft.where, fault, draft.row, show)
+        draft.refused.append(refusal(draft.where, fault, draft.row, show))
 
 
 def _read_numbers(draft: Draft) -> None:
@@ -278,9 +328,13 @@ def _read_numbers(draft: Draft) -> None:
             raise DataError(f"{draft.where}: column {raw.name!r} is of type {raw.dtype}; rule: numbers") from None
         if raw.dtype == pl.String and "drop" not in draft.repair:
             unread = (number.is_null() & (text != "")).fill_null(False).to_numpy()
-            draft.drop_or_refuse_raw(Fault(unread, f"{field} is a number", DROP), field)
+            if unread.any():
+                fault = Fault(unread, f"{field} is a number", DROP)
+                draft.refused.append(refusal(draft.where, fault, draft.row, _show_raw(raw)))
+                draft.unread.append(draft.row[unread])
         into = draft.columns if field in FIELDS else draft.book
         into[field] = number.fill_null(np.nan).to_numpy()
+    draft.columns.setdefault("volume", np.full(len(draft.row), np.nan))
 
 
 def _sort(draft: Draft) -> None:
@@ -289,7 +343,7 @@ def _sort(draft: Draft) -> None:
         late = np.concatenate(([False], draft.time[1:] < np.maximum.accumulate(draft.time)[:-1]))
         if "sort" not in draft.repair:
             fault = Fault(late, "rows are in order of time", SORT)
-            raise refuse(draft.where, fault, draft.row, draft.time, draft.columns)
+            draft.refused.append(refuse(draft.where, fault, draft.row, draft.time, draft.columns))
         draft.counts["sorted"] = int(late.sum())
         draft.take(np.argsort(draft.time, kind="stable"))
     _keep_one_row_a_time(draft)
@@ -302,9 +356,33 @@ def _keep_one_row_a_time(draft: Draft) -> None:
         return
     if "duplicates" not in draft.repair:
         involved = np.concatenate((again, [False])) | np.concatenate(([False], again))
-        raise refuse(draft.where, Fault(involved, "one row a time", DUPLICATES), draft.row, draft.time, draft.columns)
+        fault = Fault(involved, "one row a time", DUPLICATES)
+        draft.refused.append(refuse(draft.where, fault, draft.row, draft.time, draft.columns))
     draft.counts["duplicates"] = draft.counts.get("duplicates", 0) + int(again.sum())
     draft.take(np.flatnonzero(np.concatenate((~again, [True]))))
+
+
+def _refuse_finer(draft: Draft, placed: Placed) -> None:
+    """Raise DataError when the rows are bars of a shorter timeframe than the one that is named.
+
+    They are when most rows follow sooner than that, and many lie within the bar before or have no place. A spacing that
+    does not divide the timeframe is left to the rules on order.
+    """
+    sooner = np.diff(draft.time) < parse_timeframe(placed.timeframe)
+    misplaced = placed.open_time[1:] < placed.close_time[:-1]
+    if placed.fault is not None:
+        misplaced |= placed.fault.mask[1:]
+    if not len(sooner) or np.mean(sooner) <= 0.5 or np.mean(misplaced) <= FINER_SHARE:
+        return
+    own, asked = infer_timeframe(draft.time, draft.where), placed.timeframe
+    if parse_timeframe(asked) % parse_timeframe(own):
+        return
+    raise DataError(
+        f'{draft.where}: timeframe = "{asked}", but the rows are {own} apart; rule: the timeframe of a table is that '
+        f'of its rows, which are not put together unasked; mend: timeframe = "{own}" for bars as they are, of which an '
+        f'indicator sees longer ones by bars.timeframe("{asked}"); or detail_timeframe = "{own}" beside the timeframe '
+        f'in [data], which makes bars of {asked} of them; or in Python resample(series, "{asked}") of framework.data'
+    )
 
 
 def _check_schedule(draft: Draft, exchange: str, timeframe: str) -> None:
@@ -314,11 +392,14 @@ def _check_schedule(draft: Draft, exchange: str, timeframe: str) -> None:
         draft.drop_or_refuse(outside)
         _check_rows_left(draft)
     _keep_one_row_a_time(draft)
-    for fault in order_faults(draft.time, draft.close_time):
-        if fault.mask.any() and "drop" in draft.repair:
-            draft.drop(_overlapping(draft.time, draft.close_time))
-            return
-        draft.drop_or_refuse(fault)
+    broken = [fault for fault in order_faults(draft.time, draft.close_time) if fault.mask.any()]
+    if not broken:
+        return
+    overlapping = _overlapping(draft.time, draft.close_time)
+    if "drop" not in draft.repair:
+        draft.refused += [refuse(draft.where, fault, draft.row, draft.time, draft.columns) for fault in broken]
+        draft.left_out.append(draft.row[overlapping])
+    draft.drop(overlapping)
 
 
 def _overlapping(open_time: Ints, close_time: Ints) -> Mask:
@@ -334,7 +415,10 @@ def _overlapping(open_time: Ints, close_time: Ints) -> Mask:
 
 
 def _refuse_gaps(draft: Draft, missing: Ints, timeframe: str, exchange: str) -> None:
-    """Raise DataError when scheduled bars are missing."""
+    """Refuse scheduled bars that are missing, but for those whose rows were refused."""
+    if draft.left_out:
+        before = np.searchsorted(np.sort(np.concatenate(draft.left_out)), draft.row)
+        missing = np.maximum(missing - np.maximum(np.diff(before, prepend=before[:1]), 0), 0)
     if not missing.any():
         return
     rule = f"every scheduled bar of {timeframe} on {exchange} is there, but {int(missing.sum())} before these are not"
@@ -347,7 +431,7 @@ def _refuse_gaps(draft: Draft, missing: Ints, timeframe: str, exchange: str) -> 
         last, after = format_time(int(draft.close_time[i - 1])), format_time(int(draft.time[i]))
         return f"{int(missing[i])} missing from {last} to {after}"
 
-    raise refusal(draft.where, Fault(missing > 0, rule, mend), draft.row, show)
+    draft.refused.append(refusal(draft.where, Fault(missing > 0, rule, mend), draft.row, show))
 
 
 def _check_values(draft: Draft) -> None:
@@ -358,8 +442,15 @@ def _check_values(draft: Draft) -> None:
         changed = ((wide_high > high) | (wide_low < low)) & (high >= low)
         draft.counts["widened"] = int(changed.sum())
         draft.columns |= {"high": np.where(changed, wide_high, high), "low": np.where(changed, wide_low, low)}
-    while (fault := next((f for f in value_faults(draft.columns) if f.mask.any()), None)) is not None:
-        draft.drop_or_refuse(fault)
+    if "drop" in draft.repair:
+        draft.drop(np.logical_or.reduce([fault.mask for fault in value_faults(draft.columns)]))
+        return
+    told = np.isin(draft.row, np.concatenate(draft.unread)) if draft.unread else np.zeros(len(draft.row), np.bool_)
+    for number, fault in enumerate(value_faults(draft.columns)):
+        mask = fault.mask if number else fault.mask & ~told
+        if mask.any():
+            shown = attrs.evolve(fault, mask=mask)
+            draft.refused.append(refuse(draft.where, shown, draft.row, draft.time, draft.columns))
 
 
 def _check_book(draft: Draft) -> None:
@@ -368,7 +459,7 @@ def _check_book(draft: Draft) -> None:
     left_out = np.zeros(len(draft.row), np.bool_)
     for fault in book_faults(draft.book):
         if fault.mask.any() and "book" not in draft.repair:
-            raise refuse(draft.where, fault, draft.row, draft.time, draft.book)
+            draft.refused.append(refuse(draft.where, fault, draft.row, draft.time, draft.book))
         left_out |= fault.mask
     if left_out.any():
         draft.counts["books"] = int(left_out.sum())

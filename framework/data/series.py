@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -92,7 +92,7 @@ class BarSeries:
     """The bars of one symbol in one timeframe, in order of time.
 
     timeframe: such as "5m" or "1d".  All arrays have one element a bar: open_time and close_time in ns UTC
-    (datetime64 is accepted), prices in the instrument's currency, volume in its units.
+    (datetime64 is accepted), prices in the instrument's currency, volume in its units, all NaN where none is known.
     book: the order book at each close, by the names of `framework.data.book`; empty without one.
     report: what was repaired on the way here.  `build_tape` checks the values.
     """
@@ -129,6 +129,11 @@ class BarSeries:
         return self.instrument.symbol
 
     @property
+    def has_volume(self) -> bool:
+        """Return whether the volume is known."""
+        return not bool(np.isnan(self.volume).all())
+
+    @property
     def columns(self) -> dict[str, Floats]:
         """Return open, high, low, close and volume by name."""
         return {name: getattr(self, name) for name in FIELDS}
@@ -154,9 +159,12 @@ BOOK = 'correct the rows, or leave their order book out with repair = "book"'
 
 
 def value_faults(columns: Mapping[str, Floats]) -> Iterator[Fault]:
-    """Yield, one after the other, the rules on prices and volume with the rows that break them."""
+    """Yield, one after the other, the rules on prices and volume with the rows that break them.
+
+    A volume that is NaN on every row is that of bars without one.
+    """
     open_, high, low, close, volume = (columns[name] for name in FIELDS)
-    finite = np.isfinite(volume)
+    finite = np.isfinite(volume) | np.isnan(volume).all()
     for price in (open_, high, low, close):
         finite &= np.isfinite(price)
     yield Fault(~finite, "prices and volume are finite numbers", DROP)
@@ -164,7 +172,7 @@ def value_faults(columns: Mapping[str, Floats]) -> Iterator[Fault]:
     yield Fault(volume < 0, "volume is not negative", DROP)
     yield Fault(high < low, "high is not below low", DROP)
     outside = (np.maximum(open_, close) > high) | (np.minimum(open_, close) < low)
-    yield Fault(outside, "open and close lie between low and high", WIDEN)
+    yield Fault(outside & (high >= low), "open and close lie between low and high", WIDEN)
 
 
 def order_faults(open_time: Ints, close_time: Ints) -> Iterator[Fault]:
@@ -206,6 +214,14 @@ def refusal(where: str, fault: Fault, rows: Ints, show: Callable[[int], str]) ->
     if len(broken) > ROWS_SHOWN:
         lines.append(f"  and {len(broken) - ROWS_SHOWN} more")
     return DataError("\n".join([*lines, f"mend: {fault.mend} (the first row of data is row 1)"]))
+
+
+def all_refused(where: str, errors: Sequence[DataError]) -> DataError:
+    """Return one error for all rules that were broken; a single one is told as it is."""
+    if len(errors) == 1:
+        return errors[0]
+    faults = [fault for error in errors for fault in error.faults]
+    return DataError("\n".join([f"{where}: {len(faults)} rules are broken", *faults]), faults=faults)
 
 
 def check_series(series: BarSeries, where: str = "") -> None:

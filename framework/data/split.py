@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from framework.data.ingest import ReadOptions, read_series
-from framework.data.series import BarSeries
+from framework.data.series import BarSeries, all_refused
 from framework.data.source import Request
 from framework.data.table import find_symbol_column
 from framework.errors import DataError, did_you_mean
@@ -22,7 +22,7 @@ def split_table(
     """Return the series in a table: one a value of its column of symbols, or one in all.
 
     only_symbol: the symbol of a table that says none, unless the request names one.
-    Raises DataError for symbols that are not in it.
+    Raises DataError for symbols that are not in it, and for every rule that the rows of any symbol break.
     """
     import polars as pl
 
@@ -40,12 +40,17 @@ def split_table(
     present = names.drop_nulls().unique(maintain_order=True).to_list()
     if names.has_nulls() or not present:
         raise DataError(f"{where}: {names.null_count()} rows of {len(names)} without a symbol; rule: each row has one")
-    series = []
+    series, refused = [], []
     for symbol in request.symbols or present:
         if symbol not in present:
             near = did_you_mean(symbol, present)
             raise DataError(f"{where}: no symbol {symbol!r}{near}; there are: {', '.join(present)}")
         place = np.flatnonzero((names == symbol).to_numpy())
         instrument = request.instrument(symbol, exchange=options.exchange)
-        series.append(read_series(table[place], instrument, request.read_timeframe, options, where, place + 1))
+        try:
+            series.append(read_series(table[place], instrument, request.read_timeframe, options, where, place + 1))
+        except DataError as error:
+            refused.append(error)
+    if refused:
+        raise all_refused(where, refused)
     return series

@@ -152,9 +152,10 @@ def normal_name(name: str) -> str:
 
 
 def find_columns(names: Sequence[str], chosen: Mapping[str, object], where: str) -> dict[str, str]:
-    """Return meaning -> column for time, open, high, low, close, volume, and symbol and a book when there are any.
+    """Return meaning -> column for time, open, high, low, close, and volume, symbol and a book when there are any.
 
-    chosen: meanings whose column the user names.  A date and a time column together give "time" and "clock".
+    chosen: meanings whose column the user names.  A date and a time column together give "time" and "clock".  A table
+    may be without volume, unless a column looks like one.
     Raises DataError for a meaning without a column, or with several, and ConfigError for a wrong choice.
     """
     found = _chosen_columns(names, chosen, where)
@@ -177,6 +178,8 @@ def find_columns(names: Sequence[str], chosen: Mapping[str, object], where: str)
         elif present:
             found[meaning] = present[0]
     missing = [meaning for meaning in ("time", *FIELDS) if meaning not in found]
+    if "volume" in missing and not any("vol" in name for name in by_normal):
+        missing.remove("volume")
     if missing:
         raise DataError(
             f"{where}: no column for {', '.join(missing)}; there are: {', '.join(map(repr, names))}; mend: rename, or "

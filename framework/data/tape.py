@@ -42,9 +42,9 @@ class Tape:
     series: int64[n_symbols + 1]; the bars of symbol s are rows series[s]:series[s + 1] of every bar array.
     repairs: what was repaired or tolerated when the bars were read, one report a symbol.
 
-    Bar arrays: open_time and close_time in ns UTC; open, high, low, close in currency; volume in units;
-    account_day, the day of the account calendar that contains the close, in days since 1970-01-01 (a close at
-    midnight or at the session's end belongs to the day that ends); and at the close, on the clock of the
+    Bar arrays: open_time and close_time in ns UTC; open, high, low, close in currency; volume in units, NaN where
+    none is known; account_day, the day of the account calendar that contains the close, in days since 1970-01-01 (a
+    close at midnight or at the session's end belongs to the day that ends); and at the close, on the clock of the
     exchange, local_minute (0..1439), weekday (Monday 0), bars_in_session (1 on its first bar), minutes_to_close
     (0 on a bar that ends with its session; on "24/7" a session is a UTC day).
 
@@ -132,6 +132,15 @@ class Tape:
     def n_symbols(self) -> int:
         """Return the number of symbols."""
         return len(self.symbols)
+
+    @property
+    def without_volume(self) -> tuple[str, ...]:
+        """Return the symbols whose data say no volume."""
+        return tuple(symbol for number, symbol in enumerate(self.symbols) if not self.has_volume(number))
+
+    def has_volume(self, symbol_index: int) -> bool:
+        """Return whether the volume of a symbol is known; it is NaN on all bars otherwise."""
+        return not bool(np.isnan(self.volume[self.rows(symbol_index)][:1]).any())
 
     @property
     def n_bars(self) -> int:

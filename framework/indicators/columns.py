@@ -279,9 +279,21 @@ def _field(node: Field, place: _Place) -> np.ndarray:
         return frozen(places if place.timeframe is None else bins_in_session(places, place.bins.first_bar))
     if node.name in BOOK_FIELDS:
         return frozen(_of_book(node.name, place))
+    if node.name == "volume":
+        _refuse_missing_volume(place)
     if place.timeframe is None:
         return frozen(getattr(place.tape, node.name)[place.rows])
     return frozen(getattr(place.bins, node.name))
+
+
+def _refuse_missing_volume(place: _Place) -> None:
+    """Raise DataError where the data say no volume."""
+    tape = place.tape
+    asked = range(tape.n_symbols) if place.symbol is None else [place.symbol]
+    lacking = [tape.symbols[number] for number in asked if not tape.has_volume(number)]
+    if lacking:
+        raise DataError(f"an indicator reads the volume of {', '.join(lacking)}, which the data do not have; mend: "
+                        'name its column, as in columns = { volume = "..." } of [data], or use indicators without it')
 
 
 def _of_book(name: str, place: _Place) -> np.ndarray:

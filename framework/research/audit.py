@@ -27,6 +27,7 @@ from framework.backtest.duration import utc
 from framework.backtest.result import Result
 from framework.backtest.run import Parts, known_symbols, load, put_together, run
 from framework.data.tape import Tape
+from framework.errors import ConfigError
 from framework.indicators import ColumnCache, Expression, evaluate, first_ready
 from framework.parameters import Value
 from framework.research.objective import make_objective
@@ -133,6 +134,9 @@ def audited(config: Config, tape: Tape | None = None, interpreted: bool = False)
     tape = tape if tape is not None else load(config)
     known_symbols(config, tape)
     result = run(config, tape, interpreted=interpreted)
+    if not result.records.orders.size and not result.records.refusals.size:
+        raise ConfigError(f"nothing to audit: {', '.join(config.labels)} never bought or sold; check conditions, "
+                          "parameters and [run] start and end, `framework explain` says why of the run of a backtest")
     work = _Work(config, tape, result, interpreted)
     looks = (work.look_ahead(), work.repaint(), work.history(), work.costs(), work.cliffs())
     return Audit(looks, result.stats)

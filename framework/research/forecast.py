@@ -29,7 +29,7 @@ class Forecast:
     trials: in all; done: those of them that a journal has, and `left` the others. trial_seconds: one trial on one
     worker, columns ready. seconds: all that are left. columns: different indicator columns that these need;
     `columns_are_all` says whether all points were looked at. bytes: of the tape, of all columns, of those that the
-    budget keeps, and of the private memory of a worker.
+    budget keeps, and of the private memory of a worker. notes: what could not be compiled, and why.
     """
 
     trials: int
@@ -43,6 +43,7 @@ class Forecast:
     budget_bytes: int
     worker_bytes: int
     done: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def left(self) -> int:
@@ -67,13 +68,14 @@ class Forecast:
         kept = "" if self.column_bytes <= self.budget_bytes else (
             f"; {in_bytes(self.column_bytes)} of them do not fit in [optimize] cache_mib = "
             f"{self.budget_bytes >> 20}, some will be computed again")
-        return (f"{trials} on {self.workers} worker{'' if self.workers == 1 else 's'}, about "
+        told = (f"{trials} on {self.workers} worker{'' if self.workers == 1 else 's'}, about "
                 f"{in_seconds(self.seconds)} ({1e3 * self.trial_seconds:.1f} ms a trial); about "
                 f"{in_bytes(self.memory_bytes)} for data and {columns}{kept}")
+        return "\n".join([told, *(f"* {note}" for note in self.notes)])
 
 
-def timed_trial(study: Study) -> tuple[Outcome, float]:
-    """Run the first trial twice; return its outcome and what the second took, columns ready."""
+def timed_trial(study: Study) -> tuple[Outcome, float, tuple[str, ...]]:
+    """Run the first trial twice; return its outcome, what the second took, and notes on what could not be compiled."""
     first = next(study.sampler().points(), None)
     if first is None:
         raise ConfigError("[optimize] there is no point to try; check space and constraints")
@@ -81,12 +83,12 @@ def timed_trial(study: Study) -> tuple[Outcome, float]:
     stage.run(Trial(0, first))
     began = time.perf_counter()
     outcome = stage.run(Trial(0, first))
-    return outcome, time.perf_counter() - began
+    return outcome, time.perf_counter() - began, tuple(stage.notes)
 
 
 def forecast(study: Study, workers: int, known: Collection[int] = ()) -> Forecast:
     """Run one trial twice, and return what the study will cost.  known: numbers of trials that a journal has."""
-    outcome, warm = timed_trial(study)
+    outcome, warm, notes = timed_trial(study)
     first, sampler = outcome.params, study.sampler()
     column_seconds = 0.0
     if outcome.state != FAILED:
@@ -106,7 +108,7 @@ def forecast(study: Study, workers: int, known: Collection[int] = ()) -> Forecas
         trials=sampler.total, trial_seconds=warm, column_seconds=column_seconds, workers=workers,
         columns=expressions, columns_are_all=looked >= sampler.total - len(done), tape_bytes=tape_bytes,
         column_bytes=column_bytes, budget_bytes=study.cache.budget_bytes,
-        worker_bytes=(8 << 20) + marks, done=len(done))
+        worker_bytes=(8 << 20) + marks, done=len(done), notes=notes)
 
 
 def unique_columns(study: Study, done: Collection[int] = ()) -> tuple[int, int, int]:

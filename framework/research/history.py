@@ -18,6 +18,8 @@ from framework.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import polars as pl
 
+    from framework.backtest.result import Result
+
 Floats = NDArray[np.float64]
 
 
@@ -48,24 +50,36 @@ def history_of_run(folder: str | Path) -> History:
         raise ConfigError(f"no run folder at {str(path)!r}; name one that `framework backtest` has written")
     run = _json(path / "run.json")
     equity = _table(path / "equity.parquet", ("time", "equity"))
-    trades = _table(path / "trades.parquet", ("exit_time", "pnl")).sort("exit_time", maintain_order=True)
+    return _history(run, equity, _table(path / "trades.parquet", ("exit_time", "pnl")), str(path), path / "run.json")
+
+
+def history_of_result(result: Result) -> History:
+    """Return the history of a finished run that is still in memory: that of the folder which it would write."""
+    from framework.backtest.recorded import of_result
+
+    run = of_result(result)
+    return _history(run.document, run.table("equity"), run.table("trades"), "the run", "the run")
+
+
+def _history(run: Any, equity: pl.DataFrame, trades: pl.DataFrame, where: str, source: str | Path) -> History:
+    """Return the history of a run's document and tables; source: where the document is, for messages."""
     try:
         calendar, capital = str(run["data"]["account_calendar"]), float(run["capital"])
         annualization, seed = float(run["annualization"]), int(run["seed"])
         settings = dict(run.get("config", {}).get("monte_carlo", {}))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{path / 'run.json'} is not that of a run: {error!r}; run the backtest again") from error
+        raise DataError(f"{source} is not that of a run: {error!r}; run the backtest again") from error
     marks = equity["equity"].to_numpy()
     days = daily_equity(equity["time"].dt.timestamp("ns").to_numpy(), marks, calendar)
     return History(
         returns=daily_returns(days, capital),
-        pnl=trades["pnl"].to_numpy().astype(np.float64),
+        pnl=trades.sort("exit_time", maintain_order=True)["pnl"].to_numpy().astype(np.float64),
         capital=capital,
         equity=float(marks[-1]) if len(marks) else capital,
         annualization=annualization,
         seed=seed,
         settings=settings,
-        where=str(path),
+        where=where,
     )
 
 

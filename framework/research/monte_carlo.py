@@ -14,7 +14,8 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -34,7 +35,10 @@ from framework.research.estimates import (
     traced,
     value_at_risk,
 )
-from framework.research.history import History
+from framework.research.history import History, history_of_result, history_of_run
+
+if TYPE_CHECKING:
+    from framework.backtest.result import Result
 
 Floats = NDArray[np.float64]
 Walk = Callable[..., None]
@@ -98,6 +102,39 @@ class MonteCarloResult:
         }
 
 
+def monte_carlo(run: Result | str | Path | ArrayLike, *, seed: int | None = None, threads: int | None = None,
+                progress: Callable[[int, int], None] | None = None, **settings: Any) -> MonteCarloResult:
+    """Simulate what the days or trades of a run could have made of an account; what `framework monte-carlo` does.
+
+    run: the `Result` of a backtest, the folder of one (a bare name is looked for in ./runs too), or daily returns as
+    fractions, float64[days].  settings: the keys of [monte_carlo] (``method="gbm"``, ``paths=20_000``,
+    ``horizon=252``, ``block=20``, ``ruin=0.5``), over those of the run.  seed, threads, progress: as for `simulate`.
+    Nothing is written.  Raises ConfigError for settings and folders, DataError for a history that cannot be simulated.
+    """
+    history = _history_of(run)
+    return simulate(history, section_of(MonteCarlo, {**history.settings, **settings}), seed, threads, progress)
+
+
+def _history_of(run: Any) -> History:
+    """Return the history of what `monte_carlo` takes."""
+    from framework.backtest.recorded import open_run
+    from framework.backtest.result import Result
+
+    if isinstance(run, Result):
+        return history_of_result(run)
+    if isinstance(run, str | Path):
+        return history_of_run(open_run(run).folder)
+    try:
+        return _returns(run)
+    except (TypeError, ValueError):
+        raise ConfigError(f"monte_carlo(): run is {type(run).__name__}; it must be a Result, the folder of a run, or "
+                          "daily returns") from None
+
+
+def _returns(values: ArrayLike) -> History:
+    return History(np.asarray(values, np.float64).ravel(), np.empty(0), 1.0, 1.0)
+
+
 def simulate(history: History | ArrayLike, settings: MonteCarlo | None = None, seed: int | None = None,
              threads: int | None = None, progress: Callable[[int, int], None] | None = None) -> MonteCarloResult:
     """Simulate what could follow a run, or daily returns.
@@ -109,7 +146,7 @@ def simulate(history: History | ArrayLike, settings: MonteCarlo | None = None, s
     number of threads below 1.
     """
     if not isinstance(history, History):
-        history = History(np.asarray(history, np.float64).ravel(), np.empty(0), 1.0, 1.0)
+        history = _returns(history)
     if settings is None:
         settings = section_of(MonteCarlo, history.settings)
     seed = history.seed if seed is None else seed

@@ -68,14 +68,14 @@ def search(config: Config, folder: Path, tape: Tape | None = None, *, resume: bo
     if told is not None:
         ahead = forecast(study, study.settings.workers or cores(), () if earlier is None else earlier.outcomes())
         told(ahead)
-        seconds = ahead.trial_seconds
+        seconds, notes = ahead.trial_seconds, ahead.notes
     else:
-        _, seconds = timed_trial(study)
+        _, seconds, notes = timed_trial(study)
     with kept_cluster(study):
         make_folder(folder)
         journal = begin_journal(study, folder / NAME, earlier)
         try:
-            found = found_of(study, *run_study(study, journal, seconds, watch), journal, folder)
+            found = found_of(study, *run_study(study, journal, seconds, watch), journal, folder, notes)
         finally:
             journal.close()
     found.check()

@@ -48,7 +48,7 @@ class Search:
 
     outcomes: every trial in order. folder: where it was written, None for a search that was not. returns: daily, of
     the trials whose returns were kept. earlier: Sharpe ratios per day of trials of earlier searches in the folders
-    beside it, with the same data and strategies.
+    beside it, with the same data and strategies. notes: what could not be compiled and ran interpreted, and why.
     """
 
     study: Study
@@ -57,6 +57,7 @@ class Search:
     folder: Path | None = None
     returns: dict[int, np.ndarray] = attrs.field(factory=dict)
     earlier: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def complete(self) -> list[Outcome]:
@@ -184,6 +185,7 @@ class Search:
             lines.append("best    " + ", ".join(f"{name} = {value:.4f}" for name, value in values))
             lines.append("with    " + ", ".join(f"{path} = {value}" for path, value in self.best.params.items()))
             lines.append(f"around  {self.neighbourhood}")
+        lines += [f"* {note}" for note in self.notes]
         return "\n".join(lines)
 
 
@@ -214,6 +216,7 @@ def document(search: Search) -> dict[str, Any]:
                                          "middle": near.middle, "kept": near.kept, "neighbours": len(near.numbers)},
                        "evidence": None if search.evidence is None else search.evidence.to_dict()},
         "work": attrs.asdict(work),
+        "notes": list(search.notes),
     }
 
 
@@ -236,16 +239,22 @@ def write_config(config: Config, path: Path, told: str) -> None:
 
     document = config.to_dict()
     own = document["data"]
+    if not own["symbols"]:
+        del own["symbols"]
     if isinstance(own.get("path"), str):
         own["path"] = str((config.folder / own["path"]).resolve())
     head = f"# {told}\n# framework backtest {path.name}\n\n"
     path.write_text(head + tomli_w.dumps(document), encoding="utf-8")
 
 
-def found_of(study: Study, work: Work, outcomes: Mapping[int, Outcome], journal: Journal, folder: Path) -> Search:
-    """Return the search of a finished study. outcomes: by number; the daily returns of resumed ones are read."""
+def found_of(study: Study, work: Work, outcomes: Mapping[int, Outcome], journal: Journal, folder: Path,
+             notes: tuple[str, ...] = ()) -> Search:
+    """Return the search of a finished study. outcomes: by number; the daily returns of resumed ones are read.
+
+    notes: of the `Search`.
+    """
     returns = journal.daily_returns() if work.resumed else {}
     returns |= {number: one.returns for number, one in outcomes.items() if one.returns is not None}
     return Search(study=study, outcomes=tuple(outcomes[number] for number in sorted(outcomes)), work=work,
-                  folder=folder, returns=dict(sorted(returns.items())),
+                  folder=folder, notes=notes, returns=dict(sorted(returns.items())),
                   earlier=earlier_sharpes(folder, study.document(), (one.params for one in outcomes.values())))

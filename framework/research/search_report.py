@@ -78,8 +78,9 @@ def header(view: View) -> str:
                ("Trades", f"{search.best.statistics.get('# Trades', 0):,}")]
     states = Counter(one.state for one in search.outcomes if one.values is None)
     without = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
-    lost = f"{sum(states.values()):,} trials have no value: {without}" if states else ""
-    return head(f"{study.config.name}: search for {', '.join(study.objective.names)}", told, figures, lost)
+    lost = [f"{sum(states.values()):,} trials have no value: {without}"] if states else []
+    return head(f"{study.config.name}: search for {', '.join(study.objective.names)}", told, figures,
+                "; ".join([*lost, *search.notes]))
 
 
 def table(view: View, rows: list[Outcome]) -> str:

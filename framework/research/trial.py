@@ -41,6 +41,7 @@ from framework.backtest.run import (
     terms_of,
     trained_plan,
 )
+from framework.backtest.volume import refuse_missing_volume
 from framework.data.tape import Tape
 from framework.engine.layout import FOREVER
 from framework.engine.simulation import Simulation
@@ -179,8 +180,9 @@ class Stage:
 
     @property
     def notes(self) -> list[str]:
-        """What the user is told once: plug-ins that could not be compiled."""
-        return self._simulation.notes if self._simulation is not None else []
+        """What the user is told once: plug-ins that could not be compiled, and why."""
+        plugs = self._simulation.plugs if self._simulation is not None else []
+        return list(dict.fromkeys(plug.note for plug in plugs if plug.note))
 
     def _prepared(self, parts: Parts) -> Simulation:
         """Return the simulation at its first event with these plug-ins' parameters."""
@@ -194,6 +196,7 @@ class Stage:
             terms = attrs.evolve(self.terms, log_marks=self.setup.objective.mode != LIGHT)
             made = compose(self.setup.tape, parts.plans, parts.sizing, parts.rules, parts.slippage, terms,
                            cache=self.cache, interpreted=self.setup.interpreted)
+            refuse_missing_volume(self.setup.tape, self.setup.config.fills, made.plugs)
             self._simulation, self._signature = made, signature
             self._first = attrs.evolve(made.keep, slots=Slots())
             changing = [*(getattr(made.state, name) for name in KEPT), made.nows.bytes, made.checks.bytes]

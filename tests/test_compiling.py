@@ -1,0 +1,87 @@
+"""That the engine is being compiled is said once, when it takes long, and only then."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numba
+import pytest
+from numba.core import event
+
+import framework
+from framework.backtest import compiling
+from framework.boundary.jit import JIT
+
+pytestmark = pytest.mark.skipif(not JIT, reason="nothing is compiled")
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
+    """A process in which nobody was told yet, with a listener of its own; returns what was said."""
+    monkeypatch.setattr(compiling, "TOLD", threading.Event())
+    teller = compiling.Teller()
+    event.register("numba:compile", teller)
+    caplog.set_level(logging.WARNING, "framework")
+    yield lambda: [record.getMessage() for record in caplog.records if record.name == "framework"]
+    event.unregister("numba:compile", teller)
+
+
+def compile_one(module: str) -> Any:
+    """Compile a new function as if it stood in a module; it calls another one."""
+    @numba.njit
+    def inner(x: float) -> float:
+        return x + 1.0
+
+    def outer(x: float) -> float:
+        return inner(inner(x)) * 2.0
+
+    outer.__module__ = module
+    made = numba.njit(outer)
+    assert made(1.0) == 6.0
+    return made
+
+
+def test_long_compiling_is_told_once(told: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two functions are compiled; the first is told of."""
+    monkeypatch.setattr(compiling, "SECONDS", 0.0)
+    made = compile_one("framework.engine.loop")
+    assert told() == ["compiling the engine, once for this installation: under half a minute"]
+    made(2.0)
+    compile_one("framework.engine.loop")
+    assert len(told()) == 1
+
+
+def test_quick_compiling_is_not_told(told: Callable[[], list[str]]) -> None:
+    """Nor is it afterwards: the timer ends with the compiling."""
+    before = threading.active_count()
+    compile_one("framework.engine.loop")
+    assert told() == []
+    assert threading.active_count() <= before + 1
+
+
+def test_what_a_user_compiles_is_not_told(told: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "SECONDS", 0.0)
+    compile_one("notebook")
+    assert told() == []
+
+
+def test_code_that_is_there_is_not_told(told: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backtest with the engine on disk, or already in memory, says nothing however short the patience is."""
+    arguments: dict[str, Any] = {"data": {"source": "synthetic", "bars": 60}, "symbols": ["A"], "strategy": "ema_cross"}
+    framework.backtest(**arguments)
+    compiling.TOLD.clear()
+    before = len(told())
+    monkeypatch.setattr(compiling, "SECONDS", 0.0)
+    framework.backtest(**arguments)
+    assert len(told()) == before
+
+
+def test_the_log_can_be_silenced(told: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch,
+                                 caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(compiling, "SECONDS", 0.0)
+    caplog.set_level(logging.ERROR, "framework")
+    compile_one("framework.engine.loop")
+    assert told() == []
