@@ -1,7 +1,7 @@
 # make demo    install into .venv and backtest a plug-in strategy on real daily bars
 # make test    checks, all quick tests with branch coverage, the plug-ins' tests
 # make wheels  built wheels in clean environments, and a stranger's plug-in beside them
-# make slow    all slow tests: wheels, each package alone, 5,000 random markets against the reference, ten million bars
+# make soak    all long tests: wheels, each package alone, 5,000 random markets against the reference, ten million bars
 # make ray     install Ray and run the tests of searches on its clusters
 # make check   ruff, mypy, import contract
 # make docs    run every block of README.md and docs/
@@ -18,7 +18,7 @@ EDITABLE := $(foreach plugin,$(PLUGINS),-e $(plugin))
 
 COVERAGE_LEAST := 90
 
-.PHONY: demo test slow wheels ray check docs bench
+.PHONY: demo test soak wheels ray check docs bench
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -42,7 +42,7 @@ ray: $(VENV)/.test
 	@$(PIP) -e ".[ray]" psutil
 	$(BIN)/python -m pytest -q tests/test_research_ray.py
 
-slow: $(VENV)/.test
+soak: $(VENV)/.test
 	$(BIN)/python -m pytest -q -m slow
 
 check: $(VENV)/.test

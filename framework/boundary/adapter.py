@@ -74,8 +74,14 @@ def adapter_key(function: Callable[..., Any], dtype: np.dtype, form: str) -> str
     parts = content_of(function)
     if parts is None:
         return None
-    layout = [repr(dtype.descr).encode(), str(dtype.itemsize).encode(), form.encode()]
+    layout = [layout_of(dtype).encode(), str(dtype.itemsize).encode(), form.encode()]
     return content_key([engine_key().encode(), *layout, *parts])
+
+
+@functools.cache
+def layout_of(dtype: np.dtype) -> str:
+    """Return the fields of a record's layout as text, which takes numpy a while to put together."""
+    return repr(dtype.descr)
 
 
 def _compile(function: Callable[..., Any], dtype: np.dtype, form: str, key: str | None) -> Adapter:

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import attrs
@@ -260,7 +259,7 @@ class Simulation:
 def identity(made: Simulation) -> np.ndarray:
     """Return a hash of what a simulation is put together from, before its first event, uint8[32]."""
     digest = hashlib.sha256()
-    plugs = [(plug.owner, plug.kind, plug.form, plug.rows, layout_of(plug.dtype)) for plug in made.plugs]
+    plugs = [(plug.owner, plug.kind, plug.form, plug.rows, adapter.layout_of(plug.dtype)) for plug in made.plugs]
     tape = made.tape
     ends = [[int(times[0]), int(times[-1])] if times.size else [] for times in (tape.event_time, tape.close_time)]
     capital = float(made.state.account["cash"][0])
@@ -275,12 +274,6 @@ def identity(made: Simulation) -> np.ndarray:
                    tape.flow_rate):
         digest.update(memory.tobytes())
     return np.frombuffer(digest.digest(), np.uint8)
-
-
-@cache
-def layout_of(dtype: np.dtype) -> str:
-    """Return the fields of a record's layout as text, which takes numpy a while to put together."""
-    return repr(dtype.descr)
 
 
 @contextmanager
