@@ -17,6 +17,8 @@ PROJECTS := pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml)
 EDITABLE := $(foreach plugin,$(PLUGINS),-e $(plugin))
 
 COVERAGE_LEAST := 90
+TRACED := $(BIN)/coverage run --data-file=.coverage
+QUICK := -m pytest -q
 
 .PHONY: demo test soak wheels ray check docs bench
 .DELETE_ON_ERROR:
@@ -24,15 +26,17 @@ COVERAGE_LEAST := 90
 demo: $(VENV)/.demo
 	@$(BIN)/framework demo
 
+# Side by side: the tests of kernels, first with the compiler switched off, and all others.
 test: $(VENV)/.test check
 	$(BIN)/coverage erase
-	@NUMBA_DISABLE_JIT=1 $(BIN)/coverage run --data-file=.coverage.plain -m pytest -q -m "kernels and not slow" \
-	  -p no:cacheprovider > .plain.log 2>&1 & plain=$$!; \
-	$(BIN)/coverage run --data-file=.coverage.compiled -m pytest -q -m "not slow"; compiled=$$?; \
-	wait $$plain; interpreted=$$?; \
-	echo "with the compiler switched off:"; tail -n 30 .plain.log; \
-	test $$compiled = 0 -a $$interpreted = 0
-	$(BIN)/coverage combine -q .coverage.compiled .coverage.plain
+	@{ NUMBA_DISABLE_JIT=1 $(TRACED).plain $(QUICK) -m "kernels and not slow" -p no:cacheprovider; plain=$$?; \
+	   $(TRACED).kernels $(QUICK) -m "kernels and not slow" -p no:cacheprovider; \
+	   test $$? = 0 -a $$plain = 0; } > .kernels.log 2>&1 & kernels=$$!; \
+	$(TRACED).others $(QUICK) -m "not kernels and not slow"; others=$$?; \
+	wait $$kernels; kernels=$$?; \
+	echo "kernels, with the compiler switched off and on:"; grep -vE '^[.sxX]+ +\[ *[0-9]+%\]$$' .kernels.log; \
+	test $$others = 0 -a $$kernels = 0
+	$(BIN)/coverage combine -q .coverage.plain .coverage.kernels .coverage.others
 	$(BIN)/coverage report --skip-covered --sort=cover --fail-under=$(COVERAGE_LEAST)
 
 wheels: $(VENV)/.test

@@ -15,6 +15,7 @@ from framework.engine import decide
 from framework.errors import ConfigError
 from framework.indicators import crossed_above, sma
 from framework.rules import Leverage, PercentOfEquity
+from framework.strategy import GTD
 from framework.testing.runs import difference, finished
 from framework.testing.strategies import StrategyChecks
 from tests.rule_cases import composed, flat_tape, logs_of
@@ -149,6 +150,28 @@ def test_a_sleeper_is_ruined_and_called_for_margin_at_the_bar_at_which_it_would_
     assert len(asleep["fills"]) == (2 if rules else 1)
     last = int(asleep["fills"]["bar"][-1]) if rules else len(asleep["marks"]) - 1
     assert last == closes_at
+
+
+def test_a_sleeper_whose_orders_would_expire_behind_the_data_comes_to_their_end():
+    """The entry is good until a day after the last bar; its stop works until there are no more bars."""
+
+    class Patient(Strategy):
+        """Enter once, with a stop far away."""
+
+        name = "patient"
+
+        def wake(self, bars):
+            return {"flat": bars.close < 100.5, "held": bars.close < 0}
+
+        @staticmethod
+        def decide(now):
+            if now.position.qty == 0 and now.position.pending == 0 and now.bar.close == 100.0:
+                place_limit(now, 1, 100.0, qty=1.0, stop=50.0, tif=GTD, until=now.clock.time_ns + 86_400_000_000_000)
+
+    tape = flat_tape([100.0, 100.0, *(100.0 + i for i in range(1, 11))], step=300_000_000_000)
+    logs = logs_of(composed(tape, [], Patient()))
+    assert len(logs["marks"]) == 12
+    assert [len(logs[name]) for name in ("orders", "fills", "trades")] == [2, 1, 0]
 
 
 def test_a_working_order_keeps_a_slot_awake():

@@ -174,7 +174,10 @@ def leave(s, slot_number, k, time):
 
 @kernel
 def settle(s, t, slot_number, k, qty, price, reference, fee, row, time, phase, gapped, is_cross, is_cut):
-    """Book a fill and its consequences: the order, its siblings, its bracket; return the id of a new stop, or 0."""
+    """Book a fill and its consequences: the order, its siblings, its bracket; return the id of a new stop, or 0.
+
+    The consequences look at the order as it was before the fill: the copy is taken before anything is written to it.
+    """
     slot = s.slots[slot_number]
     symbol = s.symbols[slot.symbol]
     order = s.working[slot_number, k]

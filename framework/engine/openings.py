@@ -11,7 +11,7 @@ from framework.boundary.jit import kernel
 from framework.engine.checks import ask_rule, ask_size, write_check
 from framework.engine.ledger import available, refresh
 from framework.engine.lifetime import set_lifetime
-from framework.engine.orders import ROLE_ENTRY, find_order, new_order, set_limit, set_origin
+from framework.engine.orders import ROLE_ENTRY, find_order, is_tighter, new_order, set_limit, set_origin
 from framework.engine.prices import (
     down,
     fee_rate,
@@ -134,7 +134,7 @@ def known_stop(intent, side, entry):
         stop = entry - side * intent.stop_offset
     if is_set(intent.trail) and not is_set(intent.trail_after):
         trailed = entry - side * intent.trail
-        if not is_set(stop) or side * (trailed - stop) > 0.0:
+        if not is_set(stop) or is_tighter(side, trailed, stop):
             stop = trailed
     return stop
 

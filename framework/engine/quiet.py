@@ -104,10 +104,15 @@ def pass_bars(s, t, first, last, room, quiet_until):
         if account.status != RUNNING:
             return 2 * bar - 1
     event = max(first, 2 * bar)
-    is_early = quiet_until == FOREVER or t.open_time[bar] < quiet_until
-    if event < last and event == 2 * bar and is_early and rests(t, symbol, bar):
+    if event < last and event == 2 * bar and opens_before(t, bar, quiet_until) and rests(t, symbol, bar):
         event += 1
     return event
+
+
+@inlined
+def opens_before(t, bar, time):
+    """Return whether a bar opens before a time; that it does before none needs no look."""
+    return time == FOREVER or t.open_time[bar] < time
 
 
 @inlined
