@@ -27,7 +27,7 @@ def pass_quiet(s, t, first, last):
         return first
     room = s.marks.size - s.margins[4] - account.marks if settings.log_marks else FOREVER
     quiet_until = min(account.flow_due, account.expiry) if account.working > 0 else account.flow_due
-    if is_lone(t) and settings.accrues == 0 and time_of(t, first) >= settings.start:
+    if is_lone(t) and settings.accrues == 0 and t.close_time[first // 2] >= settings.start:
         return pass_bars(s, t, first, last, room, quiet_until)
     return pass_groups(s, t, first, last, room, quiet_until)
 
