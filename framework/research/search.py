@@ -13,6 +13,7 @@ import numpy as np
 from framework.backtest.config import Config
 from framework.backtest.run import DAYS_PER_YEAR, TRADING_DAYS
 from framework.backtest.write import write_json
+from framework.data.catalogue import CATALOGUE, CatalogueSource
 from framework.errors import ConfigError
 from framework.research.journal import Journal, earlier_sharpes
 from framework.research.neighbourhood import Neighbourhood, neighbourhood
@@ -234,15 +235,22 @@ def write_search(search: Search, command: Sequence[str] = ()) -> None:
 
 
 def write_config(config: Config, path: Path, told: str) -> None:
-    """Write a configuration as a file that can be run from anywhere. told: what it is, for its first line."""
+    """Write a configuration as a file that can be run from anywhere: what it names in `[data]` is named whole.
+
+    Those are `path`, which the source catalogue has without being told, `dividends` and `funding`.
+    told: what the file is, for its first line.
+    """
     import tomli_w
 
     document = config.to_dict()
     own = document["data"]
     if not own["symbols"]:
         del own["symbols"]
-    if isinstance(own.get("path"), str):
-        own["path"] = str((config.folder / own["path"]).resolve())
+    if own["source"] == CatalogueSource.name:
+        own.setdefault("path", CATALOGUE)
+    for key in ("path", "dividends", "funding"):
+        if isinstance(own.get(key), str | Path):
+            own[key] = str((config.folder / own[key]).resolve())
     head = f"# {told}\n# framework backtest {path.name}\n\n"
     path.write_text(head + tomli_w.dumps(document), encoding="utf-8")
 
