@@ -91,10 +91,17 @@ def test_files_and_the_catalogue_are_read_alike(tmp_path: Path, capsys: pytest.C
 
 @pytest.mark.parametrize("name", ["Volume BTC", "tickvolume2", "vol_usd"])
 def test_a_column_that_looks_like_volume_is_not_passed_over(name: str) -> None:
-    with pytest.raises(DataError, match=r'no column for volume; there are: .*columns = \{ volume = "\.\.\." \}'):
+    told = (r'no column for volume; there are: .*columns = \{ volume = "\.\.\." \}; '
+            rf"'{name}' looks like volume: rename or drop it if it is not the volume$")
+    with pytest.raises(DataError, match=told):
         from_frame(table(**{name: [1.0] * 48}), stamp="open")
     series = from_frame(table(**{name: [1.0] * 48}), stamp="open", columns={"volume": name})
     assert series.has_volume
+
+
+@pytest.mark.parametrize("name", ["volatility", "Implied_Vola", "evolution", "involved", "realvol20"])
+def test_a_column_of_another_thing_does_not_look_like_volume(name: str) -> None:
+    assert not from_frame(table(**{name: [1.0] * 48}), stamp="open").has_volume
 
 
 def test_a_single_missing_volume_is_still_refused() -> None:

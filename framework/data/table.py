@@ -42,6 +42,9 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 """What a column may be called, letter case, spaces, dashes and brackets aside, by what it means."""
 
+VOLUME = re.compile(r"volume|(?<![a-z])vol(?![a-z])")
+"""What a normal name looks like volume by; volatility does not."""
+
 CCXT_COLUMNS = ("open_time", *FIELDS)
 """What the rows of ccxt hold, in order: the bar's open in ms since 1970, then prices and volume."""
 
@@ -178,12 +181,14 @@ def find_columns(names: Sequence[str], chosen: Mapping[str, object], where: str)
         elif present:
             found[meaning] = present[0]
     missing = [meaning for meaning in ("time", *FIELDS) if meaning not in found]
-    if "volume" in missing and not any("vol" in name for name in by_normal):
+    alike = next((several[0] for name, several in by_normal.items() if VOLUME.search(name)), None)
+    if "volume" in missing and alike is None:
         missing.remove("volume")
     if missing:
+        doubt = f"; {alike!r} looks like volume: rename or drop it if it is not the volume"
         raise DataError(
             f"{where}: no column for {', '.join(missing)}; there are: {', '.join(map(repr, names))}; mend: rename, or "
-            f'say columns = {{ {missing[0]} = "..." }}'
+            f'say columns = {{ {missing[0]} = "..." }}{doubt if "volume" in missing else ""}'
         )
     check_book_names([name for name in BOOK_FIELDS if name in found], where)
     return found
