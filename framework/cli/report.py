@@ -65,7 +65,7 @@ def rebuilt(recorded: Recorded, path: Path, data_folder: Path | None, any_versio
     from framework.research.run_report import complete_report
 
     announce_compiling()
-    repeat = forward_again if recorded.document.get(LEGS) else run_again
+    repeat = run_forward_again if recorded.document.get(LEGS) else run_again
     with answer_interrupts(), progress_bar("report") as progress:
         result, page = repeat(recorded, data_folder, any_version, progress)
     different = same_folder(recorded, result)
@@ -87,8 +87,8 @@ def run_again(recorded: Recorded, data_folder: Path | None, any_version: bool,
     return result, lambda: report_html(result)
 
 
-def forward_again(recorded: Recorded, data_folder: Path | None, any_version: bool,
-                  progress: Progress | None) -> tuple[Result, Callable[[], str]]:
+def run_forward_again(recorded: Recorded, data_folder: Path | None, any_version: bool,
+                      progress: Progress | None) -> tuple[Result, Callable[[], str]]:
     """Run the tests of a walk-forward again; return the stitched result, and what makes the report."""
     from framework.research.walk_forward import forward_again
     from framework.research.walk_forward_report import forward_html
