@@ -288,7 +288,9 @@ def test_the_command_writes_a_folder_with_a_report(tmp_path: Path, capsys: pytes
                                                                   "Win Rate [%]", "Windows"}
     assert answer["accepted"] == all(one["passed"] for one in answer["acceptance"])
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "Acceptance" in page
+    acceptance = page[page.index("<h2>Acceptance</h2>"):]
+    verdict = acceptance.index(">Not accepted: ")
+    assert acceptance.index("</table>") < verdict < acceptance.index("<h2>How far to believe it</h2>")
     assert "http" not in page
     for sentence in answer["sentences"]:
         assert f"<li>{escape(sentence)}</li>" in page

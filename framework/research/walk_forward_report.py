@@ -106,11 +106,11 @@ def header(found: Forward) -> str:
 
 
 def accepted(found: Forward) -> str:
-    """The table of acceptance."""
+    """The table of acceptance, and the verdict beneath it."""
     rows = [(one.name, "pass" if one.passed else "fail",
              "n/a" if one.value is None else shown(round(one.value, 2)), one.rule) for one in found.acceptance]
-    return section("Acceptance", soft(f"{found.verdict[:1].upper()}{found.verdict[1:]}."),
-                   rows_table(("criterion", "verdict", "out of sample", "rule"), rows))
+    return section("Acceptance", rows_table(("criterion", "verdict", "out of sample", "rule"), rows),
+                   soft(f"{found.verdict[:1].upper()}{found.verdict[1:]}."))
 
 
 def believed(found: Forward) -> str:
