@@ -1,4 +1,4 @@
-"""That the engine is being compiled is said once, when it takes long, and only then."""
+"""What is being compiled is said once, when it takes long, and only then."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numba.core import event
 import framework
 from framework.backtest import compiling
 from framework.boundary.jit import JIT
+from framework.cli.progress import announce_compiling
 
 pytestmark = pytest.mark.skipif(not JIT, reason="nothing is compiled")
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.skipif(not JIT, reason="nothing is compiled")
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
     """A process in which nobody was told yet, with a listener of its own; returns what was said."""
-    monkeypatch.setattr(compiling, "TOLD", threading.Event())
+    monkeypatch.setattr(compiling, "TOLD", set())
     teller = compiling.Teller()
     event.register("numba:compile", teller)
     caplog.set_level(logging.WARNING, "framework")
@@ -52,6 +53,26 @@ def test_long_compiling_is_told_once(told: Callable[[], list[str]], monkeypatch:
     made(2.0)
     compile_one("framework.engine.loop")
     assert len(told()) == 1
+
+
+def test_another_part_is_told_by_its_own_name(told: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says nothing of the engine, which is told of afterwards all the same."""
+    monkeypatch.setattr(compiling, "SECONDS", 0.0)
+    for module in ("framework.indicators.loop", "framework.indicators.loop", "framework.engine.loop"):
+        compile_one(module)
+    assert told() == ["compiling framework.indicators.loop", compiling.SENTENCE]
+
+
+def test_the_command_that_has_told_of_the_engine_is_not_repeated(
+    told: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says the same sentence, before anything is compiled."""
+    monkeypatch.setattr(compiling, "SECONDS", 0.0)
+    monkeypatch.setattr("framework.cli.state.engine_is_compiled", lambda: False)
+    announce_compiling()
+    assert capsys.readouterr().err == f"{compiling.SENTENCE}\n"
+    compile_one("framework.engine.loop")
+    assert told() == []
 
 
 def test_quick_compiling_is_not_told(told: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Says once that the engine is being compiled, when that takes long enough to wonder about.
+"""Says once what is being compiled, the engine above all, when that takes long enough to wonder about.
 
 It goes to the log of the framework, which stands on stderr unless the application sets logging up otherwise:
 ``logging.getLogger("framework").setLevel(logging.ERROR)`` silences it.
@@ -15,8 +15,11 @@ from numba.core import event
 SECONDS = 2.0
 """How long compiling lasts before it is told."""
 
-TOLD = threading.Event()
-"""Set once somebody was told, by whatever way."""
+ENGINE = "framework.engine"
+SENTENCE = "compiling the engine, once for this installation: under half a minute"
+
+TOLD: set[str] = set()
+"""What somebody was told of already, by whatever way: ENGINE, or another module."""
 
 _log = logging.getLogger("framework")
 
@@ -31,15 +34,16 @@ class Teller(event.Listener):  # type: ignore[misc]
         self._depth = 0
         self._timer: threading.Timer | None = None
 
-    def on_start(self, event: event.Event) -> None:
+    def on_start(self, happening: event.Event) -> None:
         """Begin to wait at the outermost function."""
         self._depth += 1
-        if self._depth == 1 and event.data["dispatcher"].py_func.__module__.startswith("framework."):
-            self._timer = threading.Timer(SECONDS, tell)
+        module = happening.data["dispatcher"].py_func.__module__
+        if self._depth == 1 and module.startswith("framework."):
+            self._timer = threading.Timer(SECONDS, tell, (module,))
             self._timer.daemon = True
             self._timer.start()
 
-    def on_end(self, event: event.Event) -> None:
+    def on_end(self, happening: event.Event) -> None:
         """Stop waiting behind the outermost function."""
         self._depth -= 1
         if self._depth == 0 and self._timer is not None:
@@ -47,11 +51,12 @@ class Teller(event.Listener):  # type: ignore[misc]
             self._timer = None
 
 
-def tell() -> None:
-    """Say that the engine is being compiled, unless somebody was told already."""
-    if not TOLD.is_set():
-        TOLD.set()
-        _log.warning("compiling the engine, once for this installation: under half a minute")
+def tell(module: str) -> None:
+    """Say that a module of the framework is being compiled, unless somebody was told already."""
+    what = ENGINE if module.startswith(f"{ENGINE}.") else module
+    if what not in TOLD:
+        TOLD.add(what)
+        _log.warning(SENTENCE if what == ENGINE else f"compiling {module}")
 
 
 @cache

@@ -28,9 +28,9 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
 
 def announce_compiling() -> None:
     """Say on stderr that the engine is compiled now, when no run has done so yet."""
-    from framework.backtest.compiling import TOLD
+    from framework.backtest.compiling import ENGINE, SENTENCE, TOLD
     from framework.cli.state import engine_is_compiled
 
     if not engine_is_compiled():
-        click.echo("compiling the engine, once for this installation: under half a minute", err=True)
-        TOLD.set()
+        click.echo(SENTENCE, err=True)
+        TOLD.add(ENGINE)
