@@ -15,8 +15,9 @@ import tomli_w
 
 from framework.backtest.api import settle
 from framework.backtest.config import config_from_dict
+from framework.backtest.explain import explain
 from framework.backtest.metrics import daily_returns
-from framework.backtest.recorded import open_run
+from framework.backtest.recorded import again, open_run
 from framework.backtest.run import load
 from framework.cli.app import run
 from framework.errors import ConfigError
@@ -119,32 +120,73 @@ def test_a_bar_is_explained_by_the_leg_that_it_lies_in(folder: Path, capsys: pyt
 
 def test_what_lies_in_no_leg_or_in_one_that_stayed_flat_is_told(folder: Path) -> None:
     """And a folder of a search is told from that of a run."""
-    with pytest.raises(ConfigError, match="no test lies at 2010-01-01"):
+    with pytest.raises(ConfigError, match="no bar of A at 2010-01-01: "):
         open_and_explain(folder, "2010-01-01")
+    with pytest.raises(ConfigError, match="no symbol 'B' in the run; it has: A"):
+        explain(folder, "B", "2010-01-01")
     document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    first = datetime.fromisoformat(document["legs"][0]["test_start"])
+    with pytest.raises(ConfigError, match=f"no test lies at {first - timedelta(2):%Y-%m-%d}; those of its legs reach"):
+        open_and_explain(folder, f"{first - timedelta(2):%Y-%m-%d}")
     document["legs"][1]["params"] = None
     (folder / "run.json").write_text(json.dumps(document), encoding="utf-8")
-    with pytest.raises(ConfigError, match="leg 2, in which .* stayed flat"):
+    with pytest.raises(ConfigError, match="leg 2, in which .* lies, stayed flat"):
         open_and_explain(folder, document["legs"][1]["test_start"])
     with pytest.raises(ConfigError, match=r"the folder of a search.*002/best\.toml --out best"):
         open_run(folder / "legs" / "002")
 
 
+def test_without_a_time_the_first_leg_that_was_traded_is_named(folder: Path) -> None:
+    """Whoever asks for the run as a whole asks for no bar, so that none lies anywhere."""
+    document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    document["legs"][0]["params"] = None
+    (folder / "run.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(ConfigError, match="run that of leg 2, framework backtest .*/002/test.toml --out leg-2,"):
+        again(open_run(folder))
+
+
+def seams_at(folder: Path, hour: int) -> list[dict[str, Any]]:
+    """Move the ends of all legs to another hour of their day; return what run.json says of the legs now."""
+    document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    for leg in document["legs"]:
+        for name in ("test_start", "stitch_end"):
+            leg[name] = leg[name].replace("T00:00", f"T{hour:02}:00")
+    (folder / "run.json").write_text(json.dumps(document), encoding="utf-8")
+    return legs_of(folder)
+
+
 def test_a_date_means_the_end_of_its_day_where_legs_begin_within_it(folder: Path) -> None:
     """The first test begins at 16:00: its date lies in it, and so does that of the second in the second."""
-    document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    for number, leg in enumerate(document["legs"]):
-        leg["test_start"] = leg["test_start"].replace("T00:00", "T16:00")
-        leg["stitch_end"] = leg["stitch_end"].replace("T00:00", "T16:00")
-        (folder / "run.json").write_text(json.dumps(document), encoding="utf-8")
+    for number, leg in enumerate(seams_at(folder, 16)):
         with pytest.raises(ConfigError, match=f"run that of leg {number + 1}, in which"):
             open_and_explain(folder, leg["test_start"][:10])
 
 
+def test_the_date_on_which_the_last_leg_ends_lies_in_it(folder: Path) -> None:
+    """It ends at 16:00, so that the bars until 12:00 are its own, and those behind are nobody's."""
+    legs = seams_at(folder, 16)
+    date = legs[-1]["stitch_end"][:10]
+    for at in (date, f"{date} 12:00", f"{date} 11:00"):
+        with pytest.raises(ConfigError, match=f"run that of leg {len(legs)}, in which {at} lies"):
+            open_and_explain(folder, at)
+    for at in (f"{date} 12:01", f"{date} 16:00", f"{datetime.fromisoformat(date) + timedelta(1):%Y-%m-%d}"):
+        with pytest.raises(ConfigError, match=f"no test lies at {at}"):
+            open_and_explain(folder, at)
+
+
+def test_the_bar_that_closes_at_a_seam_belongs_to_the_leg_behind_it(folder: Path) -> None:
+    """At midnight it is the last bar of the day before, whose date means it; a time within it means it as well."""
+    seam = datetime.fromisoformat(legs_of(folder)[1]["test_start"])
+    assert f"{seam:%H:%M}" == "00:00"
+    before = f"{seam - timedelta(1):%Y-%m-%d}"
+    for at, leg in ((before, 2), (f"{before} 23:00", 2), (f"{before} 20:00", 1),
+                    (f"{seam - timedelta(2):%Y-%m-%d}", 1), (f"{seam:%Y-%m-%d}", 2)):
+        with pytest.raises(ConfigError, match=f"run that of leg {leg}, in which {at} lies"):
+            open_and_explain(folder, at)
+
+
 def open_and_explain(folder: Path, at: str) -> None:
     """Ask for an explanation."""
-    from framework.backtest.explain import explain
-
     explain(folder, "A", at)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from framework import plugins
 from framework.backtest.compose import WAKES, names_of, symbols_named, wake_of
 from framework.backtest.explain_orders import (
     Working,
@@ -29,8 +30,16 @@ from framework.backtest.explain_orders import (
 )
 from framework.backtest.explain_text import lines, verdict_of_slot
 from framework.backtest.plain import plain
-from framework.backtest.recorded import Recorded, of_result, open_run, refuse_stitched
-from framework.backtest.replay import Asked, Moment, replay
+from framework.backtest.recorded import (
+    Recorded,
+    is_stitched,
+    legs_end,
+    load_recorded,
+    of_result,
+    open_run,
+    refuse_stitched,
+)
+from framework.backtest.replay import Asked, Moment, bar_at, check_symbol, replay
 from framework.data.series import FIELDS, format_time
 from framework.data.tape import Tape
 from framework.model.enums import OrderKind, Role, Side, Status, Verb
@@ -65,12 +74,25 @@ def explain(run: Recorded | Result | str | Path, symbol: str, at: str, *, data_f
     Raises ConfigError for an unknown run, symbol or time and for other versions, DataError for other data.
     """
     recorded = recorded_run(run)
-    refuse_stitched(recorded, at)
+    if is_stitched(recorded):
+        refuse_stitched(recorded, at, close_at(recorded, symbol, at, data_folder))
     tape = recorded.result.prices if recorded.result is not None else None
     moment = replay(recorded, symbol, at, data_folder=data_folder, any_version=any_version,
                     tape=tape if isinstance(tape, Tape) else None, progress=progress)
     document: Any = plain(describe(recorded, moment))
     return Explanation(document)
+
+
+def close_at(run: Recorded, symbol: str, at: str, data_folder: Path | None) -> int:
+    """Return when the bar closes that a date or time means in a stitched run, ns UTC.
+
+    A date on which the last test ends means its last bar in that test. Raises as `replay` does.
+    """
+    check_symbol(run, symbol)
+    config = run.config(data_folder)
+    plugins.use(config.plugins.allow)
+    tape = load_recorded(run, config)
+    return int(tape.close_time[bar_at(tape, tape.symbol_index(symbol), at, legs_end(run))])
 
 
 def recorded_run(run: Recorded | Result | str | Path) -> Recorded:

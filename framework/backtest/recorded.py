@@ -7,7 +7,6 @@ recording, the code has its versions, and what the repetition wrote until then e
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,6 @@ import attrs
 
 from framework.backtest.write import TABLES
 from framework.data.source import time_ns
-from framework.data.timeframe import DAY
 from framework.errors import ConfigError, DataError, FrameworkError, did_you_mean
 
 if TYPE_CHECKING:
@@ -239,28 +237,39 @@ def same_code(run: Recorded, config: Config, any_version: bool = False) -> list[
     return differences
 
 
-def refuse_stitched(run: Recorded, at: str | None = None) -> None:
+def is_stitched(run: Recorded) -> bool:
+    """Return whether a run was stitched of several."""
+    return bool(run.document.get(LEGS))
+
+
+def legs_end(run: Recorded) -> int:
+    """Return when the last leg of a stitched run ends, ns UTC, exclusive."""
+    return time_ns(run.document[LEGS][-1]["stitch_end"], DOCUMENT)
+
+
+def refuse_stitched(run: Recorded, at: str | None = None, close: int | None = None) -> None:
     """Raise ConfigError for a run that was stitched of several, naming the one that can be run again.
 
-    at: a date or time, for the part in which it lies.
+    at: a date or time, and close: of the bar that it means, ns UTC, for the part in which that bar closes; without
+    them the first part that was traded is named.
     """
-    legs = run.document.get(LEGS)
-    if not legs:
+    if not is_stitched(run):
         return
-    begin, *ends = (time_ns(text, DOCUMENT) for text in (legs[0]["test_start"], *(one["stitch_end"] for one in legs)))
-    asked = begin if at is None else time_ns(at, "--at")
-    if at is not None and re.fullmatch(r"\d{4}-\d{2}-\d{2}", at):
-        asked += DAY - 1
-    if not begin <= asked < ends[-1]:
-        raise ConfigError(f"{run.folder}: no test lies at {at}; those of its legs reach from {legs[0]['test_start']} "
-                          f"to {legs[-1]['stitch_end']}")
-    leg = next(one for one, end in zip(legs, ends, strict=True) if asked < end)
+    legs = run.document[LEGS]
     told = f"{run.folder} is the folder of a walk-forward: its run is stitched of {len(legs)} tests"
+    if close is None:
+        leg = next((one for one in legs if one["params"] is not None), legs[0])
+        which = f"leg {leg['leg']}"
+    else:
+        if not time_ns(legs[0]["test_start"], DOCUMENT) <= close < legs_end(run):
+            raise ConfigError(f"{run.folder}: no test lies at {at}; those of its legs reach from "
+                              f"{legs[0]['test_start']} to {legs[-1]['stitch_end']}")
+        leg = next(one for one in legs if close < time_ns(one["stitch_end"], DOCUMENT))
+        which = f"leg {leg['leg']}, in which {at} lies"
     if leg["params"] is None:
-        raise ConfigError(f"{told}, and leg {leg['leg']}, in which {at} lies, stayed flat: no trial of its search had "
-                          "a value, so that no strategy was asked")
+        raise ConfigError(f"{told}, and {which}{',' if at else ''} stayed flat: no trial of its search had a value, so "
+                          "that no strategy was asked")
     name = f"leg-{leg['leg']}"
-    which = f"leg {leg['leg']}" if at is None else f"leg {leg['leg']}, in which {at} lies"
     raise ConfigError(f"{told}, each with parameters of its own, and cannot be run again as one; run that of {which}, "
                       f"framework backtest {run.folder / leg['folder'] / 'test.toml'} --out {name}, and name the "
                       f"folder {name}")

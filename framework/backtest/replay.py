@@ -117,9 +117,7 @@ def replay(run: Recorded, symbol: str, at: str, *, data_folder: Path | None = No
     at: a date, for the last bar that closed on that day, or a time: the bar that closes at it, else the one within
     which it lies.  Raises ConfigError for a symbol or a time without a bar, and what `again` raises.
     """
-    if symbol not in run.symbols:
-        raise ConfigError(f"no symbol {symbol!r} in the run{did_you_mean(symbol, run.symbols)}; it has: "
-                          f"{', '.join(run.symbols)}")
+    check_symbol(run, symbol)
     config, parts, notes = again(run, data_folder, any_version, tape)
     number = parts.tape.symbol_index(symbol)
     bar = bar_at(parts.tape, number, at)
@@ -153,6 +151,13 @@ def replay(run: Recorded, symbol: str, at: str, *, data_folder: Path | None = No
     moment = Moment(parts, namer, number, bar, books[0], books[1], asleep, asked, halted_by, was_over,
                     config.run.start_ns, config.run.end_ns, tuple(notes))
     return attrs.evolve(moment, notes=(*notes, *unfaithful(run, moment)))
+
+
+def check_symbol(run: Recorded, symbol: str) -> None:
+    """Raise ConfigError for a symbol that a run has not."""
+    if symbol not in run.symbols:
+        raise ConfigError(f"no symbol {symbol!r} in the run{did_you_mean(symbol, run.symbols)}; it has: "
+                          f"{', '.join(run.symbols)}")
 
 
 def beginning_of(tape: Tape, symbol: int, bar: int) -> int:
@@ -196,8 +201,11 @@ def copy_of(view: Any, dtype: np.dtype) -> np.void:
     return record
 
 
-def bar_at(tape: Tape, symbol: int, at: str) -> int:
-    """Return the row of the bar of a symbol at a date or time, see `replay`; ConfigError when there is none."""
+def bar_at(tape: Tape, symbol: int, at: str, end: int | None = None) -> int:
+    """Return the row of the bar of a symbol at a date or time, see `replay`; ConfigError when there is none.
+
+    end: of a date on which bars close before it, ns UTC, only those count.
+    """
     rows = tape.rows(symbol)
     opens, closes, name = tape.open_time[rows], tape.close_time[rows], tape.symbols[symbol]
     moment = time_ns(at, "--at")
@@ -205,7 +213,8 @@ def bar_at(tape: Tape, symbol: int, at: str) -> int:
         day = date.fromisoformat(at).toordinal() - date(1970, 1, 1).toordinal()
         place = int(np.searchsorted(tape.account_day[rows], day, side="right")) - 1
         if place >= 0 and tape.account_day[rows][place] == day:
-            return int(rows.start) + place
+            within = place if end is None else min(place, int(np.searchsorted(closes, end, side="left")) - 1)
+            return int(rows.start) + (within if within >= 0 and tape.account_day[rows][within] == day else place)
     else:
         place = int(np.searchsorted(closes, moment, side="left"))
         if place < len(closes) and (closes[place] == moment or opens[place] <= moment):
