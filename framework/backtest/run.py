@@ -64,14 +64,15 @@ def run_to_end(config: Config, made: Parts, progress: Callable[[int, int], None]
         if progress is not None:
             progress(done, made.last)
     finish(made.simulation)
-    return result_of(config, made.tape, made.plans, made.rules, made.simulation, made.last)
+    return result_of(config, made.tape, made.plans, made.rules, made.simulation, made.last, made.doubts)
 
 
 @attrs.frozen(eq=False)
 class Parts:
     """A simulation at its first event and what it was put together from.
 
-    rules: the sizing rule first.  last: the event at which the run ends, exclusive.
+    rules: the sizing rule first.  last: the event at which the run ends, exclusive.  doubts: which constraints of
+    strategies their parameters do not satisfy.
     """
 
     tape: Tape
@@ -80,6 +81,7 @@ class Parts:
     slippage: SlippageModel | None
     simulation: Simulation
     last: int
+    doubts: tuple[str, ...] = ()
 
 
 def put_together(config: Config, tape: Tape | None = None, interpreted: bool = False,
@@ -88,16 +90,23 @@ def put_together(config: Config, tape: Tape | None = None, interpreted: bool = F
     tape = tape if tape is not None else load(config)
     known_symbols(config, tape)
     cache = cache or ColumnCache()
-    plans = [trained_plan(Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols, label=label), use,
-                          tape, config.run.seed, cache)
-             for use, label in zip(config.strategies, config.labels, strict=True)]
+    untrained = [Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols, label=label)
+                 for use, label in zip(config.strategies, config.labels, strict=True)]
+    doubts = doubts_of(untrained)
+    plans = [trained_plan(plan, use, tape, config.run.seed, cache)
+             for plan, use in zip(untrained, config.strategies, strict=True)]
     sizing = make("sizing", config.sizing, SizingRule)
     rules = [make("risk", use, RiskRule) for use in config.risk]
     slippage = slippage_of(config.slippage, tape) if config.slippage else None
     simulation = compose(tape, plans, sizing, rules, slippage, terms_of(config), cache=cache, interpreted=interpreted)
     refuse_missing_volume(tape, config.fills, simulation.plugs)
     last = int(np.searchsorted(tape.event_time, config.run.end_ns or FOREVER, side="left"))
-    return Parts(tape, plans, [sizing, *rules], slippage, simulation, last)
+    return Parts(tape, plans, [sizing, *rules], slippage, simulation, last, doubts)
+
+
+def doubts_of(plans: Sequence[Plan]) -> tuple[str, ...]:
+    """Return which constraints of strategies are not satisfied; ConfigError for one that cannot be evaluated."""
+    return tuple(f"{plan.label}: {doubt}" for plan in plans for doubt in plan.strategy.doubts())
 
 
 def trained_plan(plan: Plan, use: StrategyUse, tape: Tape, seed: int, cache: ColumnCache) -> Plan:
@@ -221,10 +230,11 @@ def open_trades(simulation: Simulation) -> np.ndarray:
 
 
 def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], simulation: Simulation,
-              last: int, may_be_idle: bool = False) -> Result:
+              last: int, doubts: Sequence[str] = (), may_be_idle: bool = False) -> Result:
     """Return the result of a finished simulation, whose logs it takes over. rules: the sizing rule first.
 
-    A run in which no strategy could ever decide is an error unless it may be idle; one in which none did has a note.
+    doubts: notes that were known before it began.  A run in which no strategy could ever decide is an error unless it
+    may be idle.
     """
     state = simulation.state
     logs = used_logs(state)
@@ -246,8 +256,7 @@ def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], 
                           rejected_orders=int(np.sum(logs["refusals"]["allowed"] == 0.0)), events=simulation.next,
                           bars=int(np.sum(tape.event_kind[: simulation.next] == EventKind.CLOSE))),
         rule_names=tuple(rule.name for rule in rules[1:]), status=Status(int(account["status"])),
-        notes=(*(f"{plan.label}: {doubt}" for plan in plans for doubt in plan.strategy.doubts()),
-               *notes_of(tape, simulation, config.labels, [rule.name for rule in rules[1:]])),
+        notes=(*doubts, *notes_of(tape, simulation, config.labels, [rule.name for rule in rules[1:]])),
         data=data_summary(tape), prices=tape, currency=config.account.currency,
         multipliers=np.array([instrument.multiplier for instrument in tape.instruments]),
         start=config.run.start_ns, end=config.run.end_ns, benchmark=config.benchmark.symbol, tax=config.tax,

@@ -56,7 +56,7 @@ def run_window(config: Config, tape: Tape, cache: ColumnCache | None = None, int
     for _ in simulation.chunks(made.last):
         pass
     finish(simulation)
-    result = result_of(config, tape, made.plans, made.rules, simulation, made.last, may_be_idle=True)
+    result = result_of(config, tape, made.plans, made.rules, simulation, made.last, made.doubts, may_be_idle=True)
     logs = result.records
     inside = attrs.evolve(logs, marks=logs.marks[logs.marks["time"] >= start],
                           days=logs.days[logs.days["time"] >= start])
