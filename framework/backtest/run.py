@@ -32,7 +32,7 @@ from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
 from framework.errors import ConfigError, PluginNotFound, did_you_mean
 from framework.indicators import ColumnCache
-from framework.model.enums import CashKind, EventKind, OrderStatus, Reason, Role, Status
+from framework.model.enums import CashKind, EventKind, OrderStatus, Status
 from framework.model.records import TRADE
 from framework.risk import RiskRule, Rule, SizingRule
 from framework.slippage import SlippageModel
@@ -256,7 +256,7 @@ def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], 
                           rejected_orders=int(np.sum(logs["refusals"]["allowed"] == 0.0)), events=simulation.next,
                           bars=int(np.sum(tape.event_kind[: simulation.next] == EventKind.CLOSE))),
         rule_names=tuple(rule.name for rule in rules[1:]), status=Status(int(account["status"])),
-        notes=(*doubts, *notes_of(tape, simulation, config.labels, [rule.name for rule in rules[1:]])),
+        notes=(*doubts, *notes_of(tape, simulation)),
         data=data_summary(tape), prices=tape, currency=config.account.currency,
         multipliers=np.array([instrument.multiplier for instrument in tape.instruments]),
         start=config.run.start_ns, end=config.run.end_ns, benchmark=config.benchmark.symbol, tax=config.tax,
@@ -286,22 +286,6 @@ def refuse_undecidable(config: Config, tape: Tape, simulation: Simulation) -> No
                           f"the data has ({bars} for the longest symbol); use more data or shorter indicators")
 
 
-def none_traded(tape: Tape, simulation: Simulation, names: Sequence[str]) -> list[str]:
-    """Say that nothing was traded when nothing was, and who can tell why; names: of the strategies."""
-    logs = used_logs(simulation.state)
-    if logs["fills"].size:
-        return []
-    if logs["orders"].size:
-        told = f"no trade: none of {logs['orders'].size} orders was filled"
-    elif logs["refusals"].size:
-        told = f"no trade: all of {logs['refusals'].size} orders were refused"
-    else:
-        told = (f"no decision in the whole run: {', '.join(names)} never bought or sold in {tape.n_bars} bars; check "
-                "conditions, parameters and [run] start and end")
-    return [f"{told}; `framework explain RUN --symbol {tape.symbols[0]} --at TIME` tells of any bar what was known and "
-            "why there was no trade, framework.explain(result, symbol, at) does in Python"]
-
-
 def outside(config: Config, tape: Tape) -> str:
     """Return the message for a window of decisions within which no bar closes."""
     window = " and ".join(f"{word} = {format_time(limit)}" for word, limit in
@@ -311,23 +295,9 @@ def outside(config: Config, tape: Tape) -> str:
             "time t is taken when start <= t < end: move the window, or leave it out")
 
 
-def none_opened(simulation: Simulation, names: Sequence[str]) -> list[str]:
-    """Say which rules refused how many openings when there were some and not one of them came through.
-
-    names: of the risk rules, in order.
-    """
-    logs = used_logs(simulation.state)
-    reasons = logs["refusals"]["reason"][logs["refusals"]["allowed"] == 0.0] - int(Reason.RULE)
-    counts = np.bincount(reasons[reasons >= 0], minlength=len(names))
-    if not counts.any() or np.any(logs["orders"]["role"] == Role.ENTRY):
-        return []
-    told = ", ".join(f"{name} {count}" for name, count in zip(names, counts.tolist(), strict=True) if count)
-    return [f"not one opening came through; rules refused: {told}"]
-
-
-def notes_of(tape: Tape, simulation: Simulation, strategies: Sequence[str], rules: Sequence[str]) -> list[str]:
-    """Return what the reader of a result must know; strategies, rules: their names, the rules in order."""
-    notes = [*simulation.notes, *none_opened(simulation, rules), *none_traded(tape, simulation, strategies)]
+def notes_of(tape: Tape, simulation: Simulation) -> list[str]:
+    """Return what the reader of a result must know and cannot see in its records."""
+    notes = list(simulation.notes)
     if simulation.state.settings["own_volume"][0]:
         notes.append('[fills] volume_basis = "bar": fills were reckoned with the volume of their own bar, which nobody '
                      "knew then; such a result is for comparison only")

@@ -125,4 +125,4 @@ def stitch(config: Config, tape: Tape, parts: Sequence[Result]) -> Result:
         last, config=config.to_dict(), capital=first.capital, records=Records(**joined), first_close=first.first_close,
         counters=counters, status=ruined[0] if ruined else last.status, start=first.start, end=last.end,
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)), prices=tape,
-        fits=tuple(one for part in parts for one in part.fits))
+        fits=tuple(one for part in parts for one in part.fits), is_stitched=True)
