@@ -20,7 +20,7 @@ from framework.backtest.config import Config, Use
 from framework.backtest.fitting import fitted, must_be_trained
 from framework.backtest.result import Counters, Records, Regimes, Result
 from framework.backtest.strategy_section import StrategyUse
-from framework.backtest.volume import refuse_missing_volume
+from framework.backtest.volume import lacking_volume, refuse_missing_volume
 from framework.boundary.jit import engine_key
 from framework.broker import Broker
 from framework.data.cash_flows import CashFlows, read_cash_flows, refuse_adjusted, with_cash_flows
@@ -99,7 +99,7 @@ def put_together(config: Config, tape: Tape | None = None, interpreted: bool = F
     rules = [make("risk", use, RiskRule) for use in config.risk]
     slippage = slippage_of(config.slippage, tape) if config.slippage else None
     simulation = compose(tape, plans, sizing, rules, slippage, terms_of(config), cache=cache, interpreted=interpreted)
-    refuse_missing_volume(tape, config.fills, simulation.plugs)
+    refuse_missing_volume(tape, config.fills, simulation)
     last = int(np.searchsorted(tape.event_time, config.run.end_ns or FOREVER, side="left"))
     return Parts(tape, plans, [sizing, *rules], slippage, simulation, last, doubts)
 
@@ -301,8 +301,8 @@ def notes_of(tape: Tape, simulation: Simulation) -> list[str]:
     if simulation.state.settings["own_volume"][0]:
         notes.append('[fills] volume_basis = "bar": fills were reckoned with the volume of their own bar, which nobody '
                      "knew then; such a result is for comparison only")
-    if tape.without_volume:
-        notes.append(f"the data of {', '.join(tape.without_volume)} have no volume: fills are not limited by any")
+    if lacking := lacking_volume(tape, simulation.state.slots["symbol"]):
+        notes.append(f"the data of {', '.join(lacking)} have no volume: fills are not limited by any")
     notes += [str(report) for report in tape.repairs if report != RepairReport(report.symbol)]
     return notes
 
