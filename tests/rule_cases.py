@@ -38,7 +38,7 @@ class Opening:
     def __init__(self, rule: type[Rule], params: dict[str, Any] | None = None, **fields: Any) -> None:
         self.rule = rule(**params or {})
         one = flat_tape([1.0, 1.0])
-        names = tuple(columns_of_rule(self.rule, one, ColumnCache()))
+        names = tuple(columns_of_rule(self.rule, one, ColumnCache(), range(one.n_symbols)))
         self.memory = np.zeros(1, check_dtype(self.rule, names))
         store_rule(self.rule, self.memory[0])
         self.order = view_at(self.memory.ctypes.data, self.memory.dtype)

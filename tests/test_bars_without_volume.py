@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import polars as pl
 import pytest
 
 import framework
-from framework import ConfigError, DataError, Strategy, buy
+from framework import ConfigError, DataError, Param, RiskRule, SlippageModel, Strategy, buy, plugins
 from framework.cli import main
 from framework.data import Catalogue, from_frame, load_tape, resample, tape_from_frames
 from framework.indicators import Bars, ema, evaluate, sma, vwma
+from framework.risk import refuse
 
 PRICES = ("open", "high", "low", "close")
 
@@ -57,6 +59,49 @@ class Averaging(Strategy):
 
     def indicators(self, bars):  # type: ignore[no-untyped-def]
         return {"mean": vwma(bars.close, bars.volume, 3)}
+
+
+class Crossing(Buying):
+    """Buys above its average of closes."""
+
+    name = "crossing_without_volume"
+    length = Param(2, low=2, high=5)
+
+    def indicators(self, bars):  # type: ignore[no-untyped-def]
+        return {"volume": bars.close - sma(bars.close, self.length)}
+
+
+class Thinned(SlippageModel):
+    """A thousandth of the mean volume, in currency a unit; reads that of a longer timeframe too."""
+
+    name = "thinned"
+
+    def indicators(self, bars):  # type: ignore[no-untyped-def]
+        return {"mean": sma(bars.volume, 2), "longer": bars.timeframe("4h").volume}
+
+    @staticmethod
+    def price(fill):  # type: ignore[no-untyped-def]
+        return fill.reference + math.copysign(0.001 * fill.ind.mean, fill.qty)
+
+
+class Watchful(RiskRule):
+    """Reads the volume through an indicator."""
+
+    name = "watchful"
+
+    def indicators(self, bars):  # type: ignore[no-untyped-def]
+        return {"mean": sma(bars.volume, 2)}
+
+    @staticmethod
+    def check(order):  # type: ignore[no-untyped-def]
+        if order.ind.mean < 100.0:
+            refuse(order, order.ind.mean, 100.0)
+
+
+def on(strategy: type[Strategy], *symbols: str) -> dict[str, Any]:
+    """Return the use of a strategy on some symbols only."""
+    plugins.registry().add("strategy", strategy)
+    return {"name": strategy.name, "symbols": list(symbols)}
 
 
 def run(strategy: Any = Buying, data: Any = None, **settings: Any) -> Any:
@@ -152,7 +197,62 @@ def test_one_symbol_without_volume_among_others_is_named() -> None:
         evaluate(Bars().volume, tape, 0)
 
 
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"fills": {"participation": 0.1}}, r"\[fills\] participation = 0\.1 .* which the data of VIX do not have"),
+    ({"strategy": Reading}, r"reading_volume\.decide reads volume, which the data of VIX do not have"),
+    ({"slippage": "volume_impact"}, r"volume_impact\.price reads mean volume, which the data of VIX do not have"),
+])
+def test_a_symbol_that_nobody_trades_needs_no_volume(settings: dict[str, Any], message: str) -> None:
+    data = {"GBP": table(volume=[500.0] * 48), "VIX": table()}
+    settings = {"strategy": Buying, **settings}
+    found = run(data=data, **{**settings, "strategy": on(settings["strategy"], "GBP")})
+    assert len(found.fills) > 10
+    assert not [note for note in found.notes if "no volume" in note]
+    with pytest.raises(ConfigError, match=message):
+        run(data=data, **settings)
+
+
+def test_a_decision_needs_the_volume_of_its_own_symbols_only() -> None:
+    """VIX is traded, by a strategy that reads none."""
+    data = {"GBP": table(volume=[500.0] * 48), "VIX": table()}
+    found = run([on(Reading, "GBP"), on(Buying, "VIX")], data)
+    assert set(found.fills["symbol"]) == {"GBP", "VIX"}
+    assert "the data of VIX have no volume: fills are not limited by any" in found.notes
+    with pytest.raises(ConfigError, match=r"reading_volume\.decide reads volume, which the data of VIX do not have"):
+        run([on(Reading, "VIX"), on(Buying, "GBP")], data)
+
+
+@pytest.mark.parametrize("settings", [{"slippage": Thinned}, {"risk": Watchful}], ids=["slippage", "rule"])
+def test_an_indicator_beside_the_strategies_needs_the_volume_of_traded_symbols_only(settings: dict[str, Any]) -> None:
+    """A thousandth of a mean volume of 500 is 0.5 a unit."""
+    data = {"GBP": table(volume=[500.0] * 48), "VIX": table()}
+    found = run(on(Buying, "GBP"), data, **settings)
+    assert set(found.fills["slippage"].tail(5)) == ({0.5} if "slippage" in settings else {0.0})
+    with pytest.raises(DataError, match="an indicator reads the volume of VIX, which the data do not have"):
+        run([on(Buying, "GBP"), on(Buying, "VIX")], data, **settings)
+
+
+def test_a_column_of_all_symbols_is_nan_where_volume_is_missing_and_not_needed() -> None:
+    tape = tape_from_frames({"GBP": table(volume=[500.0] * 48), "VIX": table()}, stamp="open")
+    other = tape.symbol_index("GBP")
+    for series in (Bars().volume, Bars().timeframe("4h").volume):
+        column = evaluate(series, tape, None, needed=[other])
+        assert np.nanmax(column[tape.rows(other)]) in (500.0, 2_000.0)
+        assert np.isnan(column[tape.rows(1 - other)]).all()
+        with pytest.raises(DataError, match="an indicator reads the volume of VIX"):
+            evaluate(series, tape, None)
+    with pytest.raises(DataError, match="an indicator reads the volume of VIX"):
+        evaluate(sma(Bars().symbol("VIX").volume, 2), tape, None, needed=[other])
+
+
 def test_a_search_says_why_its_trials_fail() -> None:
     with pytest.raises(ConfigError, match=r"no trial has a value.*participation = 0\.1 limits fills by the volume"):
         framework.optimize(data={"EUR": table()}, stamp="open", strategy="ma_cross", sampler="grid", min_trades=0,
                            space={"fast": [2, 3], "slow": [5]}, fills={"participation": 0.1})
+
+
+def test_a_search_over_a_symbol_needs_no_volume_of_another() -> None:
+    data = {"GBP": table(volume=[500.0] * 48), "VIX": table()}
+    found = framework.optimize(data=data, stamp="open", strategy=on(Crossing, "GBP"), sampler="grid", min_trades=0,
+                               space={"length": [2, 3]}, fills={"participation": 0.1}, slippage=Thinned, risk=Watchful)
+    assert [one.state for one in found.outcomes] == ["complete", "complete"]

@@ -159,18 +159,20 @@ def test_a_run_says_that_its_fills_saw_what_nobody_knew(basis: str) -> None:
 
 
 @pytest.mark.parametrize(("hours", "told"), [
-    ("00:00-24:00", r"not one opening came through; rules refused: time_restrictions \d+"),
+    ("00:00-24:00", r"no trade: not one order came through; \d+ rejected orders, by reason: time_restrictions (\d+); "),
     ("00:00-12:00", None),
 ])
 def test_a_run_says_that_rules_let_nothing_through(hours: str, told: str | None) -> None:
     text = f'[risk.position_limits]\n[risk.time_restrictions]\nblackout_periods = ["{hours}"]\n'
     result = run(config_from_dict(tomllib.loads(HEAD + text)))
-    notes = [note for note in result.notes if note.startswith("not one opening")]
+    notes = [note for note in result.stats.footnotes if "not one order came through" in note]
     assert (len(result.fills) == 0) == (told is not None)
     assert len(notes) == (told is not None)
     if told is not None:
-        assert re.fullmatch(told, notes[0])
-        assert notes[0].endswith(str(len(result.refusals)))
+        found = re.match(told, notes[0])
+        assert found is not None
+        assert found[1] == str(len(result.refusals))
+        assert sum("time_restrictions" in note for note in result.stats.footnotes) == 1
 
 
 def test_a_rule_that_is_not_enabled_is_left_out() -> None:

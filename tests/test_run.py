@@ -56,6 +56,16 @@ class Patient(Strategy):
             place_limit(now, 1, now.bar.close / 1000)
 
 
+class Closing(Strategy):
+    """Closes, and never opens."""
+
+    name = "closing"
+
+    @staticmethod
+    def decide(now):  # type: ignore[no-untyped-def]
+        close_position(now)
+
+
 class Exposed(Strategy):
     """Buys once and holds."""
 
@@ -139,7 +149,7 @@ def test_a_run_in_which_nothing_is_ever_decided_is_done_and_says_so() -> None:
     result = run(Idle)
     assert (result.outcome, len(result.trades), result.stats["Return [%]"]) == ("done", 0, 0.0)
     (note,) = [text for text in result.stats.footnotes if "no decision" in text]
-    assert "no decision in the whole run: idle never bought or sold in 3000 bars" in note
+    assert "no decision in the whole run: idle never bought or sold; check conditions" in note
     assert "`framework explain RUN --symbol AAA --at TIME`" in note
     told = framework.explain(result, "AAA", "2020-01-20")
     assert told["slots"][0]["verdict"] == "asked, and intended nothing"
@@ -151,9 +161,27 @@ def test_orders_that_never_fill_and_orders_that_are_all_refused_are_told_apart()
     """A limit far below the market, and a rule that lets nothing through."""
     (note,) = [text for text in run(Patient).stats.footnotes if "no trade" in text]
     assert note.startswith("no trade: none of 2 orders was filled; `framework explain RUN")
-    refused = run(Exposed, risk={"position_limits": {"max_shares": 0.0}})
-    assert any("no trade: all of" in text and "orders were refused" in text for text in refused.stats.footnotes)
+    refused = run(Exposed, start="2020-01-20", end="2020-01-20", risk={"position_limits": {"max_shares": 0.0}})
+    (note,) = [text for text in refused.stats.footnotes if "no trade" in text or "rejected" in text]
+    assert note.startswith("no trade: not one order came through; 48 rejected orders, by reason: position_limits 48; ")
+    assert refused.stats["Rejected orders"] == len(refused.refusals) == 48
     assert not any("no trade" in text for text in run().stats.footnotes)
+
+
+def test_an_order_that_is_reduced_and_then_refused_is_one() -> None:
+    """Reduced to half a share by a rule, which is below the minimum of one: two rows of refusals, one order."""
+    refused = run(Exposed, symbols=["AAA"], start="2020-01-20", end="2020-01-20T01:00", instruments={"AAA": {
+        "lot": 0.5, "min_qty": 1.0}}, risk={"position_limits": {"max_shares": 0.5}})
+    assert refused.refusals["allowed"].to_list() == [0.5, 0.0]
+    (note,) = [text for text in refused.stats.footnotes if "no trade" in text or "rejected" in text]
+    assert note.startswith("no trade: not one order came through; 1 rejected order, by reason: below_minimum 1; ")
+
+
+def test_closing_what_is_not_held_is_no_order() -> None:
+    """Two symbols, asked at the 24 closes of a day each."""
+    closed = run(Closing, start="2020-01-20", end="2020-01-20")
+    (note,) = [text for text in closed.stats.footnotes if "whole run" in text or "rejected" in text]
+    assert note.startswith("no decision in the whole run: closing never bought or sold, and asked 48 times to close, ")
 
 
 @pytest.mark.parametrize(("settings", "message"), [

@@ -221,6 +221,29 @@ def test_a_run_says_which_constraints_of_a_strategy_its_parameters_do_not_satisf
     assert len(search.outcomes) == 2
 
 
+def test_a_constraint_that_cannot_be_evaluated_is_refused_before_the_first_event() -> None:
+    """A division by zero in it: nothing is decided, so no finished run is thrown away."""
+    asked = []
+
+    class Ratio(Strategy):
+        """Is made for a ratio of its parameters; notes that it was asked."""
+
+        name = "ratio"
+        fast, slow = Param(1, low=0, high=9), Param(5, low=1, high=9)
+        constraints = ("slow / fast > 2",)
+
+        @staticmethod
+        def decide(now):  # type: ignore[no-untyped-def]
+            asked.append(1)
+
+    data = {"source": "synthetic", "symbols": ["A"], "bars": 20, "seed": 4}
+    with pytest.raises(ConfigError, match="slow / fast > 2"):
+        framework.backtest(data=data, strategy=Ratio, params={"fast": 0}, interpreted=True)
+    assert not asked
+    assert framework.backtest(data=data, strategy=Ratio, params={"fast": 1}, interpreted=True).outcome == "done"
+    assert asked
+
+
 def test_constraints_of_a_strategy_are_checked_by_the_kit() -> None:
     """One that is none, and one that the defaults do not satisfy."""
     for texts, told in ((("whole << 3",), "whole << 3"), (("whole > 5",), "the defaults do not satisfy.*whole = 3")):

@@ -25,7 +25,7 @@ from framework.indicators import ColumnCache
 from framework.research.stability import acceptance, steadiness
 from framework.research.study import prepare
 from framework.research.walk_forward import Forward, walk_forward, windows_of
-from framework.research.window import run_window
+from framework.research.window import run_window, stitch
 
 DOCUMENT: dict[str, Any] = {
     "data": {"source": "synthetic", "symbols": ["A", "B"], "timeframe": "4h", "bars": 1_100, "seed": 4},
@@ -198,6 +198,36 @@ def test_cash_flows_of_the_legs_are_numbered_on(tape: Tape) -> None:
     assert len(flows) > 30 * len(found.legs) - 10
     first = flows[0]
     assert first["amount"] == pytest.approx(first["base"] * 0.0365 / 365.0)
+
+
+def test_only_a_walk_forward_without_any_trade_says_that_nothing_was_traded() -> None:
+    """One leg of two is idle; then both, and the note names no folder that could not be explained."""
+
+    class Once(framework.Strategy):
+        """Buy and close at every other bar."""
+
+        name = "once"
+
+        @staticmethod
+        def decide(now: Any) -> None:
+            if now.position.qty == 0.0:
+                framework.buy(now, qty=1.0)
+            else:
+                framework.close_position(now)
+
+    data = {"source": "synthetic", "symbols": ["A"], "timeframe": "1d", "bars": 30, "seed": 4}
+    config, _ = settle(None, data, Once, {})
+    tape, parts = load(config), []
+    for first, last, idle in (("2020-01-05", "2020-01-12", False), ("2020-01-12", "2020-01-20", True)):
+        window = attrs.evolve(config.run, start=datetime.fromisoformat(first + "T00:00Z"),
+                              end=datetime.fromisoformat(last + "T00:00Z"))
+        parts.append(run_window(attrs.evolve(config, run=window), tape, idle=idle))
+    whole, flat = stitch(config, tape, parts), stitch(config, tape, parts[1:])
+    assert (len(whole.records.trades) > 0, len(flat.records.orders)) == (True, 0)
+    assert not [note for note in whole.stats.footnotes if "never bought" in note or "no trade" in note]
+    (note,) = [note for note in flat.stats.footnotes if "never bought" in note]
+    assert note == ("no decision in the whole run: once never bought or sold; check conditions, parameters and [run] "
+                    "start and end")
 
 
 def test_a_leg_without_a_value_stays_flat(tape: Tape) -> None:

@@ -139,7 +139,7 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     slots = plan_slots(tape, plans, declared, cache)
     dtypes = [now_dtype(plan.strategy, tuple(one.indicators)) for plan, one in zip(plans, declared, strict=True)]
     all_rules: list[Rule] = [sizing, *rules]
-    rule_columns = [columns_of_rule(rule, tape, cache) for rule in all_rules]
+    rule_columns = [columns_of_rule(rule, tape, cache, slots.symbols) for rule in all_rules]
     check_dtypes = [check_dtype(rule, tuple(columns)) for rule, columns in zip(all_rules, rule_columns, strict=True)]
     nows = state.RecordMemory(HEADER, len(slots.symbols), [dtype.itemsize for dtype in dtypes])
     dtypes = [padded(dtype, nows.stride) for dtype in dtypes]
@@ -150,7 +150,7 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
         max(map(len, rule_columns)), sum(columns.size for columns in slots.columns), nows, checks,
         max(shared), tape.n_bars, terms.log_marks, most_cash_flows(tape, slots.symbols, terms))
     of_slippage = names_of(slippage) if slippage else {}
-    costs = {name: evaluate(expression, tape, None, cache) for name, expression in of_slippage.items()}
+    costs = {name: evaluate(expression, tape, None, cache, slots.symbols) for name, expression in of_slippage.items()}
     request = state.RecordMemory(FILL_REQUEST, 1, [fill_dtype(slippage, tuple(costs)).itemsize] if slippage else [])
     made = made._replace(request=request.heads, request_tails=request.tails,
                          slippage_columns=addresses_of(tape, costs))
@@ -229,9 +229,12 @@ def by_symbol(tape: Tape, columns: Mapping[str, np.ndarray]) -> list[dict[str, n
     return [{name: column[part] for name, column in columns.items()} for part in rows]
 
 
-def columns_of_rule(rule: Rule, tape: Tape, cache: ColumnCache) -> dict[str, np.ndarray]:
-    """Return what a rule reads as `order.ind`, over all bars: its indicators, and what depends on time alone."""
-    columns = {name: evaluate(expression, tape, None, cache) for name, expression in names_of(rule).items()}
+def columns_of_rule(rule: Rule, tape: Tape, cache: ColumnCache, traded: Sequence[int]) -> dict[str, np.ndarray]:
+    """Return what a rule reads as `order.ind`, over all bars: its indicators, and what depends on time alone.
+
+    traded: the symbols of the slots, the only ones that it is asked about.
+    """
+    columns = {name: evaluate(expression, tape, None, cache, traded) for name, expression in names_of(rule).items()}
     if type(rule).clocks is Rule.clocks:
         return columns
     clocks = [rule.clocks(instrument.exchange, tape.close_time[tape.rows(number)])

@@ -91,6 +91,12 @@ def refusal_notes(refusals: Structured, rule_names: Sequence[str]) -> list[str]:
     return [f"{len(rejected):,} rejected order{'' if len(rejected) == 1 else 's'}, by reason: {told}"]
 
 
+def asks_to_trade(refusals: Structured) -> bool:
+    """Return whether an order or a target was rejected, not only what had nothing to close, to move or to cancel."""
+    ordered = np.isin(refusals["verb"], (Verb.ORDER, Verb.TARGET)) & (refusals["reason"] != Reason.NOTHING_TO_CLOSE)
+    return bool(np.any(ordered & (refusals["allowed"] == 0.0)))
+
+
 def tag_column(slots: NDArray[np.int64], tags: NDArray[np.int64], names: Sequence[Sequence[str]]) -> pl.Series:
     """Return the tag of each row: the integer `tags` of row i names `names[slots[i]][tags[i]]`."""
     width = max((len(of_slot) for of_slot in names), default=0)

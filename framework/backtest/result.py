@@ -129,7 +129,8 @@ class Result:
     symbol that is bought and held beside the run, None for equal weights of all. tax: what is taken off, after the run
     or within it, or None. regimes: of the sizing rule, where it has any. folder: what relative paths of its data start
     from. plugins: kind, name, distribution, version and source hash of each that it used. engine: a hash of the step's
-    own source. fits: of each strategy that was trained, on what, and the fingerprint of its model.
+    own source. fits: of each strategy that was trained, on what, and the fingerprint of its model. is_stitched: of runs
+    that follow each other, so that no single one repeats it.
     """
 
     config: Mapping[str, object]
@@ -164,6 +165,7 @@ class Result:
     plugins: tuple[Mapping[str, str], ...] = attrs.field(default=(), converter=as_tuple)
     engine: str = ""
     fits: tuple[Mapping[str, object], ...] = attrs.field(default=(), converter=as_tuple)
+    is_stitched: bool = False
 
     @multipliers.default
     def _one_per_symbol(self) -> Floats:
@@ -272,10 +274,32 @@ class Result:
         """What of the taxes the final equity does not show, account currency; NaN without [tax]."""
         return self.tax_cost - self.tax_paid
 
+    def trading_notes(self) -> list[str]:
+        """Return what was rejected and, when nothing was traded, so much and who can tell why; each of it once."""
+        records = self.records
+        rejected = frames.refusal_notes(records.refusals, self.rule_names)
+        if len(records.fills):
+            return rejected
+        names = ", ".join(dict.fromkeys(name for name, _ in self.slots))
+        if len(records.orders):
+            told = f"no trade: none of {len(records.orders):,} orders was filled"
+        elif frames.asks_to_trade(records.refusals):
+            told, rejected = f"no trade: not one order came through; {rejected[0]}", []
+        elif rejected:
+            told, rejected = (f"no decision in the whole run: {names} never bought or sold, and asked "
+                              f"{len(records.refusals):,} times to close, move or cancel what was not there"), []
+        else:
+            told = (f"no decision in the whole run: {names} never bought or sold; check conditions, parameters and "
+                    "[run] start and end")
+        if self.slots and not self.is_stitched:
+            told += (f"; `framework explain RUN --symbol {self.slots[0][1]} --at TIME` tells of any bar what was known "
+                     "and why there was no trade, framework.explain(result, symbol, at) does in Python")
+        return [told, *rejected]
+
     def all_notes(self, values: Mapping[str, Value]) -> tuple[str, ...]:
         """Return the notes of the run and what its statistics need said about them."""
         trades, days = len(self.records.trades), len(self.records.days)
-        notes = [*self.notes, *notes_on(self.fits), *frames.refusal_notes(self.records.refusals, self.rule_names)]
+        notes = [*self.notes, *notes_on(self.fits), *self.trading_notes()]
         if self.status == Status.RUINED:
             notes.append("ruined: equity fell to zero or below and the run ended there")
         if trades < metrics.FEW_TRADES:

@@ -20,7 +20,7 @@ from framework.backtest.config import Config, Use
 from framework.backtest.fitting import fitted, must_be_trained
 from framework.backtest.result import Counters, Records, Regimes, Result
 from framework.backtest.strategy_section import StrategyUse
-from framework.backtest.volume import refuse_missing_volume
+from framework.backtest.volume import lacking_volume, refuse_missing_volume
 from framework.boundary.jit import engine_key
 from framework.broker import Broker
 from framework.data.cash_flows import CashFlows, read_cash_flows, refuse_adjusted, with_cash_flows
@@ -32,7 +32,7 @@ from framework.engine.simulation import Simulation
 from framework.engine.state import used_logs
 from framework.errors import ConfigError, PluginNotFound, did_you_mean
 from framework.indicators import ColumnCache
-from framework.model.enums import CashKind, EventKind, OrderStatus, Reason, Role, Status
+from framework.model.enums import CashKind, EventKind, OrderStatus, Status
 from framework.model.records import TRADE
 from framework.risk import RiskRule, Rule, SizingRule
 from framework.slippage import SlippageModel
@@ -64,14 +64,15 @@ def run_to_end(config: Config, made: Parts, progress: Callable[[int, int], None]
         if progress is not None:
             progress(done, made.last)
     finish(made.simulation)
-    return result_of(config, made.tape, made.plans, made.rules, made.simulation, made.last)
+    return result_of(config, made.tape, made.plans, made.rules, made.simulation, made.last, made.doubts)
 
 
 @attrs.frozen(eq=False)
 class Parts:
     """A simulation at its first event and what it was put together from.
 
-    rules: the sizing rule first.  last: the event at which the run ends, exclusive.
+    rules: the sizing rule first.  last: the event at which the run ends, exclusive.  doubts: which constraints of
+    strategies their parameters do not satisfy.
     """
 
     tape: Tape
@@ -80,6 +81,7 @@ class Parts:
     slippage: SlippageModel | None
     simulation: Simulation
     last: int
+    doubts: tuple[str, ...] = ()
 
 
 def put_together(config: Config, tape: Tape | None = None, interpreted: bool = False,
@@ -88,16 +90,23 @@ def put_together(config: Config, tape: Tape | None = None, interpreted: bool = F
     tape = tape if tape is not None else load(config)
     known_symbols(config, tape)
     cache = cache or ColumnCache()
-    plans = [trained_plan(Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols, label=label), use,
-                          tape, config.run.seed, cache)
-             for use, label in zip(config.strategies, config.labels, strict=True)]
+    untrained = [Plan(make("strategy", Use(use.name, use.params), Strategy), use.symbols, label=label)
+                 for use, label in zip(config.strategies, config.labels, strict=True)]
+    doubts = doubts_of(untrained)
+    plans = [trained_plan(plan, use, tape, config.run.seed, cache)
+             for plan, use in zip(untrained, config.strategies, strict=True)]
     sizing = make("sizing", config.sizing, SizingRule)
     rules = [make("risk", use, RiskRule) for use in config.risk]
     slippage = slippage_of(config.slippage, tape) if config.slippage else None
     simulation = compose(tape, plans, sizing, rules, slippage, terms_of(config), cache=cache, interpreted=interpreted)
-    refuse_missing_volume(tape, config.fills, simulation.plugs)
+    refuse_missing_volume(tape, config.fills, simulation)
     last = int(np.searchsorted(tape.event_time, config.run.end_ns or FOREVER, side="left"))
-    return Parts(tape, plans, [sizing, *rules], slippage, simulation, last)
+    return Parts(tape, plans, [sizing, *rules], slippage, simulation, last, doubts)
+
+
+def doubts_of(plans: Sequence[Plan]) -> tuple[str, ...]:
+    """Return which constraints of strategies are not satisfied; ConfigError for one that cannot be evaluated."""
+    return tuple(f"{plan.label}: {doubt}" for plan in plans for doubt in plan.strategy.doubts())
 
 
 def trained_plan(plan: Plan, use: StrategyUse, tape: Tape, seed: int, cache: ColumnCache) -> Plan:
@@ -221,10 +230,11 @@ def open_trades(simulation: Simulation) -> np.ndarray:
 
 
 def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], simulation: Simulation,
-              last: int, may_be_idle: bool = False) -> Result:
+              last: int, doubts: Sequence[str] = (), may_be_idle: bool = False) -> Result:
     """Return the result of a finished simulation, whose logs it takes over. rules: the sizing rule first.
 
-    A run in which no strategy could ever decide is an error unless it may be idle; one in which none did has a note.
+    doubts: notes that were known before it began.  A run in which no strategy could ever decide is an error unless it
+    may be idle.
     """
     state = simulation.state
     logs = used_logs(state)
@@ -246,8 +256,7 @@ def result_of(config: Config, tape: Tape, plans: list[Plan], rules: list[Rule], 
                           rejected_orders=int(np.sum(logs["refusals"]["allowed"] == 0.0)), events=simulation.next,
                           bars=int(np.sum(tape.event_kind[: simulation.next] == EventKind.CLOSE))),
         rule_names=tuple(rule.name for rule in rules[1:]), status=Status(int(account["status"])),
-        notes=(*(f"{plan.label}: {doubt}" for plan in plans for doubt in plan.strategy.doubts()),
-               *notes_of(tape, simulation, config.labels, [rule.name for rule in rules[1:]])),
+        notes=(*doubts, *notes_of(tape, simulation)),
         data=data_summary(tape), prices=tape, currency=config.account.currency,
         multipliers=np.array([instrument.multiplier for instrument in tape.instruments]),
         start=config.run.start_ns, end=config.run.end_ns, benchmark=config.benchmark.symbol, tax=config.tax,
@@ -277,22 +286,6 @@ def refuse_undecidable(config: Config, tape: Tape, simulation: Simulation) -> No
                           f"the data has ({bars} for the longest symbol); use more data or shorter indicators")
 
 
-def none_traded(tape: Tape, simulation: Simulation, names: Sequence[str]) -> list[str]:
-    """Say that nothing was traded when nothing was, and who can tell why; names: of the strategies."""
-    logs = used_logs(simulation.state)
-    if logs["fills"].size:
-        return []
-    if logs["orders"].size:
-        told = f"no trade: none of {logs['orders'].size} orders was filled"
-    elif logs["refusals"].size:
-        told = f"no trade: all of {logs['refusals'].size} orders were refused"
-    else:
-        told = (f"no decision in the whole run: {', '.join(names)} never bought or sold in {tape.n_bars} bars; check "
-                "conditions, parameters and [run] start and end")
-    return [f"{told}; `framework explain RUN --symbol {tape.symbols[0]} --at TIME` tells of any bar what was known and "
-            "why there was no trade, framework.explain(result, symbol, at) does in Python"]
-
-
 def outside(config: Config, tape: Tape) -> str:
     """Return the message for a window of decisions within which no bar closes."""
     window = " and ".join(f"{word} = {format_time(limit)}" for word, limit in
@@ -302,28 +295,14 @@ def outside(config: Config, tape: Tape) -> str:
             "time t is taken when start <= t < end: move the window, or leave it out")
 
 
-def none_opened(simulation: Simulation, names: Sequence[str]) -> list[str]:
-    """Say which rules refused how many openings when there were some and not one of them came through.
-
-    names: of the risk rules, in order.
-    """
-    logs = used_logs(simulation.state)
-    reasons = logs["refusals"]["reason"][logs["refusals"]["allowed"] == 0.0] - int(Reason.RULE)
-    counts = np.bincount(reasons[reasons >= 0], minlength=len(names))
-    if not counts.any() or np.any(logs["orders"]["role"] == Role.ENTRY):
-        return []
-    told = ", ".join(f"{name} {count}" for name, count in zip(names, counts.tolist(), strict=True) if count)
-    return [f"not one opening came through; rules refused: {told}"]
-
-
-def notes_of(tape: Tape, simulation: Simulation, strategies: Sequence[str], rules: Sequence[str]) -> list[str]:
-    """Return what the reader of a result must know; strategies, rules: their names, the rules in order."""
-    notes = [*simulation.notes, *none_opened(simulation, rules), *none_traded(tape, simulation, strategies)]
+def notes_of(tape: Tape, simulation: Simulation) -> list[str]:
+    """Return what the reader of a result must know and cannot see in its records."""
+    notes = list(simulation.notes)
     if simulation.state.settings["own_volume"][0]:
         notes.append('[fills] volume_basis = "bar": fills were reckoned with the volume of their own bar, which nobody '
                      "knew then; such a result is for comparison only")
-    if tape.without_volume:
-        notes.append(f"the data of {', '.join(tape.without_volume)} have no volume: fills are not limited by any")
+    if lacking := lacking_volume(tape, simulation.state.slots["symbol"]):
+        notes.append(f"the data of {', '.join(lacking)} have no volume: fills are not limited by any")
     notes += [str(report) for report in tape.repairs if report != RepairReport(report.symbol)]
     return notes
 

@@ -133,7 +133,7 @@ class Tape:
         """Return the number of symbols."""
         return len(self.symbols)
 
-    @property
+    @cached_property
     def without_volume(self) -> tuple[str, ...]:
         """Return the symbols whose data say no volume."""
         return tuple(symbol for number, symbol in enumerate(self.symbols) if not self.has_volume(number))

@@ -10,7 +10,7 @@ import itertools
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -129,16 +129,21 @@ class ColumnCache:
 
 
 def evaluate(expression: Expression, tape: Tape, symbol_index: int | None,
-             cache: ColumnCache | None = None) -> np.ndarray:
+             cache: ColumnCache | None = None, needed: Iterable[int] | None = None) -> np.ndarray:
     """Return an expression as a column: float64[bars of that symbol], contiguous and read-only, NaN without a value.
 
     symbol_index None: one column over the bars of all symbols, tape.series saying which are whose; each symbol's part
-    is what it would be alone.  Raises ConfigError when the expression names a symbol the tape does not have or a
-    timeframe it cannot form, DataError when it reads an order book that the tape does not have, and StrategyError when
+    is what it would be alone.  needed: the symbols whose values are used, all by default; the volume that only others
+    lack is NaN there.  Raises ConfigError when the expression names a symbol the tape does not have or a timeframe it
+    cannot form, DataError when it reads a volume or an order book that the tape does not have, and StrategyError when
     an indicator's step raises.
     """
     whole = as_expression(expression, "evaluate")
-    return _column(whole, _Place(tape, symbol_index, None, cache if cache is not None else ColumnCache()))
+    place = _Place(tape, symbol_index, None, cache if cache is not None else ColumnCache())
+    if tape.without_volume:
+        asked = [symbol_index] if symbol_index is not None else range(tape.n_symbols) if needed is None else needed
+        _refuse_missing_volume(whole, [attrs.evolve(place, symbol=symbol) for symbol in asked])
+    return _column(whole, place)
 
 
 def first_ready(expression: Expression, tape: Tape, symbol_index: int, cache: ColumnCache | None = None) -> int:
@@ -279,21 +284,28 @@ def _field(node: Field, place: _Place) -> np.ndarray:
         return frozen(places if place.timeframe is None else bins_in_session(places, place.bins.first_bar))
     if node.name in BOOK_FIELDS:
         return frozen(_of_book(node.name, place))
-    if node.name == "volume":
-        _refuse_missing_volume(place)
     if place.timeframe is None:
         return frozen(getattr(place.tape, node.name)[place.rows])
     return frozen(getattr(place.bins, node.name))
 
 
-def _refuse_missing_volume(place: _Place) -> None:
-    """Raise DataError where the data say no volume."""
-    tape = place.tape
-    asked = range(tape.n_symbols) if place.symbol is None else [place.symbol]
-    lacking = [tape.symbols[number] for number in asked if not tape.has_volume(number)]
+def _refuse_missing_volume(node: Expression, places: Sequence[_Place]) -> None:
+    """Raise DataError where an expression, seen from places, reads a volume that the data do not say."""
+    tape = places[0].tape
+    read = sorted(set().union(*(_volumes(node, place) for place in places)))
+    lacking = [tape.symbols[number] for number in read if not tape.has_volume(number)]
     if lacking:
         raise DataError(f"an indicator reads the volume of {', '.join(lacking)}, which the data do not have; mend: "
                         'name its column, as in columns = { volume = "..." } of [data], or use indicators without it')
+
+
+def _volumes(node: Expression, place: _Place) -> set[int]:
+    """Return the symbols whose volume an expression reads, seen from a place of one symbol."""
+    if node.clock is not None and node.clock != OWN:
+        return _volumes(localise(node), place.at(node.clock))
+    if isinstance(node, Field):
+        return {int(place.symbol or 0)} if node.name == "volume" else set()
+    return set().union(*(_volumes(part, place) for part in parts_of(node)))
 
 
 def _of_book(name: str, place: _Place) -> np.ndarray:

@@ -174,9 +174,10 @@ class Stage:
                 for expression in (*one.indicators.values(), *compared):
                     evaluate(expression, tape, place, cache)
             ready_rows(list(one.indicators.values()), tape, cache)
+        traded = [symbol for plan in parts.plans for symbol in symbols_of(plan, tape)]
         for other in parts.others:
             for expression in names_of(other).values():
-                evaluate(expression, tape, None, cache)
+                evaluate(expression, tape, None, cache, traded)
 
     @property
     def notes(self) -> list[str]:
@@ -196,7 +197,7 @@ class Stage:
             terms = attrs.evolve(self.terms, log_marks=self.setup.objective.mode != LIGHT)
             made = compose(self.setup.tape, parts.plans, parts.sizing, parts.rules, parts.slippage, terms,
                            cache=self.cache, interpreted=self.setup.interpreted)
-            refuse_missing_volume(self.setup.tape, self.setup.config.fills, made.plugs)
+            refuse_missing_volume(self.setup.tape, self.setup.config.fills, made)
             self._simulation, self._signature = made, signature
             self._first = attrs.evolve(made.keep, slots=Slots())
             changing = [*(getattr(made.state, name) for name in KEPT), made.nows.bytes, made.checks.bytes]
@@ -230,13 +231,15 @@ class Stage:
         write_slots(made, parts.plans, slots, simulation.nows, [plug.dtype for plug in plugs[: len(parts.plans)]])
         rule_columns = first.rule_columns
         if not all(self.subject.is_fixed(rule) for rule in rules):
-            rule_columns = [kept if self.subject.is_fixed(rule) else columns_of_rule(rule, tape, self.cache)
+            rule_columns = [kept if self.subject.is_fixed(rule)
+                            else columns_of_rule(rule, tape, self.cache, slots.symbols)
                             for kept, rule in zip(first.rule_columns, rules, strict=True)]
             set_rule_terms(made, rules)
             write_rules(made, tape, rules, rule_columns, self._check_dtypes, simulation.checks)
         costs, request = first.slippage_columns, first.request
         if parts.slippage is not None and not self.subject.is_fixed(parts.slippage):
-            costs = {name: evaluate(one, tape, None, self.cache) for name, one in names_of(parts.slippage).items()}
+            costs = {name: evaluate(one, tape, None, self.cache, slots.symbols)
+                     for name, one in names_of(parts.slippage).items()}
             made.slippage_columns[...] = addresses_of(tape, costs)
             parts.slippage.store_params(request.record(0, plugs[-1].dtype)["p"])
         simulation.keep = Kept(tape, slots, rule_columns, costs, request)

@@ -56,7 +56,7 @@ def run_window(config: Config, tape: Tape, cache: ColumnCache | None = None, int
     for _ in simulation.chunks(made.last):
         pass
     finish(simulation)
-    result = result_of(config, tape, made.plans, made.rules, simulation, made.last, may_be_idle=True)
+    result = result_of(config, tape, made.plans, made.rules, simulation, made.last, made.doubts, may_be_idle=True)
     logs = result.records
     inside = attrs.evolve(logs, marks=logs.marks[logs.marks["time"] >= start],
                           days=logs.days[logs.days["time"] >= start])
@@ -125,4 +125,4 @@ def stitch(config: Config, tape: Tape, parts: Sequence[Result]) -> Result:
         last, config=config.to_dict(), capital=first.capital, records=Records(**joined), first_close=first.first_close,
         counters=counters, status=ruined[0] if ruined else last.status, start=first.start, end=last.end,
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)), prices=tape,
-        fits=tuple(one for part in parts for one in part.fits))
+        fits=tuple(one for part in parts for one in part.fits), is_stitched=True)
