@@ -6,6 +6,7 @@ import math
 
 from framework.boundary.address import call_at, prefetch_column, read_column, read_truth, read_truths
 from framework.boundary.jit import inlined, kernel
+from framework.boundary.tables import prefetch
 from framework.engine.checks import write_account, write_clock
 from framework.engine.layout import (
     FAULT_DECIDE,
@@ -167,6 +168,9 @@ def fall_asleep(s, t, slot_number, bar):
     while bar < end and not read_truth(column, bar - first):
         bar += 1
     slot.asleep_until = bar
+    if slot.uses & USES_BAR:
+        prefetch(t.volume, bar)
+        prefetch(t.open, bar)
     for j in range(slot.indicators):
         prefetch_column(s.columns[slot.first_column + j], bar - first)
     symbol = s.symbols[slot.symbol]

@@ -103,6 +103,13 @@ def days_before(series: np.ndarray, account_day: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum.accumulate(np.where(begins, rows, 0)) - 1, np.int64)
 
 
+BARS_A_ROW = (8, 16, 32, 32, 1, 32, 32)
+"""How many bars there are to each row of the logs to begin with, in the order of LOGS: one entry may make four orders.
+
+Rows that are not written to take no memory; to grow costs a copy.
+"""
+
+
 def most_fills(slots: int) -> int:
     """Return the fills that one group of events may bring at most; it brings no more orders than that either."""
     return slots * (2 * MAX_ORDERS + 2 * layout.WORKING_MAX)
@@ -132,7 +139,8 @@ def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequenc
              bars: int, log_marks: bool = True, cash_flows: int = 0) -> State:
     """Return a state with everything empty but the plan of slots: which strategy looks at which symbol.
 
-    bars: of the run; the log of marks has room for one each, the others for a 32nd of it before they grow.
+    bars: of the run; the log of marks has room for one each, the others for a part of it, as BARS_A_ROW says, before
+    they grow.
     cash_flows: the most that flow in one group of events.
     """
     slots = len(slot_strategies)
@@ -142,7 +150,7 @@ def allocate(symbols: int, slot_strategies: Sequence[int], slot_symbols: Sequenc
     by_symbol = np.argsort(np.asarray(slot_symbols), kind="stable").astype(np.int64)
     first = np.searchsorted(np.asarray(slot_symbols)[by_symbol], np.arange(symbols + 1)).astype(np.int64)
     need = margins(slots, rules, log_marks, cash_flows)
-    rows = [2 * int(margin) + 64 + bars // 32 for margin in need]
+    rows = [2 * int(margin) + 64 + bars // each for margin, each in zip(need, BARS_A_ROW, strict=True)]
     rows[LOGS.index("marks")] = bars + 1 if log_marks else 1
     rows[LOGS.index("cash_flows")] = 2 * cash_flows
     most = slots * layout.WORKING_MAX
