@@ -14,7 +14,7 @@ from framework.backtest.config import Account, Fees, Fills
 from framework.backtest.dues import most_cash_flows, set_cash_flows, set_endings, set_taxes
 from framework.backtest.fitting import Fitted, must_be_trained
 from framework.backtest.tax import Tax
-from framework.boundary.adapter import RECORD, RECORDS, RESULT, names_used, with_model
+from framework.boundary.adapter import RECORD, RECORDS, RESULT, contents_held, names_used, with_model
 from framework.data.cash_flows import nights_after
 from framework.data.tape import Tape
 from framework.engine import layout, state
@@ -160,11 +160,12 @@ def compose(tape: Tape, plans: Sequence[Plan], sizing: SizingRule, rules: Sequen
     plugs = [*strategy_plugs(made, plans, dtypes), *rule_plugs(all_rules, check_dtypes)]
     if slippage is not None:
         plugs.append(slippage_plug(made, slippage, tuple(costs), request))
-    for plug in plugs:
-        asked = getattr(plug.function, "asks", None)
-        check_names(asked or plug.function, shown_dtype(plug, asked is not None), plug.form, plug.owner)
-        plug.interpreted = interpreted or asked is not None
-        plug.bind(made)
+    with contents_held():
+        for plug in plugs:
+            asked = getattr(plug.function, "asks", None)
+            check_names(asked or plug.function, shown_dtype(plug, asked is not None), plug.form, plug.owner)
+            plug.interpreted = interpreted or asked is not None
+            plug.bind(made)
     show_all_to_interpreted(made, plugs)
     nights = nights_after(tape) if made.settings[0]["accrues"] else np.empty(0, np.int32)
     compares = made.settings[0]["correlation_days"] > 0

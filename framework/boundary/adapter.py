@@ -13,6 +13,8 @@ import enum
 import functools
 import types as python_types
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import attrs
@@ -203,13 +205,31 @@ def plain_function(function: Any) -> Callable[..., Any]:
 
 def content_of(function: Any) -> list[bytes] | None:
     """Return the content of everything `function` reaches, or None when some of it has no stable content."""
-    parts: list[bytes] = []
+    plain = plain_function(function)
+    held = _HELD.get()
+    if held is not None and id(plain) in held:
+        return held[id(plain)]
+    parts: list[bytes] | None
     try:
-        for part in _reach(plain_function(function), set()):
-            parts.append(part)
+        parts = list(_reach(plain, set()))
     except _NoStableContent:
-        return None
+        parts = None
+    if held is not None:
+        held[id(plain)] = parts
     return parts
+
+
+_HELD: ContextVar[dict[int, list[bytes] | None] | None] = ContextVar("_HELD", default=None)
+
+
+@contextmanager
+def contents_held() -> Iterator[None]:
+    """Look at what a function reaches once while this lasts: nobody edits it meanwhile, and all functions live on."""
+    token = _HELD.set({})
+    try:
+        yield
+    finally:
+        _HELD.reset(token)
 
 
 def names_used(function: Any) -> frozenset[str]:
@@ -244,14 +264,12 @@ def _reach(function: Any, seen: set[int]) -> Iterator[bytes]:
     yield repr(function.__defaults__).encode() + repr(function.__kwdefaults__).encode()
 
 
-def _code(code: python_types.CodeType) -> Iterator[bytes]:
-    yield code.co_code
-    yield repr((code.co_names, code.co_varnames, code.co_freevars)).encode()
+@functools.cache
+def _code(code: python_types.CodeType) -> tuple[bytes, ...]:
+    parts = [code.co_code, repr((code.co_names, code.co_varnames, code.co_freevars)).encode()]
     for constant in code.co_consts:
-        if isinstance(constant, python_types.CodeType):
-            yield from _code(constant)
-        else:
-            yield repr(constant).encode()
+        parts += _code(constant) if isinstance(constant, python_types.CodeType) else [repr(constant).encode()]
+    return tuple(parts)
 
 
 VERSIONED = ("numpy", "numba", "math", "cmath", "builtins")
@@ -293,12 +311,13 @@ def _globals_loaded(code: python_types.CodeType) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _global_names(code: python_types.CodeType) -> set[str]:
+@functools.cache
+def _global_names(code: python_types.CodeType) -> frozenset[str]:
     names = set(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, python_types.CodeType):
             names |= _global_names(constant)
-    return names
+    return frozenset(names)
 
 
 def _class_content(value: type) -> Iterator[bytes]:

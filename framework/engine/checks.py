@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from framework.boundary.address import call_at, read_column
 from framework.boundary.jit import inlined, kernel
+from framework.boundary.tables import prefetch
 from framework.engine.correlation import highest_correlation
 from framework.engine.layout import FAULT_RULE, USES_BAR, USES_CLOCK, USES_CORRELATION, USES_PAST, USES_TRIPS
 from framework.engine.ledger import buying_power
@@ -31,6 +32,15 @@ def write_clock(view, t, bar):
     view.weekday = t.weekday[bar]
     view.bars_in_session = t.bars_in_session[bar]
     view.minutes_to_close = t.minutes_to_close[bar]
+
+
+@inlined
+def prefetch_clock(t, bar):
+    """Ask for what `write_clock` will copy."""
+    prefetch(t.local_minute, bar)
+    prefetch(t.weekday, bar)
+    prefetch(t.bars_in_session, bar)
+    prefetch(t.minutes_to_close, bar)
 
 
 @kernel

@@ -13,13 +13,14 @@ from __future__ import annotations
 from framework.boundary.jit import entry, inlined
 from framework.engine.blocks import open_state, open_tape
 from framework.engine.cash import pay
+from framework.engine.checks import prefetch_clock
 from framework.engine.closes import match_close
 from framework.engine.decide import decide_slot, decide_universe
 from framework.engine.endings import end_symbols
 from framework.engine.events import bar_of, closes, end_of_group, symbol_of, time_of
 from framework.engine.guards import is_alarmed, place_partials, protect, watch
 from framework.engine.intake import take_intents
-from framework.engine.layout import WAITS_CLOSE
+from framework.engine.layout import USES_CLOCK, WAITS_CLOSE
 from framework.engine.ledger import rests
 from framework.engine.lifetime import expire
 from framework.engine.margin import call_margin
@@ -102,11 +103,14 @@ def advance(state, tape, first, last):
     account = s.account[0]
     orders = fills = refusals = -1
     has_margin = s.settings[0].maintenance > 0.0
+    has_clock = s.settings[0].check_uses & USES_CLOCK != 0
     while first < last:
         if not has_margin:
             first = pass_quiet(s, t, first, min(last, account.final))
             if first >= last or account.status != RUNNING:
                 return first, account.status
+        if has_clock:
+            prefetch_clock(t, bar_of(t, first))
         if account.orders != orders or account.fills != fills or account.refusals != refusals:
             if not logs_have_room(s):
                 return first, FULL
