@@ -26,17 +26,19 @@ QUICK := -m pytest -q
 demo: $(VENV)/.demo
 	@$(BIN)/framework demo
 
-# Side by side: the tests of kernels, first with the compiler switched off, and all others.
+# Side by side: the tests of kernels, first with the compiler switched off, pages and plug-ins behind them; and all others.
 test: $(VENV)/.test check
 	$(BIN)/coverage erase
 	@{ NUMBA_DISABLE_JIT=1 $(TRACED).plain $(QUICK) -m "kernels and not slow" -p no:cacheprovider; plain=$$?; \
-	   $(TRACED).kernels $(QUICK) -m "kernels and not slow" -p no:cacheprovider; \
-	   test $$? = 0 -a $$plain = 0; } > .kernels.log 2>&1 & kernels=$$!; \
-	$(TRACED).others $(QUICK) -m "not kernels and not slow"; others=$$?; \
+	   $(TRACED).kernels $(QUICK) -m "kernels and not slow" -p no:cacheprovider; compiled=$$?; \
+	   $(TRACED).pages $(QUICK) -m "not kernels and not slow" -p no:cacheprovider tests/test_docs.py plugins; \
+	   test $$? = 0 -a $$compiled = 0 -a $$plain = 0; } > .kernels.log 2>&1 & kernels=$$!; \
+	$(TRACED).others $(QUICK) -m "not kernels and not slow" --ignore tests/test_docs.py tests; others=$$?; \
 	wait $$kernels; kernels=$$?; \
-	echo "kernels, with the compiler switched off and on:"; grep -vE '^[.sxX]+ +\[ *[0-9]+%\]$$' .kernels.log; \
+	echo "kernels, with the compiler switched off and on, pages and plug-ins:"; \
+	grep -vE '^[.sxX]+ +\[ *[0-9]+%\]$$' .kernels.log; \
 	test $$others = 0 -a $$kernels = 0
-	$(BIN)/coverage combine -q .coverage.plain .coverage.kernels .coverage.others
+	$(BIN)/coverage combine -q .coverage.plain .coverage.kernels .coverage.pages .coverage.others
 	$(BIN)/coverage report --skip-covered --sort=cover --fail-under=$(COVERAGE_LEAST)
 
 wheels: $(VENV)/.test
