@@ -8,13 +8,21 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from framework.boundary import adapter as boundary
-from framework.boundary.adapter import RECORD, RECORDS, RESULT, compile_adapter, content_of, interpret_adapter
+from framework.boundary.adapter import (
+    RECORD,
+    RECORDS,
+    RESULT,
+    compile_adapter,
+    content_of,
+    contents_held,
+    interpret_adapter,
+)
 from framework.boundary.address import CALLBACK
 from framework.boundary.jit import JIT, compiled, content_key, entry
 from framework.boundary.tables import Block, opener, tables_type
@@ -222,6 +230,18 @@ def test_the_members_of_an_enumeration_are_content(tmp_path: Path, monkeypatch: 
     one, two = importlib.import_module("mode_one"), importlib.import_module("mode_two")
     assert content_key(content_of(one.calm) or []) != content_key(content_of(two.calm) or [])
     assert content_key(content_of(one.other) or []) != content_key(content_of(two.other) or [])
+
+
+def test_content_is_held_for_one_run_and_looked_at_anew_for_the_next() -> None:
+    """While a run is put together a function is looked at once; a global that is set between two runs is seen."""
+    space: dict[str, Any] = {"FACTOR": 2.0}
+    exec("def scale(seen):\n    return seen.x * FACTOR\n", space)
+    for factor in (3.0, 4.0):
+        with contents_held():
+            held = content_of(space["scale"])
+            space["FACTOR"] = factor
+            assert content_of(space["scale"]) is held
+        assert content_of(space["scale"]) != held
 
 
 def test_a_function_over_a_mutable_global_is_not_cached() -> None:
